@@ -1,0 +1,131 @@
+"""The tree of errors. Each class knows its SQLSTATE, its HTTP status and its exit code.
+
+A message says what happened, to what, and what to do next. It never holds a secret or
+a literal of a statement.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+EXIT_OK = 0
+EXIT_FINDINGS = 1
+EXIT_USAGE = 2
+EXIT_UNREACHABLE = 3
+EXIT_PARTIAL = 4
+
+EXIT_CODES: dict[int, str] = {
+    EXIT_OK: "fine",
+    EXIT_FINDINGS: "findings",
+    EXIT_USAGE: "usage or configuration",
+    EXIT_UNREACHABLE: "cannot reach the database",
+    EXIT_PARTIAL: "partly done",
+}
+"""What each exit code means; `dbopt --help` prints this table."""
+
+
+class DboptError(Exception):
+    """Something that dbopt could not do."""
+
+    sqlstate: ClassVar[str] = "XX000"
+    http_status: ClassVar[int] = 500
+    exit_code: ClassVar[int] = EXIT_PARTIAL
+
+    def __init__(self, message: str = "", *, hint: str = "") -> None:
+        super().__init__(message or (type(self).__doc__ or "").splitlines()[0])
+        self.hint = hint
+
+    @property
+    def message(self) -> str:
+        """The message without the hint."""
+        return str(self.args[0])
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".rstrip()
+
+
+class ConfigError(DboptError):
+    """The configuration is not valid."""
+
+    sqlstate = "F0000"
+    exit_code = EXIT_USAGE
+
+
+class UsageError(DboptError):
+    """The command was not called in a way that can work."""
+
+    sqlstate = "22023"
+    http_status = 400
+    exit_code = EXIT_USAGE
+
+
+class ConnectError(DboptError):
+    """The database cannot be reached."""
+
+    sqlstate = "08001"
+    http_status = 503
+    exit_code = EXIT_UNREACHABLE
+
+
+class AuthenticationError(DboptError):
+    """Authentication failed."""
+
+    sqlstate = "28P01"
+    http_status = 401
+    exit_code = EXIT_UNREACHABLE
+
+
+class ProtocolError(DboptError):
+    """Bytes that are not PostgreSQL protocol 3, or a message that is not allowed here."""
+
+    sqlstate = "08P01"
+    http_status = 400
+
+
+class FeatureNotSupported(DboptError):
+    """A thing that PostgreSQL knows and dbopt does not do."""
+
+    sqlstate = "0A000"
+    http_status = 501
+
+
+class QueueTimeout(DboptError):
+    """No server connection came free in time."""
+
+    sqlstate = "53300"
+    http_status = 503
+
+
+class TooManyClients(DboptError):
+    """The limit of client connections is reached."""
+
+    sqlstate = "53300"
+    http_status = 503
+
+
+class ServerLost(DboptError):
+    """The server connection was lost while a statement ran."""
+
+    sqlstate = "08006"
+    http_status = 502
+
+
+class ShuttingDown(DboptError):
+    """The gateway is shutting down."""
+
+    sqlstate = "57P01"
+    http_status = 503
+
+
+class DeclarationError(DboptError):
+    """A declared index cannot be read."""
+
+    sqlstate = "42601"
+    exit_code = EXIT_USAGE
+
+
+class MigrationError(DboptError):
+    """A migration did not end as it should."""
+
+    sqlstate = "55000"
+    exit_code = EXIT_PARTIAL
