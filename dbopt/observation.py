@@ -1,0 +1,83 @@
+"""What a gateway worker saw, as it travels to the control process and is counted there."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class StatementCount(msgspec.Struct, frozen=True, array_like=True):
+    """What one statement added since the last flush, by database, user and application.
+
+    Times are microseconds. `text` is redacted, and empty where it was sent before.
+    `buckets` is dbopt.histogram's, of queue wait and server time together.
+    """
+
+    fingerprint: int
+    text: str
+    database: str
+    user: str
+    application: str
+    calls: int
+    rows: int
+    errors: dict[str, int]
+    queue_us: float
+    total_us: float
+    max_us: float
+    buckets: dict[int, int]
+
+
+class SlowStatement(msgspec.Struct, frozen=True, array_like=True):
+    """One statement above the threshold. Times are milliseconds, `started` is epoch seconds.
+
+    `text` is what may be shown: redacted unless trace.parameters is on. `sql` is the text as
+    it ran: for EXPLAIN alone; it stays in memory and is never stored or shown.
+    """
+
+    fingerprint: int
+    text: str
+    sql: str
+    database: str
+    user: str
+    application: str
+    started: float
+    duration_ms: float
+    queue_ms: float
+    server_ms: float
+    rows: int
+    sqlstate: str
+    backend_pid: int
+
+
+class PoolSnapshot(msgspec.Struct, frozen=True, array_like=True):
+    """One pool at one moment, in PgBouncer's words; counts since the worker's start.
+
+    The one source of /metrics and `dbopt status`. `maxwait` is seconds.
+    """
+
+    database: str
+    user: str
+    cl_active: int
+    cl_waiting: int
+    sv_active: int
+    sv_idle: int
+    sv_login: int
+    max_size: int
+    maxwait: float
+    xact_count: int
+    query_count: int
+    received: int
+    sent: int
+    wait_time_us: float
+    queue_timeouts: int
+    server_errors: int
+
+
+class WorkerSnapshot(msgspec.Struct, frozen=True, array_like=True):
+    """One gateway worker at one moment."""
+
+    pid: int
+    clients: int
+    draining: bool
+    pools: list[PoolSnapshot]
+    protocol_errors: int
+    login_failures: int
