@@ -1,0 +1,92 @@
+"""Connections of dbopt's own to PostgreSQL, and what to say when there is none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+from psycopg import conninfo, pq
+from psycopg.rows import DictRow, dict_row
+
+from dbopt.errors import AuthenticationError, ConfigError, ConnectError, DboptError
+
+APPLICATION_NAME = "dbopt"
+Row = DictRow
+Connection = psycopg.Connection[DictRow]
+AsyncConnection = psycopg.AsyncConnection[DictRow]
+
+
+def resolve(dsn: str) -> dict[str, str]:
+    """The DSN's parts, with libpq's own defaults (environment, service) where it names none.
+
+    Raises ConfigError; its message never holds the DSN, which may hold a password.
+    """
+    try:
+        given = conninfo.conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        raise ConfigError(
+            "server.dsn: is not a PostgreSQL connection string.",
+            hint="Write postgresql://user@host:port/dbname or key=value pairs.",
+        ) from None
+    parts = {
+        option.keyword.decode(): option.val.decode()
+        for option in pq.Conninfo.get_defaults()
+        if option.val
+    }
+    parts.update({key: str(value) for key, value in given.items() if value is not None})
+    return parts
+
+
+def address(dsn: str) -> str:
+    """Where a DSN leads, fit to be shown: `host:port/dbname as user`."""
+    parts = resolve(dsn)
+    host = parts.get("host") or parts.get("hostaddr") or "local socket"
+    user = parts.get("user", "?")
+    return f"{host}:{parts.get('port', '5432')}/{parts.get('dbname') or user} as {user}"
+
+
+def connect(dsn: str, *, timeout: float = 5.0, **options: Any) -> Connection:
+    """An autocommit connection with rows as dicts; ConnectError or AuthenticationError."""
+    try:
+        return psycopg.connect(
+            dsn, row_factory=dict_row, autocommit=True, **_arguments(dsn, timeout, options)
+        )
+    except psycopg.OperationalError as error:
+        raise unreachable(dsn, error) from None
+
+
+async def connect_async(dsn: str, *, timeout: float = 5.0, **options: Any) -> AsyncConnection:
+    """`connect`, for asyncio."""
+    try:
+        return await psycopg.AsyncConnection.connect(
+            dsn, row_factory=dict_row, autocommit=True, **_arguments(dsn, timeout, options)
+        )
+    except psycopg.OperationalError as error:
+        raise unreachable(dsn, error) from None
+
+
+def _arguments(dsn: str, timeout: float, options: dict[str, Any]) -> dict[str, Any]:
+    resolve(dsn)
+    return {
+        "connect_timeout": max(2, round(timeout)),
+        "fallback_application_name": APPLICATION_NAME,
+        # dbopt may stand behind its own gateway, which shares server connections.
+        "prepare_threshold": None,
+        **options,
+    }
+
+
+def unreachable(dsn: str, error: psycopg.Error) -> DboptError:
+    """One line: host, port, reason, what to try."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    # libpq repeats host and port in each attempt's text; the last part is the reason.
+    reason = reason.rsplit("failed: ", 1)[-1].removeprefix("FATAL: ").strip()
+    if "password" in reason or "authentication" in reason:
+        return AuthenticationError(
+            f"PostgreSQL at {address(dsn)} refused the login: {reason}.",
+            hint="Check the user and the password (server.dsn, PGPASSWORD or ~/.pgpass).",
+        )
+    return ConnectError(
+        f"PostgreSQL at {address(dsn)} cannot be reached: {reason}.",
+        hint="Is it running, and are host and port right? Give another with --dsn or server.dsn.",
+    )
