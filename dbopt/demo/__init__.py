@@ -1,0 +1,1 @@
+"""The demonstration: an embedded server, an application's data and its workload."""
