@@ -1,0 +1,1 @@
+"""The command line: root and one file a command group."""

@@ -1,0 +1,1 @@
+"""The data plane: what stands between clients and PostgreSQL."""

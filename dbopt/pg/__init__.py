@@ -1,0 +1,1 @@
+"""PostgreSQL through psycopg: connections, catalog, plans, and the SQL of our own."""

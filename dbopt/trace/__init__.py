@@ -1,0 +1,1 @@
+"""What the control process remembers of the statements that passed."""
