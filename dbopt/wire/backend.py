@@ -12,7 +12,6 @@ from dbopt.errors import ProtocolError
 from dbopt.wire import buffer, types
 from dbopt.wire.buffer import Reader
 from dbopt.wire.message import Message
-from dbopt.wire.startup import cancel_key
 
 STATUSES: Final = frozenset({types.IDLE, types.IN_TRANSACTION, types.IN_ERROR})
 
@@ -42,11 +41,11 @@ class BackendKeyData(Message):
     secret: bytes = field(repr=False)
 
     def _payload(self) -> bytes:
-        return buffer.pack("i", self.pid) + cancel_key(self.secret)
+        return buffer.pack("i", self.pid) + buffer.cancel_key(self.secret)
 
     @classmethod
     def _read(cls, reader: Reader) -> Self:
-        return cls(reader.int32(), cancel_key(reader.rest()))
+        return cls(reader.int32(), buffer.cancel_key(reader.rest()))
 
 
 @dataclass(frozen=True, slots=True)

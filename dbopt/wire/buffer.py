@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from dbopt.errors import ProtocolError
+from dbopt.wire import types
 
 _INT32: Final = struct.Struct("!i")
 _FRAME: Final = struct.Struct("!BI")
@@ -169,6 +170,16 @@ def uint32s(numbers: tuple[int, ...]) -> bytes:
 def texts(items: Iterable[str]) -> bytes:
     """Zero-terminated strings one after another."""
     return b"".join(map(text, items))
+
+
+def cancel_key(secret: bytes) -> bytes:
+    """`secret`, if its length is one that protocol 3.2 allows; else raises ProtocolError."""
+    if not types.MIN_CANCEL_KEY <= len(secret) <= types.MAX_CANCEL_KEY:
+        raise ProtocolError(
+            f"a cancel key of {len(secret)} bytes; "
+            f"it must have {types.MIN_CANCEL_KEY} to {types.MAX_CANCEL_KEY}"
+        )
+    return secret
 
 
 def frame(type_: int, payload: bytes) -> bytes:

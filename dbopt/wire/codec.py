@@ -29,15 +29,13 @@ from dbopt.wire.messages import (
 T_co = TypeVar("T_co", covariant=True)
 
 _LENGTH_WORD: Final = 4
-_COMPACT_AT: Final = 65_536  # read bytes are dropped in one go, not a message at a time
 
 
 class Decoder(Generic[T_co]):
-    """What both directions share: a buffer and where the next message starts in it."""
+    """What both directions share: a buffer that starts at the next message."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
-        self._start = 0
         self._eof = False
 
     @property
@@ -45,7 +43,7 @@ class Decoder(Generic[T_co]):
         """How many bytes wait. More than none after an SSLRequest is an attack if TLS follows
         (CVE-2021-23214, CVE-2021-3935): they came unencrypted.
         """
-        return len(self._buffer) - self._start
+        return len(self._buffer)
 
     def receive_data(self, data: bytes | bytearray | memoryview) -> None:
         """Take bytes in. Raises ProtocolError if the end was already received."""
@@ -71,26 +69,19 @@ class Decoder(Generic[T_co]):
 
     def _payload(self, header: int, limit: int, what: str) -> bytes | None:
         """The payload behind `header` bytes, the last four of which are the length word."""
-        body = self._start + header
-        length = int.from_bytes(self._buffer[body - _LENGTH_WORD : body]) - _LENGTH_WORD
+        length = int.from_bytes(self._buffer[header - _LENGTH_WORD : header]) - _LENGTH_WORD
         if not 0 <= length <= limit:
             raise ProtocolError(f"{what}: length {length} is not in 0 to {limit}")
-        if len(self._buffer) < body + length:
+        if len(self._buffer) < header + length:
             self._check_not_cut(what)
             return None
-        payload = bytes(self._buffer[body : body + length])
-        self._drop_to(body + length)
+        payload = bytes(self._buffer[header : header + length])
+        del self._buffer[: header + length]  # moves the start only, not the rest
         return payload
 
     def _check_not_cut(self, what: str) -> None:
         if self._eof and self.buffered:
             raise ProtocolError(f"{what}: the stream ended inside it")
-
-    def _drop_to(self, start: int) -> None:
-        self._start = start
-        if start == len(self._buffer) or start >= _COMPACT_AT:
-            del self._buffer[:start]
-            self._start = 0
 
 
 class BackendDecoder(Decoder[BackendMessage]):
@@ -101,7 +92,7 @@ class BackendDecoder(Decoder[BackendMessage]):
         if self.buffered < 1 + _LENGTH_WORD:
             self._check_not_cut("backend message")
             return None
-        type_ = self._buffer[self._start]
+        type_ = self._buffer[0]
         what = f"backend message type {type_}"
         payload = self._payload(1 + _LENGTH_WORD, types.max_backend_length(type_), what)
         return None if payload is None else parse_backend(type_, payload)
@@ -142,7 +133,7 @@ class FrontendDecoder(Decoder[FirstPacket | FrontendMessage]):
         if self.buffered < 1 + _LENGTH_WORD:
             self._check_not_cut("frontend message")
             return None
-        type_ = self._buffer[self._start]
+        type_ = self._buffer[0]
         payload = self._payload(
             1 + _LENGTH_WORD, self._limit(type_), f"frontend message type {type_}"
         )

@@ -59,7 +59,7 @@ def parameter_status(name: str, value: str) -> bytes:
 
 def backend_key_data(pid: int, secret: bytes) -> bytes:
     """A BackendKeyData; `secret` has 4 bytes, or up to 256 where the client speaks 3.2."""
-    return buffer.frame(types.B_BACKEND_KEY_DATA, buffer.pack("i", pid) + _cancel_key(secret))
+    return buffer.frame(types.B_BACKEND_KEY_DATA, buffer.pack("i", pid) + buffer.cancel_key(secret))
 
 
 def authentication_ok() -> bytes:
@@ -151,7 +151,7 @@ def ssl_request() -> bytes:
 def cancel_request(pid: int, secret: bytes) -> bytes:
     """A CancelRequest, for a connection of its own."""
     head = buffer.pack("Ii", types.CANCEL_REQUEST, pid)
-    return buffer.untyped_frame(head + _cancel_key(secret))
+    return buffer.untyped_frame(head + buffer.cancel_key(secret))
 
 
 def password(payload: bytes) -> bytes:
@@ -182,12 +182,3 @@ def _report(severity: str, sqlstate: str, message: str, hint: str, detail: str) 
 def _lossy(value: str) -> bytes:
     # An error must reach the client whatever its text holds, so a zero byte is no error here.
     return value.encode("utf-8", "replace").replace(b"\0", b"?") + b"\0"
-
-
-def _cancel_key(secret: bytes) -> bytes:
-    if not types.MIN_CANCEL_KEY <= len(secret) <= types.MAX_CANCEL_KEY:
-        raise ProtocolError(
-            f"a cancel key of {len(secret)} bytes; "
-            f"it must have {types.MIN_CANCEL_KEY} to {types.MAX_CANCEL_KEY}"
-        )
-    return secret

@@ -117,12 +117,12 @@ class CancelRequest(StartupPacket):
         return f"CancelRequest(pid={self.pid})"  # whoever holds the key can cancel
 
     def _payload(self) -> bytes:
-        return buffer.pack("Ii", types.CANCEL_REQUEST, self.pid) + cancel_key(self.secret)
+        return buffer.pack("Ii", types.CANCEL_REQUEST, self.pid) + buffer.cancel_key(self.secret)
 
     @classmethod
     def _read(cls, reader: Reader) -> Self:
         _expect_code(reader, types.CANCEL_REQUEST)
-        return cls(reader.int32(), cancel_key(reader.rest()))
+        return cls(reader.int32(), buffer.cancel_key(reader.rest()))
 
 
 FirstPacket = StartupMessage | SSLRequest | GSSENCRequest | CancelRequest
@@ -141,16 +141,6 @@ def parse_startup(payload: bytes) -> FirstPacket:
     """
     code = int.from_bytes(payload[:4]) if len(payload) >= 4 else 0
     return _BY_CODE.get(code, StartupMessage.parse)(payload)
-
-
-def cancel_key(secret: bytes) -> bytes:
-    """`secret`, if its length is one that protocol 3.2 allows; else raises ProtocolError."""
-    if not types.MIN_CANCEL_KEY <= len(secret) <= types.MAX_CANCEL_KEY:
-        raise ProtocolError(
-            f"a cancel key of {len(secret)} bytes; "
-            f"it must have {types.MIN_CANCEL_KEY} to {types.MAX_CANCEL_KEY}"
-        )
-    return secret
 
 
 def _pair(name: str, value: str) -> bytes:
