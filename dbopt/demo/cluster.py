@@ -48,7 +48,7 @@ THROW_AWAY_SETTINGS: dict[str, str] = {
 }
 """For a cluster whose data nobody keeps: a crash may lose them."""
 
-# $1 data directory, $2 files to remove or "", then the server's command. The watcher is
+# $1 data directory, $2 directory to remove, then the server's command. The watcher is
 # orphaned on purpose, so that the postmaster has no child that it did not fork. A line on
 # the pipe means goodbye; end of file means that our process died. The pid file is checked
 # because the number might by then belong to another process.
@@ -59,7 +59,6 @@ shift 2
 ( (
   read -r goodbye <&3 && exit 0
   read -r pid <"$data/postmaster.pid" && [ "$pid" = "$server" ] && kill -INT "$server"
-  [ -n "$scratch" ] || exit 0
   while [ -e "$data/postmaster.pid" ] && kill -0 "$server"; do sleep 0.1; done
   rm -rf -- "$scratch"
 ) >/dev/null 2>&1 & )
@@ -295,8 +294,8 @@ class EmbeddedCluster:
         server = [str(self._found.path("postgres")), "-D", str(self.data_dir)]
         for name, value in self._parameters(port).items():
             server += ["-c", f"{name}={value}"]
-        scratch = "" if self._directory else str(self._scratch_dir)
-        command = ["/bin/sh", "-c", _LEASHED_SERVER, "sh", str(self.data_dir), scratch, *server]
+        places = [str(self.data_dir), str(self._scratch_dir)]
+        command = ["/bin/sh", "-c", _LEASHED_SERVER, "sh", *places, *server]
         with contextlib.suppress(FileNotFoundError):
             self._log_start = self.log_path.stat().st_size
         reader, self._leash = os.pipe()
