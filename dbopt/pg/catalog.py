@@ -1,0 +1,221 @@
+"""The catalog: tables, columns, indexes and foreign keys as one snapshot, one query each.
+
+Sources: PostgreSQL's documentation, "System Catalogs" and "The Cumulative Statistics System".
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from dbopt.pg.connect import Connection, Row
+from dbopt.pg.sqlfile import statement
+from dbopt.sql.indexdef import IndexDefinition, IndexKey
+
+SKIPPED_SCHEMAS = ("information_schema", "dbopt")
+"""Not examined: the system's schemas, and dbopt's own."""
+
+_DESCENDING, _NULLS_FIRST = 1, 2
+"""Bits of pg_index.indoption (src/include/catalog/pg_index.h: INDOPTION_DESC, …)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column; `type` as SQL writes it, without its length, and a domain's base type."""
+
+    name: str
+    type: str
+    is_array: bool = False
+    not_null: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table and its counters since `Catalog.stats_since`; `rows` is an estimate.
+
+    `parent` is the oid of the partitioned table that it is a partition of.
+    """
+
+    oid: int
+    schema: str
+    name: str
+    columns: tuple[Column, ...] = ()
+    partitioned: bool = False
+    parent: int | None = None
+    rows: int = 0
+    size_bytes: int = 0
+    seq_scan: int = 0
+    seq_tup_read: int = 0
+    idx_scan: int = 0
+    idx_tup_fetch: int = 0
+    n_dead: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+    def column(self, name: str) -> Column | None:
+        """The column of that name, if there is one."""
+        return next((column for column in self.columns if column.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index: its definition, and what the catalog and the statistics know of it.
+
+    `constraint` is "p", "u" or "x" (primary key, unique, exclusion) or "". `fk_target`: a
+    foreign key of some table points at it. `builder_pid` is the session that builds it now.
+    `sql` is the server's own text of it.
+    """
+
+    oid: int
+    table_oid: int
+    definition: IndexDefinition
+    size_bytes: int = 0
+    scans: int = 0
+    valid: bool = True
+    ready: bool = True
+    constraint: str = ""
+    replica_identity: bool = False
+    fk_target: bool = False
+    partitioned: bool = False
+    parent: int | None = None
+    extension: bool = False
+    builder_pid: int | None = None
+    sql: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.definition.schema}.{self.definition.name}"
+
+    @property
+    def name(self) -> str:
+        """The index's name, without its schema."""
+        return self.definition.name
+
+    @property
+    def protected(self) -> bool:
+        """Something else needs it, whether or not any query does: never advise its drop."""
+        return bool(
+            self.constraint
+            or self.replica_identity
+            or self.fk_target
+            or self.extension
+            or self.definition.unique
+            or self.parent is not None
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """A foreign key: `columns` of the table with `table_oid` point at `referenced`."""
+
+    name: str
+    table_oid: int
+    columns: tuple[str, ...]
+    referenced_oid: int
+    referenced: str
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """One snapshot. `counted`: the server keeps the counters (track_counts). `sees_builds`:
+    this role may see other sessions' index builds."""
+
+    tables: tuple[Table, ...]
+    indexes: tuple[Index, ...]
+    foreign_keys: tuple[ForeignKey, ...]
+    version: int
+    taken: datetime
+    stats_since: datetime
+    counted: bool = True
+    sees_builds: bool = True
+
+    @cached_property
+    def by_oid(self) -> dict[int, Table]:
+        """The tables by their oid."""
+        return {table.oid: table for table in self.tables}
+
+    @cached_property
+    def indexes_by_table(self) -> dict[int, tuple[Index, ...]]:
+        """The indexes by their table's oid; a table without any is not in it."""
+        groups: defaultdict[int, list[Index]] = defaultdict(list)
+        for index in self.indexes:
+            groups[index.table_oid].append(index)
+        return {oid: tuple(indexes) for oid, indexes in groups.items()}
+
+    @property
+    def stats_age(self) -> float:
+        """Seconds over which the counters have counted."""
+        return max(0.0, (self.taken - self.stats_since).total_seconds())
+
+    def rows(self, table: Table) -> int:
+        """Estimated rows; of a partitioned table those of its partitions together."""
+        if not table.partitioned:
+            return table.rows
+        return sum(self.rows(child) for child in self.tables if child.parent == table.oid)
+
+
+def read(connection: Connection) -> Catalog:
+    """The whole catalog of the connection's database, as of one moment."""
+    ours = connection.info.transaction_status.name == "IDLE"
+    with connection.transaction():
+        if ours:  # a caller's transaction keeps its own modes
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        rows = _rows(connection, "catalog_tables", skip=list(SKIPPED_SCHEMAS))
+        oids = [row["oid"] for row in rows]
+        return Catalog(
+            tables=_tables(rows, _rows(connection, "catalog_columns", tables=oids)),
+            indexes=indexes(connection, oids),
+            foreign_keys=_foreign_keys(_rows(connection, "catalog_foreign_keys", tables=oids)),
+            version=connection.info.server_version // 10000,
+            **_rows(connection, "catalog_facts")[0],
+        )
+
+
+def indexes(
+    connection: Connection, tables: Iterable[int], name: str | None = None
+) -> tuple[Index, ...]:
+    """The indexes of the tables with these oids, or only that of the given name."""
+    found = _rows(connection, "index_definitions", tables=list(tables), name=name)
+    return tuple(_index(row) for row in found)
+
+
+def _rows(connection: Connection, query: str, /, **parameters: Any) -> list[Row]:
+    version = connection.info.server_version // 10000
+    return connection.execute(statement(query, version), parameters).fetchall()
+
+
+def _tables(rows: list[Row], columns: list[Row]) -> tuple[Table, ...]:
+    groups: defaultdict[int, list[Column]] = defaultdict(list)
+    for row in columns:
+        groups[row.pop("table_oid")].append(Column(**row))
+    return tuple(Table(**row, columns=tuple(groups[row["oid"]])) for row in rows)
+
+
+def _foreign_keys(rows: list[Row]) -> tuple[ForeignKey, ...]:
+    return tuple(ForeignKey(**{**row, "columns": tuple(row["columns"])}) for row in rows)
+
+
+def _index(row: Row) -> Index:
+    definition = IndexDefinition(
+        name=row.pop("name"),
+        schema=row.pop("schema"),
+        table=row.pop("table"),
+        method=row.pop("method"),
+        keys=tuple(_key(key) for key in row.pop("keys")),
+        include=tuple(row.pop("include")),
+        predicate=row.pop("predicate"),
+        unique=row.pop("unique"),
+        nulls_not_distinct=row.pop("nulls_not_distinct"),
+    )
+    return Index(**{**row, "constraint": row["constraint"] or ""}, definition=definition)
+
+
+def _key(key: dict[str, Any]) -> IndexKey:
+    option = key.pop("option")
+    return IndexKey(
+        **key, descending=bool(option & _DESCENDING), nulls_first=bool(option & _NULLS_FIRST)
+    )

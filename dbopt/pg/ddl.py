@@ -1,0 +1,109 @@
+"""Index statements on a server: identifiers quoted, timeouts put back, errors named.
+
+The layers above import no psycopg; what they must tell apart is named here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import LiteralString, cast
+
+from psycopg import Error as ServerError
+from psycopg import errors, sql
+
+from dbopt.errors import MigrationError
+from dbopt.pg import catalog
+from dbopt.pg.connect import Connection
+from dbopt.pg.sqlfile import statement
+from dbopt.sql.indexdef import IndexDefinition
+
+__all__ = ["RETRYABLE", "ServerError", "canonical", "create", "drop", "find", "timeouts"]
+
+RETRYABLE = (errors.LockNotAvailable, errors.DeadlockDetected)
+"""Errors that the same statement may not meet the next time."""
+
+_PROBE = "dbopt_probe"
+
+
+@contextmanager
+def timeouts(connection: Connection, *, lock: float, statement: float) -> Iterator[None]:
+    """lock_timeout and statement_timeout in seconds (0: none) for a session of our own.
+
+    SET LOCAL does nothing in autocommit, so they are set, then reset.
+    """
+    for name, seconds in (("lock_timeout", lock), ("statement_timeout", statement)):
+        value = str(round(seconds * 1000))
+        connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+    try:
+        yield
+    finally:
+        if not connection.broken:
+            connection.execute("RESET lock_timeout")
+            connection.execute("RESET statement_timeout")
+
+
+def create(connection: Connection, definition: IndexDefinition, *, concurrently: bool) -> None:
+    """CREATE INDEX [CONCURRENTLY], without IF NOT EXISTS: that would pass an invalid one."""
+    text = definition.create_sql(concurrently=concurrently)
+    # create_sql quotes its identifiers, and a declaration is the operator's own code.
+    connection.execute(cast(LiteralString, text))
+
+
+def drop(connection: Connection, schema: str, name: str, *, concurrently: bool) -> None:
+    """DROP INDEX [CONCURRENTLY] IF EXISTS."""
+    text = "DROP INDEX CONCURRENTLY IF EXISTS {}" if concurrently else "DROP INDEX IF EXISTS {}"
+    connection.execute(sql.SQL(text).format(sql.Identifier(schema, name)))
+
+
+def find(connection: Connection, schema: str, name: str) -> catalog.Index | None:
+    """The index of that name, or None."""
+    row = connection.execute(statement("index_table"), {"schema": schema, "name": name}).fetchone()
+    if row is None:
+        return None
+    found = catalog.indexes(connection, [row["table_oid"]], name)
+    return found[0] if found else None
+
+
+def canonical(connection: Connection, definition: IndexDefinition) -> IndexDefinition:
+    """The definition as this server would store it: its schema resolved, its expressions and
+    predicate written as the server writes them, so that two texts compare by meaning.
+
+    The server itself is asked: the index is made on an empty temporary copy of the table's
+    columns, read back and rolled back. Raises MigrationError where there is no such table or
+    the server refuses the definition. Needs the TEMPORARY privilege.
+    """
+    row = connection.execute(
+        statement("index_resolve_table"), {"schema": definition.schema, "table": definition.table}
+    ).fetchone()
+    if row is None or row["schema"] is None:
+        raise MigrationError(
+            f'The table {definition.table} of index "{definition.name}" is not in this database.',
+            hint="Create the table first, or take the index out of the declared ones.",
+        )
+    try:
+        stored = _probe(connection, row["schema"], definition)
+    except ServerError as error:
+        raise MigrationError(
+            f'PostgreSQL refuses the index "{definition.name}": {error.diag.message_primary}.',
+            hint="Correct its declaration.",
+        ) from None
+    return replace(
+        stored, name=definition.name, schema=row["schema"], table=definition.table
+    )
+
+
+def _probe(connection: Connection, schema: str, definition: IndexDefinition) -> IndexDefinition:
+    source = sql.Identifier(schema, definition.table)
+    probe = replace(definition, name=f"{_PROBE}_index", schema="pg_temp", table=_PROBE)
+    with connection.transaction(force_rollback=True):
+        connection.execute(
+            sql.SQL("CREATE TEMPORARY TABLE {} (LIKE {})").format(sql.Identifier(_PROBE), source)
+        )
+        create(connection, probe, concurrently=False)
+        row = connection.execute(
+            "SELECT to_regclass(%s)::oid::bigint AS oid", (f"pg_temp.{_PROBE}",)
+        ).fetchone()
+        assert row is not None  # noqa: S101 - one row always
+        return catalog.indexes(connection, [row["oid"]])[0].definition

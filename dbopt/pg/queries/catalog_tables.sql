@@ -1,0 +1,70 @@
+-- name: catalog_tables
+-- Ordinary and partitioned tables of the database: estimated rows, bytes of the heap, scans,
+-- and the partitioned table that each is a partition of. No system, temporary or own tables.
+-- Source: pg_class, pg_stat_user_tables (docs: monitoring-stats).
+SELECT c.oid::bigint AS oid,
+       n.nspname AS schema,
+       c.relname AS name,
+       c.relkind = 'p' AS partitioned,
+       greatest(c.reltuples, s.n_live_tup, 0)::bigint AS rows,
+       CASE WHEN c.relkind = 'p' THEN 0 ELSE coalesce(pg_relation_size(c.oid), 0) END AS size_bytes,
+       coalesce(s.seq_scan, 0) AS seq_scan,
+       coalesce(s.seq_tup_read, 0) AS seq_tup_read,
+       coalesce(s.idx_scan, 0) AS idx_scan,
+       coalesce(s.idx_tup_fetch, 0) AS idx_tup_fetch,
+       coalesce(s.n_dead_tup, 0) AS n_dead,
+       CASE WHEN c.relispartition
+            THEN (SELECT i.inhparent::bigint FROM pg_inherits i WHERE i.inhrelid = c.oid) END
+           AS parent
+  FROM pg_class c
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN pg_stat_user_tables s ON s.relid = c.oid
+ WHERE c.relkind IN ('r', 'p', 'm')
+   AND c.relpersistence <> 't'
+   AND n.nspname <> ALL (%(skip)s)
+   AND n.nspname NOT LIKE 'pg\_%%'
+   AND NOT EXISTS (SELECT FROM pg_depend d
+                    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+ ORDER BY 2, 3;
+
+-- name: catalog_columns
+-- The columns of those tables, in order: type as SQL writes it, and whether it is an array.
+-- Source: pg_attribute, pg_type.
+SELECT a.attrelid::bigint AS table_oid,
+       a.attname AS name,
+       format_type(coalesce(nullif(t.typbasetype, 0), t.oid), NULL) AS type,
+       t.typcategory = 'A' AS is_array,
+       a.attnotnull AS not_null
+  FROM pg_attribute a
+  JOIN pg_type t ON t.oid = a.atttypid
+ WHERE a.attrelid = ANY (%(tables)s::oid[])
+   AND a.attnum > 0
+   AND NOT a.attisdropped
+ ORDER BY a.attrelid, a.attnum;
+
+-- name: catalog_foreign_keys
+-- Foreign keys that someone wrote (a partition's inherited copies have conparentid <> 0).
+-- Source: pg_constraint.
+SELECT con.conname AS name,
+       con.conrelid::bigint AS table_oid,
+       con.confrelid::bigint AS referenced_oid,
+       con.confrelid::regclass::text AS referenced,
+       (SELECT array_agg(a.attname ORDER BY k.ord)
+          FROM unnest(con.conkey) WITH ORDINALITY AS k (attnum, ord)
+          JOIN pg_attribute a ON a.attrelid = con.conrelid AND a.attnum = k.attnum)::text[]
+           AS columns
+  FROM pg_constraint con
+ WHERE con.contype = 'f'
+   AND con.conparentid = 0
+   AND con.conrelid = ANY (%(tables)s::oid[])
+ ORDER BY con.conrelid, con.conname;
+
+-- name: catalog_facts
+-- What the numbers rest on: since when they are counted, whether they are, and whether this
+-- role may see other sessions' index builds.
+-- stats_reset is NULL where they were never reset: then the server's start is the safe answer.
+SELECT now() AS taken,
+       coalesce((SELECT d.stats_reset FROM pg_stat_database d WHERE d.datname = current_database()),
+                pg_postmaster_start_time()) AS stats_since,
+       current_setting('track_counts')::boolean AS counted,
+       pg_has_role('pg_read_all_stats', 'usage') AS sees_builds;

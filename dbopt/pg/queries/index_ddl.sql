@@ -1,0 +1,48 @@
+-- name: index_table
+-- The oid of the table that owns the index of that schema and name.
+-- Source: pg_index.
+SELECT i.indrelid::bigint AS table_oid
+  FROM pg_index i
+  JOIN pg_class c ON c.oid = i.indexrelid
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE n.nspname = %(schema)s AND c.relname = %(name)s;
+
+-- name: index_resolve_table
+-- The schema of a table: the one named, or where search_path finds it; no row where it is not.
+SELECT n.nspname AS schema, c.relkind = 'p' AS partitioned
+  FROM pg_class c
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.oid = to_regclass(CASE WHEN %(schema)s <> '' THEN quote_ident(%(schema)s) || '.' ELSE '' END
+                           || quote_ident(%(table)s));
+
+-- name: index_build_progress
+-- How far the index build of that session is, in blocks or tuples of its phase, and who blocks it.
+-- current_locker_pid is the holder it waits for between its phases (old snapshots and writers);
+-- pg_blocking_pids names those that hold a lock it wants.
+-- Source: pg_stat_progress_create_index (docs: progress-reporting).
+SELECT p.phase,
+       p.blocks_total, p.blocks_done, p.tuples_total, p.tuples_done,
+       p.lockers_total, p.lockers_done,
+       (SELECT coalesce(jsonb_agg(jsonb_build_object(
+                   'pid', a.pid,
+                   'user', a.usename,
+                   'application', a.application_name,
+                   'state', a.state,
+                   'transaction_age', extract(epoch FROM clock_timestamp() - a.xact_start))
+                   ORDER BY a.pid), '[]')
+          FROM pg_stat_activity a
+         WHERE a.pid = ANY (pg_blocking_pids(%(pid)s) || nullif(p.current_locker_pid, 0)::integer)
+           AND a.pid <> %(pid)s) AS blockers
+  FROM (SELECT %(pid)s AS pid) AS session
+  LEFT JOIN pg_stat_progress_create_index p ON p.pid = session.pid;
+
+-- name: index_lock_holder
+-- Who holds the session advisory lock (classid, objid are the halves of the 64-bit key).
+-- Source: pg_locks.
+SELECT a.pid, a.usename AS "user", a.application_name AS application, a.client_addr::text AS address
+  FROM pg_locks l
+  JOIN pg_stat_activity a ON a.pid = l.pid
+ WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted
+   AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+   AND l.classid::bigint = (%(key)s::bigint >> 32) & 4294967295
+   AND l.objid::bigint = %(key)s::bigint & 4294967295;

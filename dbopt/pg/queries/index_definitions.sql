@@ -1,0 +1,61 @@
+-- name: index_definitions
+-- Every index of the given tables (or the one of that name): each key's column or expression,
+-- operator class if not the default, collation if not the column's own, direction bits; the
+-- INCLUDE columns; predicate; what depends on it; size in bytes; scans; whether it is being built.
+-- pg_index.indkey lists key columns, then INCLUDE columns; the other vectors have keys only.
+-- Source: pg_index, pg_constraint, pg_stat_all_indexes, pg_stat_progress_create_index.
+SELECT i.indexrelid::bigint AS oid,
+       i.indrelid::bigint AS table_oid,
+       n.nspname AS schema,
+       t.relname AS "table",
+       c.relname AS name,
+       am.amname AS method,
+       keys.keys,
+       keys.include,
+       coalesce(pg_get_expr(i.indpred, i.indrelid, true), '') AS predicate,
+       i.indisunique AS "unique",
+       i.indisvalid AS valid,
+       i.indisready AS ready,
+       i.indisreplident AS replica_identity,
+       c.relkind = 'I' AS partitioned,
+       pg_get_indexdef(i.indexrelid) AS sql,
+       coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false) AS nulls_not_distinct,
+       CASE WHEN c.relkind = 'I' THEN 0 ELSE coalesce(pg_relation_size(c.oid), 0) END AS size_bytes,
+       coalesce(s.idx_scan, 0) AS scans,
+       (SELECT con.contype::text FROM pg_constraint con
+         WHERE con.conindid = i.indexrelid AND con.contype IN ('p', 'u', 'x')
+         ORDER BY con.contype LIMIT 1) AS "constraint",
+       EXISTS (SELECT FROM pg_constraint con
+                WHERE con.conindid = i.indexrelid AND con.contype = 'f') AS fk_target,
+       (SELECT h.inhparent::bigint FROM pg_inherits h WHERE h.inhrelid = i.indexrelid) AS parent,
+       EXISTS (SELECT FROM pg_depend d
+                WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+           AS extension,
+       (SELECT p.pid FROM pg_stat_progress_create_index p
+         WHERE p.index_relid = i.indexrelid LIMIT 1) AS builder_pid
+  FROM pg_index i
+  JOIN pg_class c ON c.oid = i.indexrelid
+  JOIN pg_class t ON t.oid = i.indrelid
+  JOIN pg_namespace n ON n.oid = t.relnamespace
+  JOIN pg_am am ON am.oid = c.relam
+  LEFT JOIN pg_stat_all_indexes s ON s.indexrelid = i.indexrelid
+ CROSS JOIN LATERAL (
+       SELECT jsonb_agg(jsonb_build_object(
+                  'expression', coalesce(a.attname::text,
+                                         pg_get_indexdef(i.indexrelid, k.n, true)),
+                  'is_column', a.attname IS NOT NULL,
+                  'opclass', CASE WHEN op.opcdefault THEN '' ELSE op.opcname::text END,
+                  'collation', CASE WHEN co.oid = coalesce(a.attcollation, 100) THEN ''
+                                    ELSE coalesce(co.collname::text, '') END,
+                  'option', i.indoption[k.n - 1])
+                  ORDER BY k.n) FILTER (WHERE k.n <= i.indnkeyatts) AS keys,
+              coalesce(array_agg(a.attname::text ORDER BY k.n)
+                           FILTER (WHERE k.n > i.indnkeyatts), '{}') AS include
+         FROM generate_series(1, i.indnatts) AS k (n)
+         LEFT JOIN pg_attribute a
+           ON a.attrelid = i.indrelid AND a.attnum = i.indkey[k.n - 1] AND a.attnum > 0
+         LEFT JOIN pg_opclass op ON op.oid = i.indclass[k.n - 1]
+         LEFT JOIN pg_collation co ON co.oid = i.indcollation[k.n - 1]) AS keys
+ WHERE i.indrelid = ANY (%(tables)s::oid[])
+   AND (%(name)s::text IS NULL OR c.relname = %(name)s::text)
+ ORDER BY n.nspname, t.relname, c.relname;
