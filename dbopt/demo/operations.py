@@ -35,9 +35,9 @@ class Draw:
         """A lesson's id."""
         return self._skewed(self.population.lessons)
 
-    def topic(self) -> str:
-        """A topic, all equally often."""
-        return self.rng.choice(TOPICS)
+    def topics(self) -> list[str]:
+        """One topic, or two that a lesson must both have; all are asked for equally often."""
+        return self.rng.sample(TOPICS, self.rng.choice((1, 1, 2)))
 
     def difficulty(self) -> str:
         """A difficulty, as often as there are lessons of it."""
@@ -86,10 +86,10 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "lessons_by_topic",
-        "SELECT id, title, difficulty, minutes FROM lessons WHERE topics @> ARRAY[%s]::text[]"
+        "SELECT id, title, difficulty, minutes FROM lessons WHERE topics @> %s::text[]"
         " ORDER BY created_at DESC LIMIT 20",
         12,
-        lambda draw: (draw.topic(),),
+        lambda draw: (draw.topics(),),
     ),
     Operation(
         "user_progress",
@@ -123,10 +123,12 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "leaderboard",
-        "SELECT u.display_name, count(*) AS lessons, round(avg(p.score)) AS score"
-        " FROM user_progress AS p JOIN users AS u ON u.id = p.user_id"
-        " WHERE p.completed_at >= now() - interval '1 day'"
-        " GROUP BY u.id ORDER BY lessons DESC, score DESC LIMIT 10",
+        "SELECT u.display_name, best.lessons, best.score FROM ("
+        "SELECT user_id, count(*) AS lessons, round(avg(score)) AS score FROM user_progress"
+        " WHERE completed_at >= now() - interval '1 day'"
+        " GROUP BY user_id ORDER BY lessons DESC, score DESC LIMIT 10"
+        ") AS best JOIN users AS u ON u.id = best.user_id"
+        " ORDER BY best.lessons DESC, best.score DESC",
         1,
         lambda _: (),
     ),
