@@ -129,3 +129,17 @@ class MigrationError(DboptError):
 
     sqlstate = "55000"
     exit_code = EXIT_PARTIAL
+
+
+class QueryFailed(DboptError):
+    """PostgreSQL refused a statement that dbopt sent."""
+
+    http_status = 502
+
+
+class StoreMissing(DboptError):
+    """The schema dbopt is not in the store."""
+
+    sqlstate = "3F000"
+    http_status = 503
+    exit_code = EXIT_USAGE

@@ -1,0 +1,60 @@
+"""psycopg's errors as dbopt's: above pg/ nobody imports psycopg, or shows the server's own words.
+
+A server's message may quote a literal of the statement, so only the SQLSTATE and its name are
+passed on (PostgreSQL documentation, appendix A).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import errors
+
+from dbopt.errors import ConnectError, DboptError, QueryFailed, ServerLost, StoreMissing
+
+HINTS: dict[type[psycopg.Error], str] = {
+    errors.InsufficientPrivilege: "Grant dbopt's role the privilege (pg_monitor for statistics).",
+    errors.QueryCanceled: "It took longer than the statement timeout allows.",
+    errors.LockNotAvailable: "Another session holds a lock on it; try again later.",
+    errors.UndefinedTable: "Check the name, the schema and the database.",
+    errors.ReadOnlySqlTransaction: "A statement that writes is never run here.",
+}
+
+
+@contextmanager
+def translated(what: str, *, store: bool = False) -> Iterator[None]:
+    """Turn a psycopg error inside the block into a DboptError that begins with `what`.
+
+    Raises ConnectError when the pool has no connection, ServerLost when the connection broke,
+    StoreMissing when `store` is set and its tables are not there, else QueryFailed.
+    """
+    try:
+        yield
+    except psycopg.Error as error:
+        raise translate(what, error, store=store) from None
+
+
+def translate(what: str, error: psycopg.Error, *, store: bool = False) -> DboptError:
+    """The DboptError that stands for a psycopg error."""
+    if store and isinstance(error, errors.UndefinedTable | errors.InvalidSchemaName):
+        return StoreMissing(
+            "The store has no schema dbopt, or an old one.", hint="Run `dbopt migrate upgrade`."
+        )
+    if type(error).__module__.startswith("psycopg_pool"):
+        return ConnectError(f"{what}: {type(error).__name__}: no connection came free in time.")
+    code = error.sqlstate
+    if _is_lost(error):
+        return ServerLost(f"{what}: the connection to PostgreSQL was lost ({code or 'closed'}).")
+    reason = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
+    hint = next((text for kind, text in HINTS.items() if isinstance(error, kind)), "")
+    return QueryFailed(f"{what}: PostgreSQL answered {code or 'XX000'} ({reason}).", hint=hint)
+
+
+def _is_lost(error: psycopg.Error) -> bool:
+    code = error.sqlstate
+    if code is None:
+        return isinstance(error, psycopg.OperationalError)
+    return code.startswith("08") or code in ("57P01", "57P02", "57P03", "57P05")
