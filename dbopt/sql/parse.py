@@ -1,0 +1,112 @@
+"""The one door to sqlglot: bounded, silent, and never an exception.
+
+sqlglot's compiled parser recurses on the C stack. Deep nesting ends in RecursionError at best
+and, for nested subqueries, in a segmentation fault; so nesting is counted before parsing.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from sqlglot import Dialect, ErrorLevel, exp
+from sqlglot.errors import SqlglotError
+
+from dbopt.sql.lexer import Lexeme, Token, code
+
+LONGEST_PARSED = 100_000
+"""Characters. A longer text is classed by its tokens alone."""
+DEEPEST_PARSED = 100
+"""Brackets open at once. PostgreSQL itself stops at max_stack_depth, some thousands."""
+
+# It warns of every statement that it keeps as a Command, and shows the statement's literals.
+logging.getLogger("sqlglot").setLevel(logging.CRITICAL + 1)
+
+_postgres = Dialect.get_or_raise("postgres")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement of a text: its tokens without blanks, and its text, both without the `;`."""
+
+    text: str
+    tokens: tuple[Token, ...]
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Its first six tokens in lower case: enough to tell what it does."""
+        return tuple(token.text.lower() for token in self.tokens[:6])
+
+
+def split(text: str) -> list[Statement]:
+    """The statements of a text, empty ones left out.
+
+    A semicolon inside parentheses (a rule's actions) or in BEGIN ATOMIC ends nothing.
+    """
+    found: list[Statement] = []
+    current: list[Token] = []
+    depth = 0
+    for token in code(text):
+        depth += _step(token) if token.lexeme is Lexeme.PUNCT else 0
+        if token.text != ";" or depth > 0 or _in_atomic_body(current):
+            current.append(token)
+        elif current:
+            found.append(_statement(text, current))
+            current = []
+    if current:
+        found.append(_statement(text, current))
+    return found
+
+
+def parse(statement: Statement) -> exp.Expression | None:
+    """The tree of one statement, or None where sqlglot has none to give. Never raises."""
+    if len(statement.text) > LONGEST_PARSED or nesting(statement.tokens) > DEEPEST_PARSED:
+        return None
+    try:
+        trees = _postgres.parse(statement.text, error_level=ErrorLevel.IMMEDIATE)
+    except (SqlglotError, RecursionError, ValueError, TypeError, AttributeError, LookupError):
+        # The last four are bugs that strange text finds in it.
+        return None
+    tree = trees[0] if len(trees) == 1 else None
+    return tree if isinstance(tree, exp.Expression) and not _gave_up(tree) else None
+
+
+def nesting(tokens: tuple[Token, ...]) -> int:
+    """How many brackets and CASEs are open at once, at most."""
+    depth = deepest = 0
+    for token in tokens:
+        if token.lexeme is Lexeme.PUNCT:
+            depth += _step(token)
+        elif token.lexeme is Lexeme.WORD and len(token.text) <= 4:
+            depth += _CASES.get(token.text.lower(), 0)
+        deepest = max(deepest, depth)
+    return deepest
+
+
+_CASES = {"case": 1, "end": -1}
+
+
+def _step(token: Token) -> int:
+    if token.text in {"(", "["}:
+        return 1
+    return -1 if token.text in {")", "]"} else 0
+
+
+def _in_atomic_body(tokens: list[Token]) -> bool:
+    """Whether `create function ... begin atomic` is open (SQL-standard bodies, PostgreSQL 14)."""
+    if len(tokens) < 2 or tokens[0].text.lower() != "create":
+        return False
+    words = [token.text.lower() for token in tokens if token.lexeme is Lexeme.WORD]
+    if "atomic" not in words:
+        return False
+    body = words[words.index("atomic") :]
+    return body.count("end") <= body.count("case")
+
+
+def _statement(text: str, tokens: list[Token]) -> Statement:
+    last = tokens[-1]
+    return Statement(text[tokens[0].start : last.start + len(last.text)], tuple(tokens))
+
+
+def _gave_up(tree: exp.Expression) -> bool:
+    return isinstance(tree, exp.Command | exp.Alias | exp.Column)
