@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from dbopt.errors import AuthenticationError, ProtocolError
+from dbopt.wire import buffer
 from dbopt.wire.types import MAX_SASL_LENGTH
 
 SCRAM_SHA_256: Final = "SCRAM-SHA-256"
@@ -95,7 +96,7 @@ def mock_salt(mock_key: bytes, user: str) -> bytes:
     PostgreSQL's scram_mock_salt. A plain password's verifier takes this salt too, else a
     user with a password is told from one without by a salt that changes.
     """
-    message = b"scram salt\0" + user.encode("utf-8", "surrogateescape")
+    message = b"scram salt\0" + buffer.encode(user)
     return hmac.digest(mock_key, message, "sha256")[:_SALT_LENGTH]
 
 
@@ -311,7 +312,7 @@ def _prepare(password: str) -> bytes:
         prepared: str = saslprep(password)
     except (ScramException, ValueError):
         prepared = ""
-    return (prepared or password).encode("utf-8", "surrogateescape")
+    return buffer.encode(prepared or password)
 
 
 def _match(pattern: re.Pattern[str], data: bytes, what: str) -> re.Match[str]:

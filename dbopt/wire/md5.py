@@ -12,6 +12,8 @@ import re
 from hashlib import md5
 from typing import Final
 
+from dbopt.wire import buffer
+
 _STORED: Final = re.compile(r"md5[0-9a-f]{32}")
 
 
@@ -22,21 +24,17 @@ def is_md5(secret: str) -> bool:
 
 def md5_secret(user: str, password: str) -> str:
     """What is stored for this user and password: "md5" and md5(password + user)."""
-    return _digest(_bytes(password) + _bytes(user))
+    return _digest(buffer.encode(password) + buffer.encode(user))
 
 
 def md5_response(secret: str, salt: bytes) -> bytes:
     """The client's answer to `salt`, from what is stored (see `md5_secret`)."""
-    return _digest(_bytes(secret.removeprefix("md5")) + salt).encode("ascii")
+    return _digest(buffer.encode(secret.removeprefix("md5")) + salt).encode("ascii")
 
 
 def md5_matches(secret: str, salt: bytes, response: bytes) -> bool:
     """Whether a client's answer is the right one; takes the same time either way."""
     return hmac.compare_digest(md5_response(secret, salt), response)
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
 
 
 def _digest(data: bytes) -> str:
