@@ -45,7 +45,7 @@ class Secret:
     def verifier(self, user: str, mock_key: bytes) -> ScramVerifier | None:
         """What ScramServer checks this user by; None if SCRAM cannot be had of the secret.
 
-        Costs 2 ms for a plain password: ask once, when the file is loaded.
+        Costs 1 ms for a plain password: ask once, when the file is loaded.
         """
         if self.kind is SecretKind.SCRAM:
             return parse_verifier(self.value)
