@@ -84,7 +84,7 @@ def parse_verifier(text: str) -> ScramVerifier:
 def make_verifier(
     password: str, iterations: int = DEFAULT_ITERATIONS, salt: bytes | None = None
 ) -> ScramVerifier:
-    """What to store of `password`; without a salt, with a random one. 4096 rounds take about 1 ms."""
+    """What to store of `password`; without a salt, with a random one. 4096 rounds take 1 ms."""
     salt = secrets.token_bytes(_SALT_LENGTH) if salt is None else salt
     client_key, server_key = _derive(password, salt, iterations)
     return ScramVerifier(iterations, salt, hashlib.sha256(client_key).digest(), server_key)
