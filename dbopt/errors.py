@@ -143,3 +143,9 @@ class StoreMissing(DboptError):
     sqlstate = "3F000"
     http_status = 503
     exit_code = EXIT_USAGE
+
+
+class QueryCancelled(DboptError):
+    """The statement was cancelled on the client's request."""
+
+    sqlstate = "57014"

@@ -1,0 +1,258 @@
+"""Backend: one connection to the server, as psycopg_pool manages it and the relay uses it.
+
+psycopg_pool asks little of a connection: `connect`, `pgconn.transaction_status`, `rollback`,
+`close` and a few attributes that it sets itself. The rest is raw bytes between two transports.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Protocol, Self
+
+from dbopt.errors import ConnectError, DboptError, ProtocolError, ServerLost
+from dbopt.gateway.backend_login import BackendLogin
+from dbopt.gateway.downstream import Downstream
+from dbopt.gateway.session import tracked
+from dbopt.gateway.statements import Prepared
+from dbopt.gateway.target import Target
+from dbopt.wire import encode
+from dbopt.wire.backend import ParameterStatus, ReadyForQuery
+from dbopt.wire.report import ErrorResponse
+from dbopt.wire.types import IDLE, IN_ERROR
+
+# libpq's PGTransactionStatusType, which psycopg_pool compares with.
+STATUS_IDLE, STATUS_ACTIVE, STATUS_INTRANS, STATUS_INERROR, STATUS_UNKNOWN = range(5)
+_CLOSE_TIMEOUT = 5.0
+
+
+class Holder(Protocol):
+    """Who has leased a backend."""
+
+    def from_server(self, data: bytes) -> None:
+        """Bytes came from the server."""
+
+    def server_lost(self) -> None:
+        """The connection to the server has ended."""
+
+    def pause_reading(self) -> None:
+        """The server takes no more for now."""
+
+    def resume_reading(self) -> None:
+        """The server takes more again."""
+
+
+class Owner(Protocol):
+    """The pool that a backend belongs to."""
+
+    def connect_failed(self, error: DboptError) -> None:
+        """An attempt to connect has failed."""
+
+    def backend_lost(self, backend: Backend) -> None:
+        """A leased backend without a client has lost its connection."""
+
+
+class _PgConn:
+    """What psycopg_pool looks at to see how a connection is."""
+
+    __slots__ = ("_backend",)
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    @property
+    def transaction_status(self) -> int:
+        backend = self._backend
+        if backend.closed:
+            return STATUS_UNKNOWN
+        if backend.holder is not None:
+            return STATUS_ACTIVE
+        if backend.status == IDLE:
+            return STATUS_IDLE
+        return STATUS_INERROR if backend.status == IN_ERROR else STATUS_INTRANS
+
+
+class Backend(asyncio.Protocol):
+    """One server connection. Made by `connect`; closed for good once `closed`."""
+
+    # Set by psycopg_pool.
+    _pool: Any = None
+    _created_at = 0.0
+    _expire_at = 0.0
+
+    def __init__(self, target: Target, owner: Owner, statements: int) -> None:
+        self.target = target
+        self.owner = owner
+        self.pgconn = _PgConn(self)
+        self.prepared = Prepared(statements)
+        self.downstream = Downstream()
+        self.holder: Holder | None = None
+        self.settings: dict[str, str] = {}
+        self.parameters: dict[str, str] = {}
+        self.status = IDLE
+        self.pid = 0
+        self.secret = b""
+        self.closed = False
+        self.idle_since = 0.0
+        self.cancels = 0
+        self.transport: asyncio.Transport
+        self._login: BackendLogin | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._closed_event = asyncio.Event()
+
+    def __repr__(self) -> str:
+        return f"<Backend {self.pid} {self.target}>"
+
+    @classmethod
+    async def connect(
+        cls,
+        conninfo: str = "",
+        *,
+        target: Target,
+        owner: Owner,
+        statements: int,
+        timeout: float,
+        **_: Any,
+    ) -> Self:
+        """A connection that is logged in. `owner` is told when it fails.
+
+        Raises ConnectError, AuthenticationError or ProtocolError. psycopg_pool gives a
+        conninfo, which is empty here: `target` says it all.
+        """
+        backend = cls(target, owner, statements)
+        try:
+            async with asyncio.timeout(timeout):
+                await backend._open()
+        except TimeoutError:
+            backend.abort()
+            error: DboptError = ConnectError(
+                f"PostgreSQL at {target} did not answer within {timeout:g} s.",
+                hint="Is it overloaded, or a firewall between? server.connect_timeout sets the limit.",
+            )
+        except OSError as reason:
+            text = reason.strerror or str(reason)
+            error = ConnectError(
+                f"PostgreSQL at {target} cannot be reached: {text}.",
+                hint="Is it running, and are host and port right?",
+            )
+        except DboptError as reason:
+            backend.abort()
+            error = reason
+        else:
+            return backend
+        owner.connect_failed(error)
+        raise error
+
+    async def _open(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._waiter = loop.create_future()
+        self._login = BackendLogin(self.target, "dbopt")
+        if self.target.socket_path:
+            await loop.create_unix_connection(lambda: self, self.target.socket_path)
+        else:
+            await loop.create_connection(lambda: self, self.target.host, self.target.port)
+        self.transport.write(self._login.first())
+        await self._waiter
+        self._waiter = None
+        login, self._login = self._login, None
+        self.pid, self.secret = login.pid, login.secret
+        self.parameters = login.parameters
+        self.settings = tracked(login.parameters)
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio."""
+        self.transport = transport  # type: ignore[assignment] # uvloop's is no asyncio.Transport
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio."""
+        if self.holder is not None:
+            self.holder.from_server(data)
+            return
+        try:
+            if self._login is not None:
+                self._logging_in(self._login, data)
+            else:
+                self._idle_data(data)
+        except DboptError as error:
+            self._fail(error)
+
+    def _logging_in(self, login: BackendLogin, data: bytes) -> None:
+        answer = login.receive(data)
+        if answer:
+            self.transport.write(answer)
+        if login.done and self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _idle_data(self, data: bytes) -> None:
+        for message in self.downstream.idle(data):
+            if isinstance(message, ParameterStatus):
+                self.parameters[message.name] = message.value
+                if message.name in self.settings:
+                    self.settings = {**self.settings, message.name: message.value}
+            elif isinstance(message, ReadyForQuery):
+                self.status = message.status
+                if self._waiter is not None and not self._waiter.done():
+                    self._waiter.set_result(None)
+            elif isinstance(message, ErrorResponse) and message.severity != "ERROR":
+                # The server says why it ends the connection; nobody may be given it any more.
+                self.abort()
+
+    def _fail(self, error: DboptError) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(error)
+        self.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio."""
+        self.closed = True
+        self._closed_event.set()
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(
+                ServerLost(f"PostgreSQL at {self.target} closed the connection.")
+            )
+        elif self.holder is not None:
+            self.holder.server_lost()
+        else:
+            self.owner.backend_lost(self)
+
+    def pause_writing(self) -> None:
+        """See asyncio."""
+        if self.holder is not None:
+            self.holder.pause_reading()
+
+    def resume_writing(self) -> None:
+        """See asyncio."""
+        if self.holder is not None:
+            self.holder.resume_reading()
+
+    # What psycopg_pool calls.
+
+    async def rollback(self) -> None:
+        """End a transaction that a client left open. Raises ProtocolError or ServerLost."""
+        self._waiter = asyncio.get_running_loop().create_future()
+        self.transport.write(encode.query(b"ROLLBACK"))
+        try:
+            await asyncio.wait_for(self._waiter, _CLOSE_TIMEOUT)
+        except TimeoutError:
+            self.abort()
+            raise ProtocolError("The server did not answer ROLLBACK in time.") from None
+        finally:
+            self._waiter = None
+
+    async def close(self) -> None:
+        """Say goodbye and close; at once where the server does not listen."""
+        if not self.closed:
+            self.closed = True
+            self.transport.write(encode.terminate())
+            self.transport.close()
+
+    def abort(self) -> None:
+        """Close without a word."""
+        self.closed = True
+        if hasattr(self, "transport"):
+            self.transport.abort()
+
+    async def wait_closed(self) -> None:
+        """Until the transport is gone."""
+        await self._closed_event.wait()

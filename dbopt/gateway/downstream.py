@@ -1,0 +1,270 @@
+"""What comes from the backend to its client: bytes in, bytes out, entries of the ledger answered.
+
+Rows pass as they came, in whole chunks. The gateway looks at the replies that end something
+(CommandComplete, ReadyForQuery, errors), and hides the replies to what it sent itself.
+"""
+
+from __future__ import annotations
+
+import re
+from struct import Struct
+
+from dbopt.errors import ProtocolError
+from dbopt.gateway.ledger import (
+    CLOSE_AS_PARSE,
+    CLOSE_HIDDEN,
+    EXECUTE,
+    FUNCTION,
+    PARSE_HIDDEN,
+    QUERY,
+    Ledger,
+    Request,
+)
+from dbopt.gateway.statements import Prepared
+from dbopt.gateway.upstream import Upstream
+from dbopt.wire.messages import BackendMessage, parse_backend
+from dbopt.wire.report import ErrorResponse
+from dbopt.wire.scan import messages
+from dbopt.wire.types import (
+    B_BIND_COMPLETE,
+    B_CLOSE_COMPLETE,
+    B_COMMAND_COMPLETE,
+    B_COPY_BOTH,
+    B_COPY_DATA,
+    B_COPY_IN,
+    B_DATA_ROW,
+    B_EMPTY_QUERY,
+    B_ERROR,
+    B_NO_DATA,
+    B_NOTICE,
+    B_NOTIFICATION,
+    B_PARAMETER_DESCRIPTION,
+    B_PARAMETER_STATUS,
+    B_PARSE_COMPLETE,
+    B_PORTAL_SUSPENDED,
+    B_READY_FOR_QUERY,
+    B_ROW_DESCRIPTION,
+    IDLE,
+    MAX_MESSAGE_LENGTH,
+)
+
+_length = Struct("!i").unpack_from
+_PARSE_COMPLETE = b"1\0\0\0\4"
+_PASSING = frozenset(
+    (
+        B_DATA_ROW, B_COPY_DATA, B_ROW_DESCRIPTION, B_BIND_COMPLETE, B_NO_DATA,
+        B_PARAMETER_DESCRIPTION, B_NOTICE, B_NOTIFICATION, 0x48, 0x63, 0x56,
+    )
+)  # fmt: skip
+"""Replies that change nothing; also CopyOutResponse, CopyDone and FunctionCallResponse."""
+_ROWS = re.compile(rb"(?:SELECT|INSERT \d+|UPDATE|DELETE|MERGE|FETCH|MOVE|COPY) (\d+)\0\Z")
+_FATAL = frozenset(("FATAL", "PANIC"))
+
+
+def parameter_status(payload: bytes) -> tuple[str, str]:
+    """Name and value of a ParameterStatus."""
+    parts = payload.split(b"\0")
+    if len(parts) != 3:
+        raise ProtocolError("The server sent a ParameterStatus that cannot be read.")
+    return parts[0].decode("utf-8", "replace"), parts[1].decode("utf-8", "replace")
+
+
+class Downstream:
+    """The server's side of one backend's relay.
+
+    After `receive`: `fatal` holds the SQLSTATE with which the server ended the connection,
+    `settings` the ParameterStatus that arrived. While `hiding`, replies to what the gateway
+    itself sent are swallowed up to their ReadyForQuery; `refused` is the error among them.
+    """
+
+    __slots__ = (
+        "_pass_bytes", "_rest", "fatal", "fatal_message", "hiding", "refused", "settings",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._pass_bytes = 0
+        self.fatal = ""
+        self.fatal_message = ""
+        self.hiding = False
+        self.refused: ErrorResponse | None = None
+        self.settings: list[tuple[str, str]] = []
+
+    @property
+    def at_boundary(self) -> bool:
+        """Whether the client has been given whole messages alone."""
+        return self._pass_bytes == 0
+
+    def idle(self, data: bytes) -> list[BackendMessage]:
+        """The messages that came while no client had the backend."""
+        data = self._rest + data
+        found: list[BackendMessage] = []
+        position = 0
+        for kind, start, end in messages(data):
+            found.append(parse_backend(kind, data[start + 5 : end]))
+            position = end
+        self._rest = data[position:]
+        return found
+
+    def receive(
+        self, data: bytes, upstream: Upstream, prepared: Prepared, now: float, out: list[bytes]
+    ) -> None:
+        """Appends to `out` what the client is to be sent."""
+        if self._rest:
+            data = self._rest + data
+            self._rest = b""
+        ledger = upstream.ledger
+        size = len(data)
+        start = 0
+        position = self._pass_bytes
+        if position >= size:
+            self._pass_bytes = position - size
+            out.append(data)
+            return
+        if self.hiding:
+            start = position = self._hide(data, ledger)
+        while size - position >= 5 and not self.hiding:
+            kind = data[position]
+            end = position + 1 + _length(data, position + 1)[0]
+            if not position + 5 <= end <= position + 1 + MAX_MESSAGE_LENGTH:
+                raise ProtocolError(f"The server sent a message of type {kind:#04x} of no length.")
+            if kind in _PASSING:
+                position = end
+                continue
+            if end > size:
+                break
+            if kind == B_COMMAND_COMPLETE:
+                self._completed(data, position, end, upstream, prepared, now)
+            elif kind == B_READY_FOR_QUERY:
+                self._ready(data[position + 5], ledger, now)
+            else:
+                instead = self._other(kind, data, position, end, upstream, prepared, now)
+                if instead is not None:
+                    if start < position:
+                        out.append(data[start:position])
+                    if instead:
+                        out.append(instead)
+                    start = end
+            position = end
+        if position > size:
+            self._pass_bytes = position - size
+            position = size
+        else:
+            self._pass_bytes = 0
+            if position < size:
+                self._rest = data[position:]
+        if start < position:
+            out.append(data if start == 0 and position == size else data[start:position])
+
+    def _hide(self, data: bytes, ledger: Ledger) -> int:
+        """Swallows replies up to ReadyForQuery; gives how far it came."""
+        position = 0
+        while len(data) - position >= 5 and self.hiding:
+            kind = data[position]
+            end = position + 1 + _length(data, position + 1)[0]
+            if end > len(data):
+                break
+            if kind == B_PARAMETER_STATUS:
+                self.settings.append(parameter_status(data[position + 5 : end]))
+            elif kind == B_ERROR:
+                self.refused = ErrorResponse.parse(data[position + 5 : end])
+                self._note_fatal(self.refused)
+            elif kind == B_READY_FOR_QUERY:
+                ledger.requests.popleft()
+                ledger.ends -= 1
+                ledger.status = data[position + 5]
+                self.hiding = False
+            position = end
+        return position
+
+    def _completed(
+        self,
+        data: bytes,
+        position: int,
+        end: int,
+        upstream: Upstream,
+        prepared: Prepared,
+        now: float,
+    ) -> None:
+        ledger = upstream.ledger
+        head = ledger.head()
+        if head is None:
+            raise ProtocolError("The server completed a command that nobody sent.")
+        tag = data[position + 5 : end]
+        rows = _ROWS.match(tag)
+        if rows is not None:
+            head.rows += int(rows[1])
+        elif tag in (b"DISCARD ALL\0", b"DEALLOCATE ALL\0"):
+            prepared.clear()
+            upstream.forget_names()
+        if head.kind == EXECUTE:
+            ledger.complete(now)
+        else:
+            ledger.end_copy()
+
+    def _ready(self, status: int, ledger: Ledger, now: float) -> None:
+        requests = ledger.requests
+        while requests:
+            request = requests.popleft()
+            if request.kind >= QUERY:
+                ledger.ends -= 1
+                if request.kind in (QUERY, FUNCTION):
+                    ledger.finish(request, now)
+                break
+        else:
+            raise ProtocolError("The server is ready for a query that nobody sent.")
+        ledger.head()  # drops the end of a COPY that had failed before it
+        ledger.copying = False
+        if status == IDLE:
+            ledger.transactions += 1
+        ledger.status = status
+
+    def _other(
+        self,
+        kind: int,
+        data: bytes,
+        position: int,
+        end: int,
+        upstream: Upstream,
+        prepared: Prepared,
+        now: float,
+    ) -> bytes | None:
+        """What the client gets instead of a reply (b"" for nothing); None where it passes."""
+        ledger = upstream.ledger
+        if kind == B_PARSE_COMPLETE:
+            return b"" if self._pop(ledger).kind == PARSE_HIDDEN else None
+        if kind == B_CLOSE_COMPLETE:
+            closed = self._pop(ledger).kind
+            return {CLOSE_HIDDEN: b"", CLOSE_AS_PARSE: _PARSE_COMPLETE}.get(closed)
+        if kind in (B_EMPTY_QUERY, B_PORTAL_SUSPENDED):
+            head = ledger.head()
+            if head is not None and head.kind == EXECUTE:
+                ledger.complete(now)
+        elif kind == B_ERROR:
+            self._error(data[position + 5 : end], upstream, prepared, now)
+            # The connection ends now: the client is told once, when it has ended.
+            return b"" if self.fatal else None
+        elif kind == B_COPY_IN:
+            ledger.copy_in_started()
+        elif kind == B_PARAMETER_STATUS:
+            self.settings.append(parameter_status(data[position + 5 : end]))
+        elif kind == B_COPY_BOTH:
+            raise ProtocolError("The server began a replication stream.")
+        else:
+            raise ProtocolError(f"The server sent a message of unknown type {kind:#04x}.")
+        return None
+
+    def _pop(self, ledger: Ledger) -> Request:
+        head = ledger.head()
+        if head is None or head.kind >= EXECUTE:
+            raise ProtocolError("The server answered a Parse or Close that nobody sent.")
+        return ledger.requests.popleft()
+
+    def _error(self, payload: bytes, upstream: Upstream, prepared: Prepared, now: float) -> None:
+        error = ErrorResponse.parse(payload)
+        self._note_fatal(error)
+        upstream.undo(upstream.ledger.fail(error.sqlstate, now), prepared)
+
+    def _note_fatal(self, error: ErrorResponse) -> None:
+        if error.severity in _FATAL:
+            self.fatal, self.fatal_message = error.sqlstate, error.message

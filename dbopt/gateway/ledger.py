@@ -1,0 +1,182 @@
+"""The ledger of one client: what it asked of its backend and has not been answered, in order.
+
+PostgreSQL answers strictly in order, so a queue of requests tells which reply belongs to
+what. Only requests that the gateway must act on when they are answered are entered: those
+whose reply is hidden or changed, those that are timed, and those that end a batch.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+from dbopt.gateway.counts import Scope
+from dbopt.gateway.statements import Statement
+
+# What a request was. Those from QUERY up end a batch: ReadyForQuery answers them.
+PARSE: Final = 0  # its ParseComplete goes to the client
+PARSE_HIDDEN: Final = 1  # sent by the gateway: the reply is hidden
+CLOSE: Final = 2
+CLOSE_HIDDEN: Final = 3
+CLOSE_AS_PARSE: Final = 4  # stands for a Parse that the backend did not need
+EXECUTE: Final = 5
+COPY_END: Final = 6  # CopyDone or CopyFail: has no reply of its own
+QUERY: Final = 7
+FUNCTION: Final = 8
+SYNC: Final = 9
+SETTINGS: Final = 10  # sent by the gateway to bring the session to the client's settings
+
+
+class Request:
+    """One entry. `name` is the client's name of a statement that a Parse makes."""
+
+    __slots__ = ("kind", "name", "queue_us", "rows", "sent", "sqlstate", "statement", "text")
+
+    def __init__(
+        self,
+        kind: int,
+        text: bytes = b"",
+        sent: float = 0.0,
+        statement: Statement | None = None,
+        name: bytes = b"",
+    ) -> None:
+        self.kind = kind
+        self.text = text
+        self.sent = sent
+        self.statement = statement
+        self.name = name
+        self.queue_us = 0.0
+        self.rows = 0
+        self.sqlstate = ""
+
+
+SYNC_REQUEST: Final = Request(SYNC)
+"""Syncs carry nothing, so they share one entry."""
+
+
+class Ledger:
+    """Requests in flight, and whether the backend may be given to somebody else.
+
+    `ends` counts the ReadyForQuery still owed; `open_batch` is set while extended-protocol
+    messages wait for their Sync; `skipping` while the server discards until Sync; `copying`
+    while the server reads COPY data, when it ignores Sync; `status` is the last
+    transaction status.
+    """
+
+    __slots__ = (
+        "answered", "backend_pid", "copying", "ends", "last_done", "open_batch", "requests",
+        "scope", "skipping", "status", "transactions",
+    )  # fmt: skip
+
+    def __init__(self, scope: Scope) -> None:
+        self.requests: deque[Request] = deque()
+        self.scope = scope
+        self.status = 0x49  # 'I'
+        self.ends = 0
+        self.open_batch = False
+        self.skipping = False
+        self.copying = False
+        self.last_done = 0.0
+        self.backend_pid = 0
+        self.answered = 0
+        self.transactions = 0
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing is in flight and no transaction is open."""
+        return self.ends == 0 and not (self.open_batch or self.requests) and self.status == 0x49
+
+    def finish(self, request: Request, now: float) -> None:
+        """Count a statement that was answered. `now` is monotonic seconds.
+
+        Of pipelined statements each is charged from the moment when the one before it ended.
+        """
+        sent = request.sent
+        started = sent if sent > self.last_done else self.last_done
+        self.last_done = now
+        self.answered += 1
+        server_us = (now - started) * 1e6
+        scope = self.scope
+        count = scope.count(request.text)
+        count.add(request.queue_us, server_us, request.rows, request.sqlstate)
+        if request.queue_us + server_us >= scope.counts.slow_us:
+            scope.counts.note_slow(
+                scope, count, request.text, request.queue_us, server_us, request.rows,
+                request.sqlstate, self.backend_pid,
+            )  # fmt: skip
+
+    def head(self) -> Request | None:
+        """The request that the next reply belongs to."""
+        requests = self.requests
+        while requests and requests[0].kind == COPY_END:
+            requests.popleft()
+        return requests[0] if requests else None
+
+    def complete(self, now: float) -> None:
+        """An Execute was answered (CommandComplete, EmptyQueryResponse, PortalSuspended)."""
+        self.finish(self.requests.popleft(), now)
+        self.end_copy()
+
+    def end_copy(self) -> None:
+        """A COPY that the client ended was answered: its end takes part no more."""
+        requests = self.requests
+        at = 1 if requests and requests[0].kind == QUERY else 0
+        if len(requests) > at and requests[at].kind == COPY_END:
+            del requests[at]
+
+    def fail(self, sqlstate: str, now: float) -> list[Request]:
+        """An ErrorResponse came: gives the requests that the server now skips.
+
+        In the extended protocol it skips all up to the next Sync, a simple Query included.
+        """
+        requests = self.requests
+        head = self.head()
+        if head is not None and head.kind in (QUERY, FUNCTION):
+            head.sqlstate = sqlstate
+            self.copying = False
+            return []
+        skipped: list[Request] = []
+        while requests and requests[0].kind != SYNC:
+            request = requests.popleft()
+            skipped.append(request)
+            if request.kind >= QUERY:
+                self.ends -= 1
+        if not requests:
+            self.skipping = self.open_batch = True
+        self.copying = False
+        self._charge(skipped, sqlstate, now)
+        return skipped
+
+    def _charge(self, skipped: list[Request], sqlstate: str, now: float) -> None:
+        # The failed statement is the first that was to be executed; a Parse or Bind that
+        # fails before any Execute is charged to its own text.
+        for request in skipped:
+            if request.kind == EXECUTE or (request.kind == PARSE and request.text):
+                request.sqlstate = sqlstate
+                self.finish(request, now)
+                return
+
+    def copy_in_started(self) -> None:
+        """The server now reads COPY data, and ignores each Sync up to CopyDone or CopyFail."""
+        requests = self.requests
+        if self.head() is None:
+            return
+        kept: deque[Request] = deque([requests.popleft()])
+        while requests and requests[0].kind != COPY_END:
+            request = requests.popleft()
+            if request.kind == SYNC:
+                self.ends -= 1
+            else:
+                kept.append(request)
+        self.copying = not requests
+        kept.extend(requests)
+        self.requests = kept
+        if self.copying and kept[0].kind == EXECUTE:
+            self.open_batch = True
+
+    def clear(self) -> None:
+        """Forget all: the backend is gone."""
+        self.requests.clear()
+        self.ends = 0
+        self.open_batch = self.skipping = self.copying = False
+        self.status = 0x49

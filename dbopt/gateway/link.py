@@ -1,0 +1,95 @@
+"""The link between a worker and the control process: msgspec frames on a unix socket pair.
+
+A frame is a length of four bytes (big-endian) and a MessagePack value, whose tag says which
+message it is. Either side that meets what it cannot read closes the link.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from dbopt.errors import ProtocolError
+from dbopt.observation import SlowStatement, StatementCount, WorkerSnapshot
+from dbopt.settings import Settings
+
+MAX_FRAME = 64 << 20
+
+
+class Start(msgspec.Struct, tag="start", frozen=True):
+    """Control → worker: begin. `listeners` are inherited file descriptors."""
+
+    number: int
+    settings: Settings
+    listeners: list[int]
+    mock_key: bytes
+
+
+class Reload(msgspec.Struct, tag="reload", frozen=True):
+    """Control → worker: these settings from now on."""
+
+    settings: Settings
+
+
+class Drain(msgspec.Struct, tag="drain", frozen=True):
+    """Control → worker: take no new clients, let transactions end, and exit."""
+
+    timeout: float
+
+
+class Ready(msgspec.Struct, tag="ready", frozen=True):
+    """Worker → control: it listens."""
+
+    pid: int
+
+
+class Observed(msgspec.Struct, tag="observed", frozen=True):
+    """Worker → control: what it counted since the last, and how it is."""
+
+    counts: list[StatementCount]
+    slow: list[SlowStatement]
+    snapshot: WorkerSnapshot
+
+
+class Cancelled(msgspec.Struct, tag="cancelled", frozen=True):
+    """Either way: a CancelRequest for a client that another worker may have."""
+
+    pid: int
+    secret: bytes
+
+
+ToWorker = Start | Reload | Drain | Cancelled
+ToControl = Ready | Observed | Cancelled
+
+
+def frame(message: ToWorker | ToControl) -> bytes:
+    """The bytes of one message."""
+    body = msgspec.msgpack.encode(message)
+    return len(body).to_bytes(4) + body
+
+
+async def read_to_worker(reader: asyncio.StreamReader) -> AsyncIterator[ToWorker]:
+    """The messages of the control process, until it closes the link."""
+    decode = msgspec.msgpack.Decoder[ToWorker](ToWorker).decode
+    async for body in _bodies(reader):
+        yield decode(body)
+
+
+async def read_to_control(reader: asyncio.StreamReader) -> AsyncIterator[ToControl]:
+    """The messages of a worker, until it closes the link."""
+    decode = msgspec.msgpack.Decoder[ToControl](ToControl).decode
+    async for body in _bodies(reader):
+        yield decode(body)
+
+
+async def _bodies(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    while True:
+        try:
+            size = int.from_bytes(await reader.readexactly(4))
+            if size > MAX_FRAME:
+                raise ProtocolError(f"A frame of {size} bytes came over the link.")
+            yield await reader.readexactly(size)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return

@@ -1,0 +1,92 @@
+"""The listening sockets. The control process opens them and hands them down to the workers,
+so that a worker can be replaced without refusing a connection."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import stat
+from pathlib import Path
+
+from dbopt.errors import ConfigError
+from dbopt.settings import Gateway
+
+_BACKLOG = 1024
+_ANYONE = 0o777
+"""Who may open the unix socket is said by the directory's mode, as PostgreSQL's own does."""
+
+
+def listen(gateway: Gateway) -> list[socket.socket]:
+    """The sockets of the gateway's settings; ConfigError that says what is taken and by what key."""
+    sockets: list[socket.socket] = []
+    try:
+        if gateway.host:
+            sockets.append(_tcp(gateway.host, gateway.port))
+        if gateway.unix_socket_dir:
+            port = sockets[0].getsockname()[1] if sockets else gateway.port
+            sockets.append(_unix(socket_path(gateway.unix_socket_dir, port)))
+    except ConfigError:
+        close(sockets)
+        raise
+    return sockets
+
+
+def socket_path(directory: str, port: int) -> Path:
+    """Where clients look for the unix socket."""
+    return Path(directory) / f".s.PGSQL.{port}"
+
+
+def close(sockets: list[socket.socket]) -> None:
+    """Close them, and remove the unix socket's file."""
+    for sock in sockets:
+        if sock.family == socket.AF_UNIX:
+            with contextlib.suppress(OSError):
+                os.unlink(sock.getsockname())
+        sock.close()
+
+
+def _tcp(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        sock = socket.socket(family, kind, protocol)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+        sock.listen(_BACKLOG)
+    except OSError as error:
+        raise ConfigError(
+            f"gateway.port: cannot listen on {host}:{port}: {error.strerror}.",
+            hint="Give another with gateway.host and gateway.port; port 0 takes a free one.",
+        ) from None
+    return sock
+
+
+def _unix(path: Path) -> socket.socket:
+    _remove_stale(path)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.bind(str(path))
+        path.chmod(_ANYONE)
+        sock.listen(_BACKLOG)
+    except OSError as error:
+        sock.close()
+        raise ConfigError(
+            f"gateway.unix_socket_dir: cannot listen on {path}: {error.strerror or error}.",
+            hint="Give a directory that exists, can be written, and has a short path.",
+        ) from None
+    return sock
+
+
+def _remove_stale(path: Path) -> None:
+    """A socket file that nobody listens on is left over from a crash."""
+    if not path.exists() or not stat.S_ISSOCK(path.stat().st_mode):
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink(missing_ok=True)
+        except OSError:
+            return

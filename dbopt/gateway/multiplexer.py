@@ -1,0 +1,334 @@
+"""The multiplexer: leases backends from psycopg_pool and shares them among clients.
+
+psycopg_pool opens, checks, recycles and reopens connections; a lease from it is kept while
+there is work, so that giving a backend from one client to the next costs two list operations.
+Leases that stay unused go back, so that the pool's own max_idle and max_lifetime act.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, Protocol, cast
+
+import structlog
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
+
+from dbopt.clock import monotonic
+from dbopt.errors import ConnectError, DboptError, QueueTimeout
+from dbopt.gateway.backend import Backend
+from dbopt.gateway.backend_login import ServerRefused
+from dbopt.gateway.cancel import cancel
+from dbopt.gateway.session import tracked
+from dbopt.gateway.statements import Registry
+from dbopt.gateway.target import Target
+from dbopt.observation import PoolSnapshot
+from dbopt.settings import Settings
+from dbopt.wire.types import IDLE
+
+log = structlog.get_logger("dbopt.gateway")
+
+LEASE_IDLE = 1.0
+"""Seconds after which an unused lease goes back to psycopg_pool."""
+_FETCH_TIMEOUT = 2.0
+_RECONNECT_TIMEOUT = 3.0
+"""psycopg_pool waits ever longer between attempts; given up early, the next client's need
+starts anew, so that a server that comes back is found within seconds."""
+_MAX_WELCOMES = 1000
+
+
+class Waiter(Protocol):
+    """Who waits for a backend."""
+
+    def granted(self, backend: Backend, waited: float) -> None:
+        """Here it is; `waited` is seconds."""
+
+    def refused(self, error: DboptError) -> None:
+        """There is none."""
+
+    @property
+    def logging_in(self) -> bool:
+        """Whether it waits to be let in, and so is told at once when the server refuses."""
+
+
+class Pool:
+    """The backends of one (database, user), and the clients that wait for one."""
+
+    def __init__(self, target: Target, database: str, user: str, settings: Settings) -> None:
+        self.target = target
+        self.database = database
+        self.user = user
+        self.settings = settings
+        self.registry = Registry(max(1000, 10 * settings.gateway.prepared_statements))
+        self.parameters: dict[str, str] = {}
+        self.welcomes: dict[frozenset[tuple[str, str]], tuple[dict[str, str], dict[str, str]]] = {}
+        self.clients = 0
+        self.cl_active = 0
+        self.transactions = self.statements = 0
+        self.received = self.sent = 0
+        self.wait_us = 0.0
+        self.queue_timeouts = self.server_errors = 0
+        self.unused_since = monotonic()
+        self._idle: list[Backend] = []
+        self._leased: set[Backend] = set()
+        self._waiting: dict[Waiter, float] = {}
+        self._fetching = 0
+        self._last_error: DboptError | None = None
+        self._canonical: dict[frozenset[tuple[str, str]], dict[str, str]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._warned = False
+        self._pg = self._make_pool()
+
+    def _make_pool(self) -> AsyncConnectionPool[Any]:
+        pool = self.settings.pool
+        return AsyncConnectionPool(
+            "",
+            connection_class=cast(Any, Backend),
+            kwargs={
+                "target": self.target,
+                "owner": self,
+                "statements": self.settings.gateway.prepared_statements,
+                "timeout": self.settings.server.connect_timeout,
+            },
+            min_size=pool.min_size,
+            max_size=pool.max_size,
+            open=False,
+            check=_check_open,
+            name=f"{self.database}/{self.user}",
+            max_idle=pool.max_idle,
+            max_lifetime=pool.max_lifetime,
+            reconnect_timeout=_RECONNECT_TIMEOUT,
+        )
+
+    async def open(self) -> None:
+        """Begin to connect."""
+        await self._pg.open()
+
+    async def close(self) -> None:
+        """Refuse who waits and close every backend."""
+        for waiter in list(self._waiting):
+            self._refuse(waiter, ConnectError("The gateway is shutting down."))
+        await self._pg.close(timeout=1.0)
+        for backend in list(self._leased):
+            self._leased.discard(backend)
+            await backend.close()
+
+    # Leases
+
+    def acquire(self, waiter: Waiter) -> Backend | None:
+        """A backend at once, or None: then `waiter.granted` or `waiter.refused` is called."""
+        while self._idle and not self._waiting:
+            backend = self._idle.pop()
+            if not backend.closed:
+                self.cl_active += 1
+                return backend
+        self._waiting[waiter] = monotonic()
+        self._fetch_more()
+        return None
+
+    def forsake(self, waiter: Waiter) -> None:
+        """The waiter no longer waits."""
+        self._waiting.pop(waiter, None)
+
+    def release(self, backend: Backend, now: float) -> None:
+        """A client is done with a backend; an open transaction is rolled back first."""
+        self.cl_active -= 1
+        if backend.cancels:
+            return  # `_cancelled` goes on once no cancel can hit the next client
+        self._offer(backend, now)
+
+    def _offer(self, backend: Backend, now: float) -> None:
+        if backend.closed:
+            self.backend_lost(backend)
+        elif backend.status != IDLE or now >= backend._expire_at:
+            # psycopg_pool rolls an open transaction back, and replaces what is too old.
+            self._give_back(backend)
+        elif self._waiting:
+            self._grant(backend, now)
+        else:
+            backend.idle_since = now
+            self._idle.append(backend)
+
+    def discard(self, backend: Backend, *, cancel_first: bool = False) -> None:
+        """A client leaves a backend that is in no state to be shared: close it."""
+        self.cl_active -= 1
+        if cancel_first and not backend.closed:
+            self._spawn(self._cancel_and_close(backend))
+        else:
+            backend.abort()
+            self.backend_lost(backend)
+
+    def cancel(self, backend: Backend) -> None:
+        """Cancel what a leased backend runs; it is not shared before that is over."""
+        backend.cancels += 1
+        self._spawn(self._cancelled(backend))
+
+    async def _cancelled(self, backend: Backend) -> None:
+        await cancel(backend)
+        backend.cancels -= 1
+        if not backend.cancels and backend.holder is None and backend in self._leased:
+            self._offer(backend, monotonic())
+
+    async def _cancel_and_close(self, backend: Backend) -> None:
+        await cancel(backend)
+        backend.abort()
+        self.backend_lost(backend)
+
+    def _grant(self, backend: Backend, now: float) -> None:
+        waiter = next(iter(self._waiting))
+        since = self._waiting.pop(waiter)
+        self.wait_us += (now - since) * 1e6
+        self.cl_active += 1
+        waiter.granted(backend, now - since)
+
+    def _refuse(self, waiter: Waiter, error: DboptError) -> None:
+        self._waiting.pop(waiter, None)
+        waiter.refused(error)
+
+    # psycopg_pool
+
+    def _fetch_more(self) -> None:
+        room = self.settings.pool.max_size - len(self._leased) - self._fetching
+        if room > 0 and self._fetching < len(self._waiting):
+            self._fetching += 1
+            self._spawn(self._fetch())
+
+    async def _fetch(self) -> None:
+        try:
+            backend = await self._pg.getconn(_FETCH_TIMEOUT)
+        except PoolTimeout:
+            # Who waits is told by `tick`. Asking again makes psycopg_pool connect again.
+            self._fetching -= 1
+            self._fetch_more()
+            return
+        except PoolClosed:
+            self._fetching -= 1
+            return
+        self._fetching -= 1
+        self._leased.add(backend)
+        self._last_error = None
+        if not self.parameters:
+            self.parameters = backend.parameters
+        backend.settings = self.canonical(backend.settings)
+        self._warn_when_busy()
+        self._offer(backend, monotonic())
+        self._fetch_more()
+
+    def _give_back(self, backend: Backend) -> None:
+        self._leased.discard(backend)
+        self._spawn(self._put(backend))
+
+    async def _put(self, backend: Backend) -> None:
+        await self._pg.putconn(backend)
+        self._fetch_more()
+
+    def backend_lost(self, backend: Backend) -> None:
+        """See backend.Owner: psycopg_pool opens another in its place."""
+        if backend in self._leased:
+            if backend in self._idle:
+                self._idle.remove(backend)
+            self._give_back(backend)
+
+    def connect_failed(self, error: DboptError) -> None:
+        """See backend.Owner. Who logs in is told at once; who has work waits its turn.
+
+        So a server that restarts costs its clients time, and a wrong password does not.
+        """
+        self._last_error = error
+        self.server_errors += 1
+        if self._leased or (isinstance(error, ServerRefused) and error.temporary):
+            return
+        for waiter in [w for w in self._waiting if w.logging_in]:
+            self._refuse(waiter, error)
+
+    # Time
+
+    def tick(self, now: float) -> None:
+        """Once in a while: end waits that are too long, give back what is not used."""
+        timeout = self.settings.gateway.queue_timeout
+        for waiter, since in list(self._waiting.items()):
+            if now - since < timeout:
+                break
+            self.queue_timeouts += 1
+            self._refuse(waiter, self._queue_timeout())
+        while self._idle and now - self._idle[0].idle_since > LEASE_IDLE:
+            self._give_back(self._idle.pop(0))
+        if self.clients or self._leased:
+            self.unused_since = now
+        if len(self._leased) <= self.settings.pool.warn_ratio * self.settings.pool.max_size:
+            self._warned = False
+
+    def _queue_timeout(self) -> DboptError:
+        if self._last_error is not None:
+            return ConnectError(self._last_error.message, hint=self._last_error.hint)
+        most = self.settings.pool.max_size
+        return QueueTimeout(
+            f"No server connection of pool {self.database}/{self.user} came free within "
+            f"{self.settings.gateway.queue_timeout:g} s: {len(self._leased)} of {most} are in use "
+            f"and {len(self._waiting)} clients wait.",
+            hint="Look for long transactions, or raise pool.max_size.",
+        )
+
+    def _warn_when_busy(self) -> None:
+        pool = self.settings.pool
+        if not self._warned and len(self._leased) > pool.warn_ratio * pool.max_size:
+            self._warned = True
+            log.warning(
+                "pool is nearly used up", pool=f"{self.database}/{self.user}",
+                in_use=len(self._leased), max_size=pool.max_size,
+            )  # fmt: skip
+
+    # Settings
+
+    def canonical(self, settings: dict[str, str]) -> dict[str, str]:
+        """The one dict of these settings, so that equal ones are found equal by identity."""
+        if len(self._canonical) > _MAX_WELCOMES:
+            self._canonical.clear()
+        return self._canonical.setdefault(frozenset(settings.items()), settings)
+
+    def remember_welcome(
+        self, requested: dict[str, str], settings: dict[str, str], parameters: dict[str, str]
+    ) -> None:
+        """Keep what the server made of a client's startup settings, for the next like it."""
+        if len(self.welcomes) >= _MAX_WELCOMES:
+            self.welcomes.clear()
+        self.welcomes[frozenset(requested.items())] = (self.canonical(settings), parameters)
+
+    def default_settings(self) -> dict[str, str]:
+        """What a session has that asks for nothing."""
+        return self.canonical(tracked(self.parameters))
+
+    def snapshot(self, now: float) -> PoolSnapshot:
+        """How the pool is at this moment."""
+        oldest = next(iter(self._waiting.values()), now)
+        available = self._pg.get_stats()["pool_available"]
+        size = self._pg.get_stats()["pool_size"]
+        return PoolSnapshot(
+            database=self.database,
+            user=self.user,
+            cl_active=self.cl_active,
+            cl_waiting=len(self._waiting),
+            sv_active=len(self._leased) - len(self._idle),
+            sv_idle=len(self._idle) + available,
+            sv_login=max(0, size - available - len(self._leased)),
+            max_size=self.settings.pool.max_size,
+            maxwait=now - oldest,
+            xact_count=self.transactions,
+            query_count=self.statements,
+            received=self.received,
+            sent=self.sent,
+            wait_time_us=self.wait_us,
+            queue_timeouts=self.queue_timeouts,
+            server_errors=self.server_errors,
+        )
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def _check_open(backend: Backend) -> None:
+    """psycopg_pool's check before it hands a connection out: no round trip, the relay reads."""
+    if backend.closed:
+        raise ConnectError("The connection was closed while it was idle.")

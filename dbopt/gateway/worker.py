@@ -1,0 +1,291 @@
+"""The worker: one process, one uvloop, the clients and the pools.
+
+Started by the daemon as `python -m dbopt.gateway.worker FD`, where FD is its end of the link.
+Nothing here may stall a query: no parser, no HTTP, no statistics.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import secrets
+import signal
+import socket
+import sys
+
+import structlog
+import uvloop
+
+from dbopt.clock import monotonic
+from dbopt.errors import TooManyClients
+from dbopt.gateway.client import Client
+from dbopt.gateway.counts import Counts
+from dbopt.gateway.link import (
+    Cancelled,
+    Drain,
+    Observed,
+    Ready,
+    Reload,
+    Start,
+    ToControl,
+    frame,
+    read_to_worker,
+)
+from dbopt.gateway.login import Verifiers
+from dbopt.gateway.multiplexer import Pool
+from dbopt.gateway.target import target
+from dbopt.gateway.userlist import Userlist, load
+from dbopt.logs import configure
+from dbopt.observation import WorkerSnapshot
+from dbopt.settings import Settings
+from dbopt.wire.messages import CancelRequest
+
+log = structlog.get_logger("dbopt.gateway")
+
+_TICK = 0.25
+_UNUSED_POOL = 60.0
+_MAX_LINK_BACKLOG = 16 << 20
+"""Bytes unread by the control process above which observations are dropped, not queued."""
+
+
+class Worker:
+    """All that one worker has: its clients by process id, its pools, its counts."""
+
+    def __init__(self, start: Start, link: asyncio.StreamWriter) -> None:
+        self.number = start.number
+        self.settings = start.settings
+        self.users = _users(start.settings)
+        self.verifiers = _verifiers(start.settings, self.users, start.mock_key)
+        trace = start.settings.trace
+        self.counts = Counts(trace.slow, trace.parameters, trace.max_fingerprints, trace.max_slow)
+        self.login_timeout = start.settings.gateway.login_timeout
+        self.draining = False
+        self._link = link
+        self._mock_key = start.mock_key
+        self._clients: dict[int, Client] = {}
+        self._connections: set[Client] = set()
+        self._pools: dict[tuple[str, str], Pool] = {}
+        self._next = 0
+        self._login_failures = self._protocol_errors = 0
+        self._servers: list[asyncio.Server] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # client.Gate
+
+    def admit(self, client: Client) -> tuple[int, bytes]:
+        """See client.Gate. The worker's number is in the process id, so that each is unique."""
+        limit = self.settings.gateway.max_clients
+        if len(self._clients) >= limit:
+            raise TooManyClients(
+                f"The gateway already has {limit} clients.",
+                hint="Raise gateway.max_clients, or close connections that are not used.",
+            )
+        while True:
+            self._next = (self._next + 1) & 0xFFFFFF
+            pid = (self.number & 0x3F) << 24 | self._next
+            if self._next and pid not in self._clients:
+                break
+        self._clients[pid] = client
+        return pid, secrets.token_bytes(4)
+
+    def pool(self, database: str, user: str) -> Pool:
+        """See client.Gate."""
+        found = self._pools.get((database, user))
+        if found is None:
+            to = target(self.settings.server, database, user, self.users)
+            found = self._pools[database, user] = Pool(to, database, user, self.settings)
+            self._spawn(found.open())
+        return found
+
+    def cancel(self, request: CancelRequest) -> None:
+        """See client.Gate: our client's, or another worker's."""
+        if not self._cancel_own(request.pid, request.secret):
+            self._tell(Cancelled(request.pid, request.secret))
+
+    def _cancel_own(self, pid: int, secret: bytes) -> bool:
+        client = self._clients.get(pid)
+        if client is None:
+            return False
+        if secrets.compare_digest(client.secret, secret):
+            client.cancel()
+        return True
+
+    def gone(self, client: Client) -> None:
+        """See client.Gate."""
+        self._connections.discard(client)
+        if self._clients.get(client.pid) is client:
+            del self._clients[client.pid]
+            client.left_pool()
+
+    def failed_login(self) -> None:
+        """See client.Gate."""
+        self._login_failures += 1
+
+    def bad_protocol(self) -> None:
+        """See client.Gate."""
+        self._protocol_errors += 1
+
+    # Life
+
+    def connect(self) -> Client:
+        """A new client connection."""
+        client = Client(self)
+        self._connections.add(client)
+        return client
+
+    async def serve(self, listeners: list[int]) -> None:
+        """Take clients on the inherited sockets."""
+        loop = asyncio.get_running_loop()
+        for descriptor in listeners:
+            sock = socket.socket(fileno=descriptor)
+            make = loop.create_unix_server if sock.family == socket.AF_UNIX else loop.create_server
+            self._servers.append(await make(self.connect, sock=sock))
+        self._spawn(self._ticking())
+        self._spawn(self._reporting())
+        self._tell(Ready(os.getpid()))
+
+    async def _ticking(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK)
+            now = monotonic()
+            for key, pool in list(self._pools.items()):
+                pool.tick(now)
+                if now - pool.unused_since > _UNUSED_POOL:
+                    del self._pools[key]
+                    self._spawn(pool.close())
+
+    async def _reporting(self) -> None:
+        while True:
+            await asyncio.sleep(self.settings.trace.flush_interval)
+            self.report()
+
+    def report(self) -> None:
+        """Tell the control process what was seen; drop it where that one does not read."""
+        counts, slow = self.counts.take()
+        if self._link.transport.get_write_buffer_size() < _MAX_LINK_BACKLOG:
+            self._tell(Observed(counts, slow, self.snapshot()))
+
+    def snapshot(self) -> WorkerSnapshot:
+        """How the worker is at this moment."""
+        now = monotonic()
+        return WorkerSnapshot(
+            pid=os.getpid(),
+            clients=len(self._clients),
+            draining=self.draining,
+            pools=[pool.snapshot(now) for pool in self._pools.values()],
+            protocol_errors=self._protocol_errors,
+            login_failures=self._login_failures,
+        )
+
+    def reload(self, settings: Settings) -> None:
+        """Take the settings that can change while it runs."""
+        self.settings = settings
+        self.users = _users(settings)
+        self.verifiers = _verifiers(settings, self.users, self._mock_key)
+        self.counts.slow_us = settings.trace.slow * 1000.0
+        self.counts.parameters = settings.trace.parameters
+        for pool in self._pools.values():
+            pool.settings = settings
+
+    def stop_listening(self) -> None:
+        """Take no new connections."""
+        self.draining = True
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+
+    async def drain(self, deadline: float) -> None:
+        """Let transactions end, tell idle clients to go; cut who is left at the deadline."""
+        self.stop_listening()
+        while self._connections and monotonic() < deadline:
+            for client in list(self._connections):
+                client.drain()
+            await asyncio.sleep(0.02)
+        for client in list(self._connections):
+            client.cut()
+        await asyncio.gather(*(pool.close() for pool in self._pools.values()))
+        self.report()
+
+    async def outlive(self) -> None:
+        """The control process is gone: serve who is here, and make room for the next gateway."""
+        self.stop_listening()
+        self.draining = False
+        while self._connections:
+            await asyncio.sleep(_TICK)
+
+    def close(self) -> None:
+        """End the worker's own tasks."""
+        for task in self._tasks:
+            task.cancel()
+
+    def _tell(self, message: ToControl) -> None:
+        if not self._link.is_closing():
+            self._link.write(frame(message))
+
+    def _spawn(self, work: object) -> None:
+        task = asyncio.get_running_loop().create_task(work)  # type: ignore[arg-type]
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _users(settings: Settings) -> Userlist:
+    path = settings.gateway.userlist
+    users = load(path) if path else Userlist({})
+    for warning in users.warnings:
+        log.warning("userlist", warning=warning)
+    return users
+
+
+def _verifiers(settings: Settings, users: Userlist, mock_key: bytes) -> Verifiers:
+    if settings.gateway.auth_type == "trust":
+        return Verifiers(None, mock_key)
+    return Verifiers(
+        {user: secret.verifier(user, mock_key) for user, secret in users.items()}, mock_key
+    )
+
+
+async def run(descriptor: int) -> None:
+    """The worker's life: wait for Start, serve, obey, drain."""
+    link = socket.socket(fileno=descriptor)
+    reader, writer = await asyncio.open_unix_connection(sock=link)
+    messages = read_to_worker(reader)
+    start = await anext(messages, None)
+    if not isinstance(start, Start):
+        return
+    configure(start.settings.log)
+    worker = Worker(start, writer)
+    # The daemon says when to stop; a Ctrl-C goes to the whole terminal's process group.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, lambda: None)
+    await worker.serve(start.listeners)
+    gc.collect()
+    gc.freeze()
+    await _obey(worker, messages)
+    worker.close()
+    with contextlib.suppress(ConnectionError, OSError):
+        await writer.drain()
+        writer.close()
+
+
+async def _obey(worker: Worker, messages: object) -> None:
+    async for message in messages:  # type: ignore[attr-defined]
+        if isinstance(message, Reload):
+            worker.reload(message.settings)
+        elif isinstance(message, Cancelled):
+            worker._cancel_own(message.pid, message.secret)
+        elif isinstance(message, Drain):
+            await worker.drain(monotonic() + message.timeout)
+            return
+    await worker.outlive()
+
+
+def main() -> None:
+    """Entry point of the worker process."""
+    with contextlib.suppress(KeyboardInterrupt):
+        uvloop.run(run(int(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    main()
