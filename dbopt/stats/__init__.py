@@ -1,0 +1,1 @@
+"""What the pg_stat views say: snapshots, their difference, and the report."""

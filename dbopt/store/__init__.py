@@ -1,0 +1,1 @@
+"""The schema dbopt: dbopt's own history, its reads and writes."""

@@ -72,7 +72,7 @@ def test_async_and_sync_give_the_same_plan(dsn: str, conn: Connection) -> None:
 def test_seq_scan_and_join(conn: Connection) -> None:
     plan = explain_sync(conn, "SELECT t.name FROM person p JOIN town t ON t.id = p.town")
     assert {Relation("public", "person"), Relation("public", "town")} == plan.seq_scans
-    assert "Hash Join" == plan.root.type
+    assert plan.root.type == "Hash Join"
     assert plan.text().startswith("Hash Join  (cost ")
     assert "Hash Cond: (p.town = t.id)" in plan.text()
 
@@ -96,7 +96,7 @@ def test_inside_a_transaction_it_sees_that_transactions_index(conn: Connection) 
         # Still writable, and with the outer transaction's own limits.
         conn.execute("INSERT INTO town VALUES (1000, 'new')")
         limit = conn.execute("SHOW statement_timeout").fetchone()
-        assert {"statement_timeout": "0"} == limit
+        assert limit == {"statement_timeout": "0"}
     assert frozenset() == explain_sync(conn, sql).indexes
 
 
@@ -105,7 +105,7 @@ def test_a_failure_inside_a_transaction_leaves_it_usable(conn: Connection) -> No
         with pytest.raises(QueryFailed):
             explain_sync(conn, "SELECT * FROM no_such_table")
         conn.execute("INSERT INTO town VALUES (1001, 'kept')")
-    assert 1 == len(conn.execute("SELECT FROM town WHERE id = 1001").fetchall())
+    assert len(conn.execute("SELECT FROM town WHERE id = 1001").fetchall()) == 1
 
 
 @pytest.mark.parametrize(
@@ -121,11 +121,11 @@ def test_a_write_is_planned_and_not_executed(conn: Connection, sql: str) -> None
     plan = explain_sync(conn, sql)
     assert any(node.type == "ModifyTable" for node in plan.nodes)
     row = conn.execute("SELECT count(*) AS n, sum(town) AS t FROM person").fetchone()
-    assert {"n": 5000, "t": 1247500} == row
+    assert row == {"n": 5000, "t": 1247500}
     with pytest.raises(QueryFailed, match="25006"):
         explain_sync(conn, sql, analyze=True)
     row = conn.execute("SELECT count(*) AS n, sum(town) AS t FROM person").fetchone()
-    assert {"n": 5000, "t": 1247500} == row
+    assert row == {"n": 5000, "t": 1247500}
 
 
 @pytest.mark.parametrize(
@@ -152,8 +152,8 @@ def test_what_is_not_one_plain_statement_is_refused(dsn: str, conn: Connection, 
     with pytest.raises(UsageError):
         explain_sync(conn, sql)
     row = conn.execute("SELECT count(*) AS n FROM person").fetchone()
-    assert {"n": 5000} == row
-    assert 0 == prepared(conn)
+    assert row == {"n": 5000}
+    assert prepared(conn) == 0
 
 
 def test_a_nul_or_a_huge_text_is_refused(conn: Connection) -> None:
@@ -172,12 +172,12 @@ def check_generic_plan(dsn: str) -> None:
     """A generic plan: no NULL folded in, for every type of parameter."""
     sql = "SELECT * FROM person WHERE id = $1 AND email LIKE $2 LIMIT $3"
     plan = plan_of(dsn, sql)
-    assert "Limit" == plan.root.type
+    assert plan.root.type == "Limit"
     assert {"person_pkey"} == plan.indexes
     assert "Index Cond: (person.id = $1)" in plan.text()
     with connect(dsn) as connection:
         assert plan.shape == explain_sync(connection, sql).shape
-        assert 0 == prepared(connection)
+        assert prepared(connection) == 0
 
 
 def test_generic_plan(dsn: str) -> None:
@@ -206,14 +206,17 @@ def test_generic_plan_keeps_every_partition(conn: Connection) -> None:
 
 def test_analyze_counts_rows(conn: Connection) -> None:
     plan = explain_sync(conn, "SELECT * FROM person WHERE id <= 10", analyze=True)
-    assert 10 == plan.root.actual_rows
+    assert plan.root.actual_rows == 10
     assert "actual" in plan.text()
     with pytest.raises(UsageError, match="parameters"):
         explain_sync(conn, "SELECT * FROM person WHERE id = $1", analyze=True)
 
 
 def test_constants_do_not_reach_the_plan(conn: Connection) -> None:
-    sql = "SELECT 'topsecret1', id FROM person WHERE email = 'topsecret2' ORDER BY email || 'topsecret3'"
+    sql = (
+        "SELECT 'topsecret1', id FROM person WHERE email = 'topsecret2' "
+        "ORDER BY email || 'topsecret3'"
+    )
     plan = explain_sync(conn, sql)
     assert "topsecret" not in repr(plan.json) + repr(plan.root) + plan.text()
     assert "Filter: (person.email = $1" in plan.text()
@@ -230,7 +233,7 @@ def test_an_error_holds_no_literal(conn: Connection) -> None:
 def test_the_timeout_ends_it(conn: Connection) -> None:
     with pytest.raises(QueryFailed, match="57014"):
         explain_sync(conn, "SELECT pg_sleep(10)", analyze=True, statement_timeout=0.05)
-    assert 0 == prepared(conn)
+    assert prepared(conn) == 0
 
 
 def test_a_locked_table_is_not_waited_for(dsn: str, conn: Connection) -> None:
@@ -244,4 +247,4 @@ def test_a_lost_connection_is_said(conn: Connection, pg_conn: psycopg.Connection
     pg_conn.execute("SELECT pg_terminate_backend(%s)", (conn.info.backend_pid,))
     with pytest.raises(Exception, match="lost") as caught:
         explain_sync(conn, "SELECT 1")
-    assert "ServerLost" == type(caught.value).__name__
+    assert type(caught.value).__name__ == "ServerLost"

@@ -1,0 +1,101 @@
+"""Slow statements in the store: appended by the batch, read back newest first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from dbopt.observation import SlowStatement
+from dbopt.pg.connect import AsyncConnection
+from dbopt.pg.fetch import copy_into, fetch
+from dbopt.pg.refusal import translated
+from dbopt.store.bigint import signed, unsigned
+from dbopt.store.text import storable
+
+COLUMNS = (
+    "at",
+    "fingerprint",
+    "text",
+    "database",
+    "user",
+    "application",
+    "duration_ms",
+    "queue_ms",
+    "server_ms",
+    "rows",
+    "sqlstate",
+    "backend_pid",
+    "plan",
+)
+PlanJson = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SlowRecord:
+    """One slow statement as it is stored. `plan` is `Plan.json`, None where there is none."""
+
+    id: int
+    at: datetime
+    fingerprint: int
+    text: str
+    database: str
+    user: str
+    application: str
+    duration_ms: float
+    queue_ms: float
+    server_ms: float
+    rows: int
+    sqlstate: str
+    backend_pid: int
+    plan: dict[str, Any] | None
+
+
+async def append(
+    conn: AsyncConnection, batch: Sequence[tuple[SlowStatement, PlanJson | None]]
+) -> int:
+    """Store slow statements, each with its plan if there is one; `sql` is not stored.
+
+    Gives how many. Raises StoreMissing without the schema, else ServerLost or QueryFailed.
+    """
+    with translated("Storing slow statements", store=True):
+        values = (_values(statement, plan) for statement, plan in batch)
+        return await copy_into(conn, ("dbopt", "slow_statement"), COLUMNS, values)
+
+
+def _values(statement: SlowStatement, plan: PlanJson | None) -> tuple[Any, ...]:
+    return (
+        datetime.fromtimestamp(statement.started, UTC),
+        signed(statement.fingerprint),
+        storable(statement.text),
+        storable(statement.database),
+        storable(statement.user),
+        storable(statement.application),
+        statement.duration_ms,
+        statement.queue_ms,
+        statement.server_ms,
+        statement.rows,
+        storable(statement.sqlstate),
+        statement.backend_pid,
+        None if plan is None else json.dumps(plan),
+    )
+
+
+async def read(
+    conn: AsyncConnection,
+    *,
+    since: datetime | None = None,
+    fingerprint: int | None = None,
+    limit: int = 100,
+) -> list[SlowRecord]:
+    """Slow statements, the newest first. Raises StoreMissing, ServerLost or QueryFailed."""
+    params = {
+        "since": since,
+        "fingerprint": None if fingerprint is None else signed(fingerprint),
+        "limit": limit,
+    }
+    with translated("Reading slow statements", store=True):
+        rows = await fetch(conn, "store_slow", params)
+    return [SlowRecord(**{**row, "fingerprint": unsigned(row["fingerprint"])}) for row in rows]

@@ -1,0 +1,39 @@
+"""A database with dbopt's schema, as the first revision makes it, for tests of what uses it."""
+
+from __future__ import annotations
+
+import asyncio
+import runpy
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psycopg
+
+from dbopt.pg.connect import AsyncConnection, connect_async
+
+T = TypeVar("T")
+REVISION = Path(__file__).parents[2] / "migrations" / "versions" / "0001_store.py"
+
+
+def revision() -> dict[str, Any]:
+    return runpy.run_path(str(REVISION))
+
+
+def create_store(dsn: str) -> str:
+    """Make the schema, in one transaction as Alembic does, and give the dsn back."""
+    with psycopg.connect(dsn) as connection:
+        connection.execute("CREATE SCHEMA dbopt")
+        for statement in revision()["STATEMENTS"]:
+            connection.execute(statement)
+    return dsn
+
+
+def on_connection(dsn: str, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    """The result of an async function that is given a connection."""
+
+    async def main() -> T:
+        async with await connect_async(dsn) as connection:
+            return await work(connection)
+
+    return asyncio.run(main())
