@@ -44,7 +44,11 @@ VIEW = View(
     gauges=("max_ms",),
 )
 
-_OWN = re.compile(r'/\* dbopt \*/|\bdbopt"?\.|\bdbopt_explain\b', re.IGNORECASE)
+_OWN = re.compile(
+    r"""/\*[ ]dbopt[ ]\*/ | \bdbopt"?\. | \bdbopt_explain\b
+    | \bSCHEMA\s+(?:IF\s+(?:NOT\s+)?EXISTS\s+)?"?dbopt\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
 _PARAMETER = re.compile(r"%\(\w+\)s|%s")
 
 
