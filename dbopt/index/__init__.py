@@ -1,0 +1,1 @@
+"""Index audit and index advice."""

@@ -1,0 +1,1 @@
+"""Migrations: dbopt's own schema, and the declared indexes, built concurrently."""

@@ -136,8 +136,8 @@ def watching(connection: Connection, name: str, report: Report | None = None) ->
 
 def sibling(connection: Connection) -> Connection:
     """Another connection to where this one leads, as the same user."""
-    password = connection.info.password
-    return connect(connection.info.dsn, **({"password": password} if password else {}))
+    # psycopg leaves the password out of info.dsn.
+    return connect(connection.info.dsn, password=connection.info.password or None)
 
 
 def _blocker(row: dict[str, Any]) -> Blocker:

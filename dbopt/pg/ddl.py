@@ -13,16 +13,23 @@ from typing import LiteralString, cast
 from psycopg import Error as ServerError
 from psycopg import errors, sql
 
-from dbopt.errors import MigrationError
+from dbopt.errors import FeatureNotSupported, MigrationError
 from dbopt.pg import catalog
-from dbopt.pg.connect import Connection
+from dbopt.pg.connect import Connection, Row
+from dbopt.pg.refusal import translate
 from dbopt.pg.sqlfile import statement
 from dbopt.sql.indexdef import IndexDefinition
 
-__all__ = ["RETRYABLE", "ServerError", "canonical", "create", "drop", "find", "timeouts"]
+__all__ = ["RETRYABLE", "TIMED_OUT", "ServerError", "canonical", "translate"]
 
 RETRYABLE = (errors.LockNotAvailable, errors.DeadlockDetected)
 """Errors that the same statement may not meet the next time."""
+TIMED_OUT = errors.QueryCanceled
+"""statement_timeout, or somebody's pg_cancel_backend."""
+TAKEN = errors.DuplicateTable
+"""The name belongs to something else (an index is a relation too)."""
+DUPLICATES = errors.UniqueViolation
+"""A unique index over rows that are not."""
 
 _PROBE = "dbopt_probe"
 
@@ -57,6 +64,12 @@ def drop(connection: Connection, schema: str, name: str, *, concurrently: bool) 
     connection.execute(sql.SQL(text).format(sql.Identifier(schema, name)))
 
 
+def analyze(connection: Connection, definition: IndexDefinition) -> None:
+    """ANALYZE the table: a new expression has no statistics until then."""
+    table = sql.Identifier(definition.schema, definition.table)
+    connection.execute(sql.SQL("ANALYZE {}").format(table))
+
+
 def find(connection: Connection, schema: str, name: str) -> catalog.Index | None:
     """The index of that name, or None."""
     row = connection.execute(statement("index_table"), {"schema": schema, "name": name}).fetchone()
@@ -66,32 +79,56 @@ def find(connection: Connection, schema: str, name: str) -> catalog.Index | None
     return found[0] if found else None
 
 
+def drop_text(definition: IndexDefinition) -> str:
+    """The DROP INDEX CONCURRENTLY statement, for people and offline runs."""
+    parts = [definition.schema, definition.name] if definition.schema else [definition.name]
+    text = sql.SQL("DROP INDEX CONCURRENTLY IF EXISTS {}")
+    return text.format(sql.Identifier(*parts)).as_string(None)
+
+
+def resolve(connection: Connection, definition: IndexDefinition) -> Row | None:
+    """The oid, schema and `partitioned` of the definition's table; None where it is not there."""
+    names = {"schema": definition.schema, "table": definition.table}
+    return connection.execute(statement("index_resolve_table"), names).fetchone()
+
+
+def on_table(connection: Connection, definition: IndexDefinition) -> list[catalog.Index]:
+    """The indexes of the definition's table."""
+    row = resolve(connection, definition)
+    return list(catalog.indexes(connection, [row["oid"]])) if row else []
+
+
 def canonical(connection: Connection, definition: IndexDefinition) -> IndexDefinition:
     """The definition as this server would store it: its schema resolved, its expressions and
     predicate written as the server writes them, so that two texts compare by meaning.
 
     The server itself is asked: the index is made on an empty temporary copy of the table's
     columns, read back and rolled back. Raises MigrationError where there is no such table or
-    the server refuses the definition. Needs the TEMPORARY privilege.
+    the server refuses the definition, FeatureNotSupported where the table is partitioned.
+    Needs the TEMPORARY privilege.
     """
-    row = connection.execute(
-        statement("index_resolve_table"), {"schema": definition.schema, "table": definition.table}
-    ).fetchone()
-    if row is None or row["schema"] is None:
+    row = resolve(connection, definition)
+    if row is None:
         raise MigrationError(
             f'The table {definition.table} of index "{definition.name}" is not in this database.',
             hint="Create the table first, or take the index out of the declared ones.",
         )
+    if row["partitioned"]:
+        raise FeatureNotSupported(
+            f"The table {definition.table} is partitioned, and PostgreSQL cannot build the index "
+            f'"{definition.name}" on it concurrently.',
+            hint="Declare the index on each partition.",
+        )
     try:
         stored = _probe(connection, row["schema"], definition)
     except ServerError as error:
-        raise MigrationError(
-            f'PostgreSQL refuses the index "{definition.name}": {error.diag.message_primary}.',
-            hint="Correct its declaration.",
-        ) from None
-    return replace(
-        stored, name=definition.name, schema=row["schema"], table=definition.table
-    )
+        raise _refused(definition, error) from None
+    return replace(stored, name=definition.name, schema=row["schema"], table=definition.table)
+
+
+def _refused(definition: IndexDefinition, error: ServerError) -> MigrationError:
+    answer = translate(f'Making the index "{definition.name}" on {definition.table}', error)
+    return MigrationError(answer.message, hint="Check its columns, expressions and privileges.")
 
 
 def _probe(connection: Connection, schema: str, definition: IndexDefinition) -> IndexDefinition:

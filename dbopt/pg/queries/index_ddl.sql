@@ -8,8 +8,8 @@ SELECT i.indrelid::bigint AS table_oid
  WHERE n.nspname = %(schema)s AND c.relname = %(name)s;
 
 -- name: index_resolve_table
--- The schema of a table: the one named, or where search_path finds it; no row where it is not.
-SELECT n.nspname AS schema, c.relkind = 'p' AS partitioned
+-- A table's oid and schema: the one named, or where search_path finds it; no row where it is not.
+SELECT c.oid::bigint AS oid, n.nspname AS schema, c.relkind = 'p' AS partitioned
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.oid = to_regclass(CASE WHEN %(schema)s <> '' THEN quote_ident(%(schema)s) || '.' ELSE '' END

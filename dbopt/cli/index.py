@@ -1,0 +1,164 @@
+"""`dbopt index`: the audit, the advice, and the declared indexes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+from rich.markup import escape
+from rich.table import Table
+
+from dbopt.cli.context import Context, print_json
+from dbopt.errors import EXIT_FINDINGS
+from dbopt.index import advisor, workload
+from dbopt.index.advisor import Advice
+from dbopt.index.audit import audit
+from dbopt.migrate.declared import canonical_declared, declared
+from dbopt.migrate.plan import Action, Step, plan
+from dbopt.pg import catalog
+from dbopt.pg.connect import Connection, connect
+from dbopt.sql.findings import Finding, Severity
+
+_COLOURS = {Severity.CRITICAL: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
+
+
+@click.group()
+def index() -> None:
+    """Audit the indexes, advise new ones, compare the declared ones."""
+
+
+@index.command("audit")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def audit_command(context: Context, as_json: bool) -> None:
+    """Find unused, duplicate, redundant, missing and invalid indexes.
+
+    Exits 1 when there is a finding of severity warning or critical.
+
+    \b
+    Examples:
+      dbopt index audit
+      dbopt index audit --json | jq -r '.[].remedy'
+    """
+    with _connect(context) as connection:
+        findings = audit(catalog.read(connection), context.settings.index)
+    if as_json:
+        print_json([finding.to_dict() for finding in findings])
+    else:
+        _show_findings(context, findings)
+    if any(finding.severity >= Severity.WARNING for finding in findings):
+        sys.exit(EXIT_FINDINGS)
+
+
+@index.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--prove-with-locks",
+    is_flag=True,
+    help="Build each candidate in a transaction that is rolled back. Writers wait meanwhile.",
+)
+@click.pass_obj
+def advise(context: Context, as_json: bool, prove_with_locks: bool) -> None:
+    """Advise indexes for the statements that pg_stat_statements has seen.
+
+    Without --prove-with-locks these are candidates that nothing has proven.
+
+    \b
+    Examples:
+      dbopt index advise
+      dbopt index advise --prove-with-locks --json     (a copy of the database, not production)
+    """
+    with _connect(context) as connection:
+        found = _advice(context, connection, prove_with_locks)
+    if as_json:
+        print_json([advice.to_dict() for advice in found])
+    else:
+        _show_advice(context, found)
+
+
+@index.command("declared")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def declared_command(context: Context, as_json: bool) -> None:
+    """Compare the declared indexes (indexes/*.sql) with the database's.
+
+    Exits 1 when one is missing, invalid or different.
+
+    \b
+    Examples:
+      dbopt index declared
+      dbopt index declared --json
+    """
+    with _connect(context) as connection:
+        wanted = canonical_declared(connection, declared(context.settings))
+        steps = plan(wanted, catalog.read(connection).indexes)
+    if as_json:
+        print_json([step.to_dict() for step in steps])
+    else:
+        _show_steps(context, steps)
+    if any(step.action is not Action.PRESENT for step in steps):
+        sys.exit(EXIT_FINDINGS)
+
+
+def _connect(context: Context) -> Connection:
+    server = context.settings.server
+    return connect(server.dsn, timeout=server.connect_timeout)
+
+
+def _advice(context: Context, connection: Connection, prove: bool) -> list[Advice]:
+    snapshot = catalog.read(connection)
+    queries = workload.read(connection)
+    wanted = [one.definition for one in declared(context.settings)]
+    if not prove:
+        return advisor.suggest(queries, snapshot, wanted)
+    settings = context.settings.index
+    return advisor.advise(connection, queries, snapshot, wanted, settings, allow_lock=True)
+
+
+def _show_findings(context: Context, findings: Sequence[Finding]) -> None:
+    if not findings:
+        context.console.print("No findings.")
+    for finding in findings:
+        colour = _COLOURS[finding.severity]
+        severity = finding.severity.name.lower() if finding.examined else "not examined"
+        context.console.print(
+            f"[{colour}]{severity}[/] {finding.rule} [bold]{escape(finding.object)}[/]: "
+            f"{escape(finding.message)}"
+        )
+        if finding.remedy:
+            context.console.print(f"  {escape(finding.remedy)}", soft_wrap=True, style="dim")
+
+
+def _show_advice(context: Context, found: Sequence[Advice]) -> None:
+    if not found:
+        context.console.print("No index to advise.")
+        return
+    table = Table("Index", "Reason", "Queries", "Saves", "Size")
+    for advice in found:
+        saving = "not proven" if advice.saving is None else f"{advice.saving:.0%}"
+        size = "" if advice.size_bytes is None else f"{advice.size_bytes / 1024 / 1024:.1f} MiB"
+        queries = str(len(advice.queries))
+        table.add_row(escape(advice.create_sql), escape(advice.reason), queries, saving, size)
+    context.console.print(table)
+
+
+def _show_steps(context: Context, steps: Sequence[Step]) -> None:
+    table = Table("Index", "Table", "State", "Note")
+    for step in steps:
+        definition = step.definition
+        table.add_row(
+            escape(definition.name), escape(definition.table), _state(step), escape(step.reason)
+        )
+    context.console.print(table)
+
+
+def _state(step: Step) -> str:
+    words = {
+        Action.CREATE: "[yellow]missing[/]",
+        Action.REBUILD: "[red]invalid[/]",
+        Action.PRESENT: "[green]present[/]",
+        Action.BUSY: "[cyan]being built[/]",
+        Action.CONFLICT: "[red]different[/]",
+    }
+    return words[step.action]

@@ -1,0 +1,145 @@
+"""`dbopt migrate`: dbopt's own schema and the declared indexes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+
+import click
+from rich import progress as bars
+from rich.markup import escape
+from rich.table import Table
+
+from dbopt.cli.context import Context, print_json
+from dbopt.migrate import runner
+from dbopt.migrate.progress import Progress, Report
+from dbopt.migrate.runner import Upgraded
+
+
+@click.group()
+def migrate() -> None:
+    """Apply migrations: dbopt's own schema and the declared indexes."""
+
+
+@migrate.command()
+@click.argument("revision", default="head")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def upgrade(context: Context, revision: str, as_json: bool) -> None:
+    """Upgrade to REVISION (default: head).
+
+    Each declared index is built concurrently: nobody who reads or writes waits for it.
+    A leftover invalid index is dropped and built again.
+
+    \b
+    Examples:
+      dbopt migrate upgrade
+      dbopt migrate upgrade 0001        (dbopt's own schema alone)
+    """
+    if as_json:
+        print_json(runner.upgrade(context.settings, revision).to_dict())
+        return
+    with _bars(context) as report:
+        done = runner.upgrade(context.settings, revision, report)
+    _show(context, done)
+
+
+@migrate.command()
+@click.argument("revision")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def downgrade(context: Context, revision: str, as_json: bool) -> None:
+    """Downgrade to REVISION; "base" takes everything away, dbopt's history too.
+
+    \b
+    Examples:
+      dbopt migrate downgrade 0001      (drop the declared indexes, concurrently)
+      dbopt migrate downgrade base
+    """
+    done = runner.downgrade(context.settings, revision)
+    if as_json:
+        print_json(done.to_dict())
+    else:
+        _show(context, done)
+
+
+@migrate.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def current(context: Context, as_json: bool) -> None:
+    """Show the revision that the database is at.
+
+    \b
+    Examples:
+      dbopt migrate current
+      dbopt migrate current --json
+    """
+    revision = runner.current(context.settings)
+    if as_json:
+        print_json({"revision": revision or None})
+    else:
+        context.console.print(revision or "nothing applied")
+
+
+@migrate.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def history(context: Context, as_json: bool) -> None:
+    """List the revisions, and which are applied.
+
+    \b
+    Examples:
+      dbopt migrate history
+      dbopt migrate history --json
+    """
+    revisions = runner.history(context.settings)
+    if as_json:
+        print_json([revision.to_dict() for revision in revisions])
+        return
+    table = Table("Revision", "Revises", "Applied", "What it does")
+    for revision in revisions:
+        applied = "yes" if revision.applied else "no"
+        table.add_row(revision.revision, revision.revises, applied, escape(revision.doc))
+    context.console.print(table)
+
+
+def _show(context: Context, done: Upgraded) -> None:
+    if done.indexes:
+        table = Table("Index", "Table", "Action", "Valid", "ms")
+        for built in done.indexes:
+            valid = "yes" if built.valid else "no"
+            name, of = escape(built.name), escape(built.table)
+            table.add_row(name, of, built.action.value, valid, f"{built.ms:.0f}")
+        context.console.print(table)
+    context.console.print(f"At revision {done.revision or 'base (nothing applied)'}.")
+
+
+@contextmanager
+def _bars(context: Context) -> Iterator[Report]:
+    """A bar for each index that is being built, with its phase and who blocks it."""
+    columns = (
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.TaskProgressColumn(),
+        bars.TextColumn("{task.fields[note]}"),
+    )
+    with bars.Progress(*columns, console=context.console, transient=True) as shown:
+        yield _Reporter(shown)
+
+
+class _Reporter:
+    """Called from the watching thread; one task an index."""
+
+    def __init__(self, shown: bars.Progress) -> None:
+        self._shown = shown
+        self._tasks: dict[str, bars.TaskID] = {}
+        self._lock = Lock()
+
+    def __call__(self, look: Progress) -> None:
+        with self._lock:
+            if look.name not in self._tasks:
+                self._tasks[look.name] = self._shown.add_task(escape(look.name), total=1, note="")
+            blocked = ", ".join(map(str, look.blockers))
+            note = f"{look.phase}: waits for {blocked}" if blocked else look.phase
+            self._shown.update(self._tasks[look.name], completed=look.fraction, note=escape(note))

@@ -1,0 +1,84 @@
+"""What several rules need: evidence in one form, names, remedies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from dbopt.pg.catalog import Catalog, ForeignKey, Index
+from dbopt.settings import Index as IndexSettings
+from dbopt.sql.findings import Finding
+from dbopt.sql.indexdef import IndexDefinition, IndexKey
+
+Rule = Callable[[Catalog, IndexSettings], Iterable[Finding]]
+
+MAX_NAME = 63
+"""Bytes: NAMEDATALEN - 1. PostgreSQL cuts a longer name."""
+
+_SEARCHES_BY_EQUALITY = ("btree", "hash")
+
+
+def evidence(catalog: Catalog, index: Index) -> dict[str, Any]:
+    """What speaks for or against an index: its size in bytes, its scans and over what time."""
+    return {
+        "index": str(index),
+        "definition": index.sql,
+        "size_bytes": index.size_bytes,
+        "scans": index.scans,
+        "stats_since": catalog.stats_since.isoformat(),
+        "stats_age_s": round(catalog.stats_age),
+    }
+
+
+def quoted(*names: str) -> str:
+    """A qualified identifier, always quoted."""
+    return ".".join('"' + name.replace('"', '""') + '"' for name in names)
+
+
+def drop(index: Index) -> str:
+    """The remedy that drops an index without stopping anyone."""
+    return f"DROP INDEX CONCURRENTLY {quoted(index.definition.schema, index.name)};"
+
+
+def supports(index: Index, key: ForeignKey) -> bool:
+    """Whether deleting or updating a referenced row can find the referencing rows by it.
+
+    The leading keys must be the foreign key's columns, in any order; a predicate may only say
+    that one of them is not null, which every such search implies.
+    """
+    leading = index.definition.keys[: len(key.columns)]
+    return (
+        index.table_oid == key.table_oid
+        and index.valid
+        and index.definition.method in _SEARCHES_BY_EQUALITY
+        and all(part.is_column for part in leading)
+        and sorted(part.expression for part in leading) == sorted(key.columns)
+        and (not index.definition.predicate or _only_not_null(index.definition.predicate, key))
+    )
+
+
+def _only_not_null(predicate: str, key: ForeignKey) -> bool:
+    bare = predicate.strip("() ").replace('"', "")
+    return bare in {f"{column} IS NOT NULL" for column in key.columns}
+
+
+def supports_foreign_key(catalog: Catalog, index: Index) -> bool:
+    """Whether any foreign key can use it: its checks do not count as scans of the index."""
+    return any(supports(index, key) for key in catalog.foreign_keys)
+
+
+def btree(schema: str, table: str, columns: Sequence[str]) -> IndexDefinition:
+    """A plain btree over the columns, named as PostgreSQL would name it."""
+    return IndexDefinition(
+        name=index_name(table, columns),
+        schema=schema,
+        table=table,
+        method="btree",
+        keys=tuple(IndexKey(column) for column in columns),
+    )
+
+
+def index_name(table: str, columns: Sequence[str]) -> str:
+    """`table_column_…_idx`, cut in the middle to what PostgreSQL keeps."""
+    stem = "_".join((table, *columns)).encode()[: MAX_NAME - len("_idx")]
+    return stem.decode(errors="ignore") + "_idx"

@@ -1,0 +1,115 @@
+"""What `migrations/env.py` does: run the revisions, one process at a time, on a direct session.
+
+The lock is held by a connection of its own: Alembic's must not be in a transaction when a
+revision enters an autocommit block, and must hold no snapshot while an index is built.
+
+Source: Alembic's documentation, "Using the Migration Environment", and
+`MigrationContext.autocommit_block`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alembic.util import CommandError
+
+from dbopt import configfile
+from dbopt.errors import DboptError
+from dbopt.migrate.apply import Built
+from dbopt.migrate.direct import require_direct
+from dbopt.migrate.lock import migration_lock
+from dbopt.migrate.progress import Report
+from dbopt.pg.connect import connect
+from dbopt.pg.engine import engine
+from dbopt.settings import Settings
+
+if TYPE_CHECKING:
+    from alembic.runtime.environment import EnvironmentContext
+
+SCHEMA = "dbopt"
+ATTRIBUTE = "dbopt"
+"""The key of the Run in Config.attributes."""
+
+_log = logging.getLogger("dbopt.migrate")
+
+
+@dataclass(slots=True)
+class Run:
+    """One run of Alembic: where to, with what settings, who is told; what was built is added."""
+
+    dsn: str
+    settings: Settings
+    progress: Report | None = None
+    built: list[Built] = field(default_factory=list)
+
+
+def run(context: EnvironmentContext) -> None:
+    """Run what Alembic was asked for. Plain `alembic` gets its errors as CommandError."""
+    ours = context.config.attributes.get(ATTRIBUTE)
+    if ours is not None:
+        _run(context, ours)
+        return
+    try:
+        context.config.attributes[ATTRIBUTE] = ours = _from_command_line(context)
+        _run(context, ours)
+    except DboptError as error:
+        raise CommandError(str(error)) from None
+
+
+def _from_command_line(context: EnvironmentContext) -> Run:
+    """`-x dsn=…`, else the settings as every command of dbopt finds them."""
+    path = Path("config.toml")
+    settings = configfile.load(path if path.exists() else None, os.environ)
+    given = context.get_x_argument(as_dictionary=True).get("dsn")
+    return Run(given or settings.server.dsn, settings)
+
+
+def _run(context: EnvironmentContext, ours: Run) -> None:
+    if context.is_offline_mode():
+        _offline(context)
+    else:
+        _online(context, ours)
+
+
+def _offline(context: EnvironmentContext) -> None:
+    context.configure(
+        dialect_name="postgresql",
+        literal_binds=True,
+        version_table_schema=SCHEMA,
+        transaction_per_migration=True,
+    )
+    context.get_context().impl.static_output(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA};\n")
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def _online(context: EnvironmentContext, ours: Run) -> None:
+    timeout = ours.settings.server.connect_timeout
+    with engine(ours.dsn, timeout=timeout).connect() as connection:
+        context.configure(
+            connection=connection,
+            version_table_schema=SCHEMA,
+            # An autocommit block commits what came before it: let that be other revisions.
+            transaction_per_migration=True,
+        )
+        if context.get_context().opts.get("dont_mutate"):
+            _migrate(context)
+            return
+        with connect(ours.dsn, timeout=timeout) as guard:
+            require_direct(guard)
+            with migration_lock(guard, ours.settings.migrate.lock_wait, _tell):
+                guard.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+                _migrate(context)
+
+
+def _migrate(context: EnvironmentContext) -> None:
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def _tell(holder: str) -> None:
+    _log.warning("Waiting for another migration: %s", holder)

@@ -1,0 +1,120 @@
+"""Alembic from Python: the same environment and revisions as the `alembic` command's."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import Script, ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy.exc import DBAPIError
+
+from dbopt import resources
+from dbopt.errors import MigrationError, UsageError
+from dbopt.migrate.apply import Built
+from dbopt.migrate.environment import ATTRIBUTE, SCHEMA, Run
+from dbopt.migrate.progress import Report
+from dbopt.pg.ddl import ServerError, translate
+from dbopt.pg.engine import engine
+from dbopt.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Upgraded:
+    """The revision reached, and what became of each declared index."""
+
+    revision: str
+    indexes: tuple[Built, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-ready types."""
+        return {"revision": self.revision, "indexes": [built.to_dict() for built in self.indexes]}
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One revision: its id, what it revises, what it does, and whether it is applied."""
+
+    revision: str
+    revises: str
+    doc: str
+    applied: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-ready types."""
+        return asdict(self)
+
+
+def upgrade(settings: Settings, revision: str = "head", progress: Report | None = None) -> Upgraded:
+    """Upgrade the served database. `progress` is called from another thread during builds.
+
+    Raises MigrationError, DeclarationError, UsageError (no such revision) or ConnectError.
+    """
+    return _command(command.upgrade, settings, revision, progress)
+
+
+def downgrade(settings: Settings, revision: str, progress: Report | None = None) -> Upgraded:
+    """Downgrade to that revision ("base": to nothing). Raises as `upgrade` does."""
+    return _command(command.downgrade, settings, revision, progress)
+
+
+def current(settings: Settings) -> str:
+    """The revision of the served database; "" where nothing has been applied."""
+    with engine(settings.server.dsn, timeout=settings.server.connect_timeout).connect() as link:
+        context = MigrationContext.configure(link, opts={"version_table_schema": SCHEMA})
+        return context.get_current_revision() or ""
+
+
+def history(settings: Settings) -> list[Revision]:
+    """All revisions, the first one first."""
+    script = ScriptDirectory.from_config(config(settings))
+    at = current(settings)
+    applied = {s.revision for s in script.iterate_revisions(at, "base")} if at else set()
+    return [_revision(s, applied) for s in reversed(list(script.walk_revisions()))]
+
+
+def config(settings: Settings, run: Run | None = None) -> Config:
+    """Alembic's configuration from ours: no alembic.ini is read."""
+    made = Config(stdout=io.StringIO(), attributes={ATTRIBUTE: run or _run(settings)})
+    # Config is a ConfigParser, to which % is special.
+    made.set_main_option("script_location", str(location(settings)).replace("%", "%%"))
+    made.set_main_option("path_separator", "os")
+    return made
+
+
+def location(settings: Settings) -> Path:
+    """The environment's directory: the configured one if it is there, else the shipped one."""
+    own = Path(settings.migrate.directory)
+    return own.absolute() if (own / "env.py").exists() else resources.directory("migrations")
+
+
+def _run(settings: Settings, progress: Report | None = None) -> Run:
+    return Run(settings.server.dsn, settings, progress)
+
+
+def _command(act: Any, settings: Settings, revision: str, progress: Report | None) -> Upgraded:
+    run = _run(settings, progress)
+    try:
+        act(config(settings, run), revision)
+    except CommandError as error:
+        raise UsageError(f"Alembic: {error}.", hint="See dbopt migrate history.") from None
+    except DBAPIError as error:
+        # SQLAlchemy's text shows the statement; the server's own error is inside.
+        cause = error.orig if isinstance(error.orig, ServerError) else ServerError()
+        raise MigrationError(translate("Migrating", cause).message) from None
+    return Upgraded(current(settings), tuple(run.built))
+
+
+def _revision(script: Script, applied: set[str]) -> Revision:
+    revises = script.down_revision
+    return Revision(
+        revision=script.revision,
+        revises=revises if isinstance(revises, str) else ", ".join(revises or ()),
+        doc=script.doc,
+        applied=script.revision in applied,
+    )
