@@ -149,3 +149,16 @@ class QueryCancelled(DboptError):
     """The statement was cancelled on the client's request."""
 
     sqlstate = "57014"
+
+
+class ServerRefused(ConnectError):
+    """The server refused a session; `reported` is the SQLSTATE that it gave."""
+
+    def __init__(self, message: str, reported: str) -> None:
+        super().__init__(message)
+        self.reported = reported
+
+    @property
+    def temporary(self) -> bool:
+        """Whether trying again may help: the server starts, stops, or has no slot free."""
+        return self.reported.startswith(("57P", "53"))

@@ -126,7 +126,7 @@ class Backend(asyncio.Protocol):
             backend.abort()
             error: DboptError = ConnectError(
                 f"PostgreSQL at {target} did not answer within {timeout:g} s.",
-                hint="Is it overloaded, or a firewall between? server.connect_timeout sets the limit.",
+                hint="Is it overloaded? server.connect_timeout sets the limit.",
             )
         except OSError as reason:
             text = reason.strerror or str(reason)

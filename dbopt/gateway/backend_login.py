@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dbopt.errors import AuthenticationError, ConnectError, DboptError, ProtocolError
+from dbopt.errors import AuthenticationError, DboptError, ProtocolError, ServerRefused
 from dbopt.gateway.scram import ScramClient
 from dbopt.gateway.target import Target
 from dbopt.wire import encode
@@ -19,19 +19,6 @@ from dbopt.wire.backend import BackendKeyData, ParameterStatus, ReadyForQuery
 from dbopt.wire.codec import BackendDecoder
 from dbopt.wire.md5 import md5_response, md5_secret
 from dbopt.wire.report import ErrorResponse
-
-
-class ServerRefused(ConnectError):
-    """The server refused the login; `reported` is its SQLSTATE."""
-
-    def __init__(self, message: str, reported: str) -> None:
-        super().__init__(message)
-        self.reported = reported
-
-    @property
-    def temporary(self) -> bool:
-        """Whether trying again may help: the server starts, stops, or has no slot free."""
-        return self.reported.startswith(("57P", "53"))
 
 
 class BackendLogin:
@@ -101,7 +88,8 @@ class BackendLogin:
                 self._scram = None
                 return b""
         raise AuthenticationError(
-            f"PostgreSQL at {self._target} asks for {type(event).__name__}, which dbopt cannot give.",
+            f"PostgreSQL at {self._target} asks for {type(event).__name__}, "
+            "which dbopt cannot give.",
             hint="Use scram-sha-256, md5, password or trust in its pg_hba.conf for dbopt.",
         )
 

@@ -18,7 +18,7 @@ _ANYONE = 0o777
 
 
 def listen(gateway: Gateway) -> list[socket.socket]:
-    """The sockets of the gateway's settings; ConfigError that says what is taken and by what key."""
+    """The sockets that the settings ask for; ConfigError where one cannot be had."""
     sockets: list[socket.socket] = []
     try:
         if gateway.host:

@@ -15,9 +15,8 @@ import structlog
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from dbopt.clock import monotonic
-from dbopt.errors import ConnectError, DboptError, QueueTimeout
+from dbopt.errors import ConnectError, DboptError, QueueTimeout, ServerRefused
 from dbopt.gateway.backend import Backend
-from dbopt.gateway.backend_login import ServerRefused
 from dbopt.gateway.cancel import cancel
 from dbopt.gateway.session import tracked
 from dbopt.gateway.statements import Registry
@@ -130,12 +129,12 @@ class Pool:
         """The waiter no longer waits."""
         self._waiting.pop(waiter, None)
 
-    def release(self, backend: Backend, now: float) -> None:
+    def release(self, backend: Backend) -> None:
         """A client is done with a backend; an open transaction is rolled back first."""
         self.cl_active -= 1
         if backend.cancels:
             return  # `_cancelled` goes on once no cancel can hit the next client
-        self._offer(backend, now)
+        self._offer(backend, monotonic())
 
     def _offer(self, backend: Backend, now: float) -> None:
         if backend.closed:

@@ -103,7 +103,7 @@ class Supervisor:
 
     async def _keep_alive(self, number: int) -> None:
         delays = backoff()
-        while not self._stopping:
+        while True:
             started = monotonic()
             code = await self._run(number)
             if self._stopping:

@@ -335,3 +335,14 @@ def _unknown(name: bytes) -> bytes:
     One that looks like the gateway's own must not reach another client's statement.
     """
     return NOWHERE if name.startswith(PREFIX) else name
+
+
+def is_one_request(data: bytes) -> bool:
+    """Whether data is just one simple query or function call, or one batch up to its Sync."""
+    position = 0
+    while position < len(data):
+        kind = data[position]
+        position += needed(data[position : position + 5])
+        if kind in (F_QUERY, F_FUNCTION_CALL, F_SYNC):
+            return position == len(data)
+    return False

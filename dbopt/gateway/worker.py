@@ -14,6 +14,8 @@ import secrets
 import signal
 import socket
 import sys
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
 
 import structlog
 import uvloop
@@ -30,6 +32,7 @@ from dbopt.gateway.link import (
     Reload,
     Start,
     ToControl,
+    ToWorker,
     frame,
     read_to_worker,
 )
@@ -101,10 +104,11 @@ class Worker:
 
     def cancel(self, request: CancelRequest) -> None:
         """See client.Gate: our client's, or another worker's."""
-        if not self._cancel_own(request.pid, request.secret):
+        if not self.cancel_own(request.pid, request.secret):
             self._tell(Cancelled(request.pid, request.secret))
 
-    def _cancel_own(self, pid: int, secret: bytes) -> bool:
+    def cancel_own(self, pid: int, secret: bytes) -> bool:
+        """Cancel what a client of this worker runs; whether it is one."""
         client = self._clients.get(pid)
         if client is None:
             return False
@@ -117,7 +121,7 @@ class Worker:
         self._connections.discard(client)
         if self._clients.get(client.pid) is client:
             del self._clients[client.pid]
-            client.left_pool()
+            client.leave_pool()
 
     def failed_login(self) -> None:
         """See client.Gate."""
@@ -212,7 +216,7 @@ class Worker:
         """The control process is gone: serve who is here, and make room for the next gateway."""
         self.stop_listening()
         self.draining = False
-        while self._connections:
+        while self._connections:  # noqa: ASYNC110 - a look each quarter second is cheap
             await asyncio.sleep(_TICK)
 
     def close(self) -> None:
@@ -224,8 +228,8 @@ class Worker:
         if not self._link.is_closing():
             self._link.write(frame(message))
 
-    def _spawn(self, work: object) -> None:
-        task = asyncio.get_running_loop().create_task(work)  # type: ignore[arg-type]
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -269,12 +273,12 @@ async def run(descriptor: int) -> None:
         writer.close()
 
 
-async def _obey(worker: Worker, messages: object) -> None:
-    async for message in messages:  # type: ignore[attr-defined]
+async def _obey(worker: Worker, messages: AsyncIterator[ToWorker]) -> None:
+    async for message in messages:
         if isinstance(message, Reload):
             worker.reload(message.settings)
         elif isinstance(message, Cancelled):
-            worker._cancel_own(message.pid, message.secret)
+            worker.cancel_own(message.pid, message.secret)
         elif isinstance(message, Drain):
             await worker.drain(monotonic() + message.timeout)
             return

@@ -1,0 +1,67 @@
+"""What both stages of a client connection share: the transport, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+
+from dbopt.errors import DboptError
+from dbopt.gateway.backend import Backend
+from dbopt.wire import encode
+
+
+class Connection(asyncio.Protocol):
+    """A client's transport, and the backend that is leased for it, if any."""
+
+    transport: asyncio.Transport
+
+    def __init__(self) -> None:
+        self.closed = False
+        self.backend: Backend | None = None
+        self.waiting = False
+        self._write_paused = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio."""
+        self.transport = transport  # type: ignore[assignment] # uvloop's is no asyncio.Transport
+
+    def pause_writing(self) -> None:
+        """See asyncio: the client reads slower than the server sends."""
+        self._write_paused = True
+        if self.backend is not None and not self.backend.closed:
+            self.backend.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """See asyncio."""
+        self._write_paused = False
+        if self.backend is not None and not self.backend.closed:
+            self.backend.transport.resume_reading()
+
+    def pause_reading(self) -> None:
+        """See backend.Holder."""
+        if not self.closed:
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """See backend.Holder."""
+        if not self.closed:
+            self.transport.resume_reading()
+
+    def fatal(self, error: DboptError) -> None:
+        """Tell the client why, and close."""
+        self.fatal_bytes(encode.error_response(error, "FATAL"))
+
+    def fatal_bytes(self, message: bytes) -> None:
+        """Send a last message, and close."""
+        if not self.closed:
+            self.transport.write(message)
+            self.close()
+
+    def close(self) -> None:
+        """Flush what was written, and close."""
+        if not self.closed:
+            self.closed = True
+            self.leave()
+            self.transport.close()
+
+    def leave(self) -> None:
+        """The client is gone, or is about to be: let go of all that is held for it."""

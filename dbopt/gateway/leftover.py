@@ -1,0 +1,53 @@
+"""Leftover: what a client that is gone has left running."""
+
+from __future__ import annotations
+
+from dbopt.clock import Clock
+from dbopt.errors import ProtocolError
+from dbopt.gateway.backend import Backend
+from dbopt.gateway.multiplexer import Pool
+from dbopt.gateway.session import tracked
+from dbopt.gateway.upstream import Upstream
+
+
+class Leftover:
+    """Reads the replies that nobody gets, until the backend is at rest and can be shared.
+
+    It is a backend.Holder.
+    """
+
+    def __init__(self, backend: Backend, pool: Pool, upstream: Upstream, clock: Clock) -> None:
+        self._backend = backend
+        self._pool = pool
+        self._upstream = upstream
+        self._clock = clock
+
+    def from_server(self, data: bytes) -> None:
+        """See backend.Holder."""
+        backend, ledger = self._backend, self._upstream.ledger
+        try:
+            backend.downstream.receive(data, self._upstream, backend.prepared, self._clock(), [])
+        except ProtocolError:
+            self.server_lost()
+            return
+        if backend.downstream.settings:
+            changed = tracked(dict(backend.downstream.settings))
+            backend.settings = {**backend.settings, **changed}
+            backend.downstream.settings.clear()
+        if ledger.copying:
+            self.server_lost()  # a COPY that began after its client had left: nobody feeds it
+        elif not ledger.requests and not backend.downstream.fatal:
+            backend.holder = None
+            backend.status = ledger.status
+            self._pool.release(backend)
+
+    def server_lost(self) -> None:
+        """See backend.Holder."""
+        self._backend.holder = None
+        self._pool.discard(self._backend)
+
+    def pause_reading(self) -> None:
+        """See backend.Holder: nothing more is sent."""
+
+    def resume_reading(self) -> None:
+        """See backend.Holder."""

@@ -1,0 +1,370 @@
+"""Relay: the stage in which a client is served.
+
+In transaction mode the client holds a backend from the first message of a transaction to the
+ReadyForQuery that ends it. What it sends while it waits for one is kept until it has it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from dbopt.clock import Clock, monotonic
+from dbopt.errors import DboptError, ProtocolError, QueryCancelled, ServerLost, ShuttingDown
+from dbopt.gateway.backend import Backend
+from dbopt.gateway.connection import Connection
+from dbopt.gateway.counts import Counts, Scope
+from dbopt.gateway.ledger import SETTINGS, Ledger, Request
+from dbopt.gateway.leftover import Leftover
+from dbopt.gateway.multiplexer import Pool
+from dbopt.gateway.session import change, tracked
+from dbopt.gateway.upstream import Upstream, is_one_request, needed
+from dbopt.wire import encode
+from dbopt.wire.types import F_COPY_DATA, F_COPY_DONE, F_COPY_FAIL, F_TERMINATE, IDLE
+
+_COPY = frozenset((F_COPY_DATA, F_COPY_DONE, F_COPY_FAIL))
+_READY = encode.ready_for_query(b"I")
+_MAX_WAITING = 1 << 20
+"""Bytes that a client may have waiting before its socket is no longer read."""
+
+
+class Gate(Protocol):
+    """The part of the worker that a relay sees."""
+
+    counts: Counts
+    draining: bool
+
+    def bad_protocol(self) -> None:
+        """A client did not speak the protocol."""
+
+
+class Owner(Protocol):
+    """The client that is relayed."""
+
+    @property
+    def gate(self) -> Gate:
+        """The worker."""
+
+    def left(self) -> None:
+        """The connection is over."""
+
+
+class Relay(Connection):
+    """See the module. It is a multiplexer.Waiter and a backend.Holder."""
+
+    logging_in = False
+
+    def __init__(
+        self,
+        client: Owner,
+        pool: Pool,
+        scope: Scope,
+        settings: dict[str, str],
+        clock: Clock = monotonic,
+    ) -> None:
+        super().__init__()
+        self._client = client
+        self._pool = pool
+        self._settings = settings
+        self._clock = clock
+        self._ledger = Ledger(scope)
+        self._upstream = Upstream(self._ledger, pool.registry)
+        self._rest = bytearray()
+        self._need = 0
+        self._fresh = False
+
+    def take_over(self, transport: asyncio.Transport, write_paused: bool) -> None:
+        """Go on with the transport of the login stage."""
+        self.transport = transport
+        self._write_paused = write_paused
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio."""
+        self.closed = True
+        self.leave()
+        self._client.left()
+
+    # Client → server
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio."""
+        try:
+            if self._rest:
+                self._rest += data
+                self._go_on()
+            elif self.backend is not None:
+                self._forward(self.backend, data, 0.0)
+            else:
+                self._begin(data)
+        except DboptError as error:
+            self._bad_input(error)
+
+    def _go_on(self) -> None:
+        """Work on what was kept, if it is a whole message by now and there is a backend."""
+        if self.waiting:
+            if len(self._rest) > _MAX_WAITING:
+                self.transport.pause_reading()
+        elif len(self._rest) >= self._need:
+            data = bytes(self._rest)
+            self._rest.clear()
+            if self.backend is not None:
+                self._forward(self.backend, data, 0.0)
+            else:
+                self._begin(data)
+
+    def _begin(self, data: bytes) -> None:
+        """Data came while no backend is held: get one, once a whole message is there."""
+        while data:
+            self._need = needed(data)
+            if len(data) < self._need:
+                self._rest += data
+                return
+            if data[0] not in _COPY:
+                break
+            # The rest of a COPY that has failed: nobody reads it.
+            data = data[self._need :]
+        if not data:
+            return
+        if data[0] == F_TERMINATE:
+            self.close()
+            return
+        if self._client.gate.draining:
+            raise ShuttingDown("The gateway is shutting down.")
+        backend = self._pool.acquire(self)
+        if backend is not None:
+            self._take(backend)
+            self._forward(backend, data, 0.0)
+        else:
+            self._rest += data
+            self.waiting = True
+
+    def granted(self, backend: Backend, waited: float) -> None:
+        """See multiplexer.Waiter."""
+        self.waiting = False
+        self._take(backend)
+        self.transport.resume_reading()
+        data = bytes(self._rest)
+        self._rest.clear()
+        try:
+            self._forward(backend, data, waited * 1e6)
+        except DboptError as error:
+            self._bad_input(error)
+
+    def _take(self, backend: Backend) -> None:
+        self.backend = backend
+        self._fresh = True
+        backend.holder = self
+        if self._write_paused:
+            backend.transport.pause_reading()
+
+    def _forward(self, backend: Backend, data: bytes, queue_us: float) -> None:
+        ledger, upstream = self._ledger, self._upstream
+        out: list[bytes] = []
+        if self._fresh:
+            self._begin_lease(backend, out)
+        taken = upstream.forward(data, backend.prepared, self._clock(), out, queue_us)
+        if taken < len(data):
+            self._rest += data[taken:] if taken else data
+            self._need = needed(self._rest)
+        if len(out) == 1:
+            backend.transport.write(out[0])
+        elif out:
+            backend.transport.write(b"".join(out))
+        self._pool.received += len(data)
+        if upstream.closing:
+            self._terminate()
+        elif ledger.at_rest and not upstream.pass_bytes:
+            self._let_go(backend)  # a Flush alone: there will be no answer
+
+    def _begin_lease(self, backend: Backend, out: list[bytes]) -> None:
+        self._fresh = False
+        self._ledger.backend_pid = backend.pid
+        if backend.settings is not self._settings:
+            message = change(backend.settings, self._settings)
+            if message:
+                self._ledger.requests.append(Request(SETTINGS))
+                self._ledger.ends += 1
+                backend.downstream.hiding = True
+                out.append(message)
+            backend.settings = self._settings
+        out.extend(self._upstream.begin(backend.prepared))
+
+    # Server → client
+
+    def from_server(self, data: bytes) -> None:
+        """See backend.Holder."""
+        backend = self.backend
+        if backend is None:
+            return
+        out: list[bytes] = []
+        downstream = backend.downstream
+        try:
+            downstream.receive(data, self._upstream, backend.prepared, self._clock(), out)
+        except ProtocolError as error:
+            self._give_up(backend)
+            self.fatal(error)
+            return
+        if len(out) == 1:
+            self.transport.write(out[0])
+        elif out:
+            self.transport.write(b"".join(out))
+        self._pool.sent += len(data)
+        if downstream.settings:
+            self._settings_changed(backend)
+        if downstream.refused is not None:
+            refused = downstream.refused
+            self._give_up(backend)
+            self.fatal_bytes(encode.error_fields("FATAL", refused.sqlstate, refused.message))
+        elif self._ledger.at_rest and not self._upstream.pass_bytes and not downstream.fatal:
+            self._let_go(backend)
+            if self._rest:
+                self.data_received(b"")
+
+    def _let_go(self, backend: Backend) -> None:
+        """The transaction is over: others may have the backend."""
+        self._account()
+        self.backend = None
+        backend.holder = None
+        backend.status = IDLE
+        if self._write_paused:
+            backend.transport.resume_reading()
+        self._pool.release(backend)
+
+    def _account(self) -> None:
+        pool, ledger = self._pool, self._ledger
+        pool.transactions += ledger.transactions
+        pool.statements += ledger.answered
+        ledger.transactions = ledger.answered = 0
+
+    def _settings_changed(self, backend: Backend) -> None:
+        """The server reported settings: the client's own SET, or what the gateway applied."""
+        mine = tracked(dict(backend.downstream.settings))
+        backend.downstream.settings.clear()
+        if all(self._settings.get(name) == value for name, value in mine.items()):
+            return
+        self._settings = self._pool.canonical({**self._settings, **mine})
+        backend.settings = self._settings
+        if "application_name" in mine:
+            scope = self._ledger.scope
+            self._ledger.scope = self._client.gate.counts.scope(
+                scope.database, scope.user, mine["application_name"]
+            )
+
+    # What goes wrong
+
+    def server_lost(self) -> None:
+        """See backend.Holder: one error to the client, with the SQLSTATE that the server gave.
+
+        A client that ran one statement outside a transaction goes on. One that is in a
+        transaction, or has sent more, is closed: what it sends next would run outside of it.
+        """
+        backend = self.backend
+        if backend is None:
+            return
+        downstream = backend.downstream
+        goes_on = self._can_go_on()
+        sqlstate = downstream.fatal or ServerLost.sqlstate
+        message = downstream.fatal_message or "The server closed the connection unexpectedly."
+        self._charge_loss(sqlstate)
+        self._upstream.undo(list(self._ledger.requests), backend.prepared)
+        self._ledger.clear()
+        self._give_up(backend)
+        if not downstream.at_boundary:
+            self.close()  # the client is within a message: nothing can be said to it
+        elif goes_on:
+            self.transport.write(encode.error_fields("ERROR", sqlstate, message) + _READY)
+        else:
+            self.fatal_bytes(encode.error_fields("FATAL", sqlstate, message))
+
+    def _can_go_on(self) -> bool:
+        ledger = self._ledger
+        return (
+            ledger.status == IDLE
+            and ledger.ends == 1
+            and not (ledger.open_batch or ledger.copying)
+            and not (self._rest or self._upstream.pass_bytes)
+        )
+
+    def _charge_loss(self, sqlstate: str) -> None:
+        """Count the statement that ran when the server was lost."""
+        for request in self._ledger.requests:
+            if request.text:
+                request.sqlstate = sqlstate
+                self._ledger.finish(request, self._clock())
+                break
+        self._account()
+
+    def refused(self, error: DboptError) -> None:
+        """See multiplexer.Waiter: no backend came.
+
+        A client that has one whole request waiting is told, and goes on. One that has sent
+        more is closed: the rest might not mean the same without what was refused.
+        """
+        self.waiting = False
+        data = bytes(self._rest)
+        self._rest.clear()
+        if is_one_request(data):
+            self.transport.write(encode.error_response(error) + _READY)
+            self.transport.resume_reading()
+        else:
+            self.fatal(error)
+
+    def cancel(self) -> None:
+        """A CancelRequest for this client: cancel what runs, or take it out of the queue."""
+        if self.backend is not None:
+            if self._ledger.ends:
+                self._pool.cancel(self.backend)
+        elif self.waiting:
+            self._pool.forsake(self)
+            self.refused(QueryCancelled("The statement was cancelled while it was queued."))
+
+    def drain(self) -> None:
+        """The gateway shuts down: an idle client is told and closed."""
+        if self.backend is None and not self.waiting:
+            self.fatal(ShuttingDown("The gateway is shutting down."))
+
+    def _bad_input(self, error: DboptError) -> None:
+        if isinstance(error, ProtocolError):
+            self._client.gate.bad_protocol()
+        self.fatal(error)
+
+    # How it ends
+
+    def _give_up(self, backend: Backend) -> None:
+        """The backend cannot be used any more."""
+        self.backend = backend.holder = None
+        self._pool.discard(backend)
+
+    def _terminate(self) -> None:
+        """The client said Terminate: PostgreSQL too would run to the end what came before."""
+        self.closed = True
+        self._leave(cancel=False)
+        self.transport.close()
+
+    def leave(self) -> None:
+        """See Connection: what the client runs still is cancelled."""
+        self._leave(cancel=True)
+
+    def _leave(self, cancel: bool) -> None:
+        if self.waiting:
+            self.waiting = False
+            self._pool.forsake(self)
+        backend, ledger = self.backend, self._ledger
+        if backend is None:
+            return
+        self._account()
+        self.backend = backend.holder = None
+        backend.status = ledger.status
+        if self._write_paused and not backend.closed:
+            backend.transport.resume_reading()
+        if backend.closed or self._fresh:
+            self._pool.discard(backend)
+        elif ledger.open_batch or ledger.copying or self._upstream.pass_bytes:
+            # It left in the middle of a request: the server cannot be brought to rest.
+            self._pool.discard(backend, cancel_first=True)
+        elif ledger.requests:
+            if cancel:
+                self._pool.cancel(backend)
+            backend.holder = Leftover(backend, self._pool, self._upstream, self._clock)
+        else:
+            self._pool.release(backend)
