@@ -16,14 +16,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alembic.util import CommandError
+from sqlalchemy.exc import DBAPIError
 
 from dbopt import configfile
-from dbopt.errors import DboptError
+from dbopt.errors import DboptError, MigrationError
 from dbopt.migrate.apply import Built
 from dbopt.migrate.direct import require_direct
 from dbopt.migrate.lock import migration_lock
 from dbopt.migrate.progress import Report
-from dbopt.pg.connect import connect
+from dbopt.pg.connect import Connection, connect
+from dbopt.pg.ddl import ServerError, translate
 from dbopt.pg.engine import engine
 from dbopt.settings import Settings
 
@@ -69,10 +71,22 @@ def _from_command_line(context: EnvironmentContext) -> Run:
 
 
 def _run(context: EnvironmentContext, ours: Run) -> None:
-    if context.is_offline_mode():
-        _offline(context)
-    else:
-        _online(context, ours)
+    try:
+        if context.is_offline_mode():
+            _offline(context)
+        else:
+            _online(context, ours)
+    except ServerError as error:
+        raise _refused(error) from None
+    except DBAPIError as error:
+        # SQLAlchemy's text shows the statement; the server's own error is inside.
+        raise _refused(error.orig) from None
+
+
+def _refused(error: BaseException | None) -> MigrationError:
+    cause = error if isinstance(error, ServerError) else ServerError()
+    answer = translate("Migrating", cause)
+    return MigrationError(answer.message, hint=answer.hint)
 
 
 def _offline(context: EnvironmentContext) -> None:
@@ -102,8 +116,15 @@ def _online(context: EnvironmentContext, ours: Run) -> None:
         with connect(ours.dsn, timeout=timeout) as guard:
             require_direct(guard)
             with migration_lock(guard, ours.settings.migrate.lock_wait, _tell):
-                guard.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+                _make_schema(guard)
                 _migrate(context)
+
+
+def _make_schema(connection: Connection) -> None:
+    # IF NOT EXISTS alone asks for the privilege to create, where the schema is there too.
+    row = connection.execute("SELECT to_regnamespace(%s) AS schema", (SCHEMA,)).fetchone()
+    if row is None or row["schema"] is None:
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
 
 
 def _migrate(context: EnvironmentContext) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from alembic.runtime.migration import MigrationContext
@@ -27,8 +27,7 @@ def upgrade_declared(context: MigrationContext) -> None:
     ours = _run(context)
     found = declared(ours.settings)
     if context.as_sql:
-        for one in found:
-            context.impl.static_output(one.definition.create_sql(concurrently=True) + ";\n")
+        _print(context, [one.definition.create_sql(concurrently=True) for one in found])
         return
     with _direct(context, ours) as connection:
         for one in found:
@@ -44,8 +43,7 @@ def downgrade_declared(context: MigrationContext) -> None:
     ours = _run(context)
     found = declared(ours.settings)
     if context.as_sql:
-        for one in reversed(found):
-            context.impl.static_output(f"{ddl.drop_text(one.definition)};\n")
+        _print(context, [ddl.drop_text(one.definition) for one in reversed(found)])
         return
     with _direct(context, ours) as connection:
         for one in reversed(found):
@@ -58,6 +56,12 @@ def _run(context: MigrationContext) -> Run:
         return ours
     # Offline and plain `alembic` come through env.py too, so this is a foreign environment.
     raise MigrationError("This revision runs in dbopt's own env.py only.")
+
+
+def _print(context: MigrationContext, statements: Iterable[str]) -> None:
+    with context.autocommit_block():
+        for statement in statements:
+            context.impl.static_output(f"{statement};\n")
 
 
 @contextmanager

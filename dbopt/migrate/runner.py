@@ -12,14 +12,12 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy.exc import DBAPIError
 
 from dbopt import resources
-from dbopt.errors import MigrationError, UsageError
+from dbopt.errors import UsageError
 from dbopt.migrate.apply import Built
 from dbopt.migrate.environment import ATTRIBUTE, SCHEMA, Run
 from dbopt.migrate.progress import Report
-from dbopt.pg.ddl import ServerError, translate
 from dbopt.pg.engine import engine
 from dbopt.settings import Settings
 
@@ -103,10 +101,6 @@ def _command(act: Any, settings: Settings, revision: str, progress: Report | Non
         act(config(settings, run), revision)
     except CommandError as error:
         raise UsageError(f"Alembic: {error}.", hint="See dbopt migrate history.") from None
-    except DBAPIError as error:
-        # SQLAlchemy's text shows the statement; the server's own error is inside.
-        cause = error.orig if isinstance(error.orig, ServerError) else ServerError()
-        raise MigrationError(translate("Migrating", cause).message) from None
     return Upgraded(current(settings), tuple(run.built))
 
 

@@ -43,7 +43,7 @@ def _index(snapshot: Catalog, name: str) -> Index:
 def test_an_empty_database_has_nothing_to_examine(connection: Connection) -> None:
     read = catalog.read(connection)
 
-    assert ((), (), ()) == (read.tables, read.indexes, read.foreign_keys)
+    assert (read.tables, read.indexes, read.foreign_keys) == ((), (), ())
     assert read.version == connection.info.server_version // 10000
     assert read.counted
     assert read.sees_builds
@@ -98,24 +98,24 @@ def test_a_quoted_name_is_read_without_quotes(snapshot: Catalog) -> None:
     index = _index(snapshot, "parent_Mail_key")
 
     assert (IndexKey("Mail"),) == index.definition.keys
-    assert "u" == index.constraint
+    assert index.constraint == "u"
     assert index.protected
 
 
 def test_a_primary_key_that_others_refer_to_is_protected(snapshot: Catalog) -> None:
     index = _index(snapshot, "parent_pkey")
 
-    assert ("p", True, True) == (index.constraint, index.fk_target, index.protected)
+    assert (index.constraint, index.fk_target, index.protected) == ("p", True, True)
 
 
 def test_foreign_keys_name_their_columns(snapshot: Catalog) -> None:
     (key,) = snapshot.foreign_keys
 
-    assert ("child_parent_id_fkey", ("parent_id",), "parent") == (
+    assert (
         key.name,
         key.columns,
         key.referenced,
-    )
+    ) == ("child_parent_id_fkey", ("parent_id",), "parent")
 
 
 def test_partitions_have_parents_and_rows_add_up(connection: Connection) -> None:
@@ -133,18 +133,18 @@ def test_partitions_have_parents_and_rows_add_up(connection: Connection) -> None
     whole = next(table for table in read.tables if table.name == "part")
     parts = [index for index in read.indexes if index.parent is not None]
 
-    assert 150 == read.rows(whole)
-    assert ["part1_id_idx", "part2_id_idx"] == [index.name for index in parts]
+    assert read.rows(whole) == 150
+    assert [index.name for index in parts] == ["part1_id_idx", "part2_id_idx"]
     assert _index(read, "part_id").partitioned
     # The partitions' inherited copies of the foreign key are not counted.
-    assert 1 == len(read.foreign_keys)
+    assert len(read.foreign_keys) == 1
 
 
 def test_extensions_and_own_tables_are_left_out(connection: Connection) -> None:
     connection.execute("CREATE SCHEMA dbopt; CREATE TABLE dbopt.t (id int PRIMARY KEY)")
     connection.execute("CREATE TEMPORARY TABLE passing (id int PRIMARY KEY)")
 
-    assert () == catalog.read(connection).tables
+    assert catalog.read(connection).tables == ()
 
 
 def test_reading_inside_a_transaction_leaves_its_modes(connection: Connection) -> None:
@@ -175,7 +175,7 @@ def test_canonical_writes_expressions_as_the_server_does(
 
     canonical = ddl.canonical(connection, given)
 
-    assert ("i", "public", "child") == (canonical.name, canonical.schema, canonical.table)
-    assert ("lower(word)",) == tuple(key.expression for key in canonical.keys)
-    assert "(c1 = ANY (ARRAY[1, 2])) AND word = 'x'::text" == canonical.predicate
+    assert (canonical.name, canonical.schema, canonical.table) == ("i", "public", "child")
+    assert tuple(key.expression for key in canonical.keys) == ("lower(word)",)
+    assert canonical.predicate == "(c1 = ANY (ARRAY[1, 2])) AND word = 'x'::text"
     assert snapshot.indexes == catalog.read(connection).indexes

@@ -77,7 +77,7 @@ def test_one_of_another_name_and_the_same_meaning_serves(connection: Connection)
 
     built = build(connection, WANTED, SETTINGS)
 
-    assert ("already", Action.PRESENT) == (built.name, built.action)
+    assert (built.name, built.action) == ("already", Action.PRESENT)
     assert _found(connection) is None
 
 
@@ -91,7 +91,7 @@ def test_a_leftover_invalid_one_is_dropped_and_rebuilt(connection: Connection) -
     found = _found(connection)
     assert found is not None
     assert left is not None
-    assert (Action.REBUILD, True) == (built.action, found.valid)
+    assert (built.action, found.valid) == (Action.REBUILD, True)
     assert found.oid != left.oid
 
 
@@ -116,7 +116,7 @@ def test_an_invalid_index_of_another_definition_is_never_dropped(connection: Con
 def test_a_name_taken_on_another_table_is_refused(connection: Connection) -> None:
     connection.execute("CREATE INDEX words_word ON other (id)")
 
-    with pytest.raises(MigrationError, match="ON public.other"):
+    with pytest.raises(MigrationError, match=r"ON public\.other"):
         build(connection, WANTED, SETTINGS)
 
 
@@ -169,7 +169,7 @@ def test_one_being_built_is_neither_invalid_nor_ours(connection: Connection, pg_
         thread = threading.Thread(target=build_elsewhere)
         thread.start()
         wait_until(lambda: _being_built(connection), what="the build to show")
-        assert [] == audit(catalog.read(connection), IndexSettings())
+        assert audit(catalog.read(connection), IndexSettings()) == []
         with pytest.raises(MigrationError, match="is being built: pid"):
             build(connection, WANTED, SETTINGS)
     thread.join()
@@ -197,7 +197,7 @@ def test_a_build_cut_off_by_the_server_leaves_nothing(connection: Connection, pg
         wait_until(lambda: _being_built(connection), what="the build to show")
         connection.execute("SELECT pg_terminate_backend(%s)", (mine.info.backend_pid,))
         thread.join()
-    assert 1 == len(errors)
+    assert len(errors) == 1
     assert _found(connection) is None
 
 
@@ -259,4 +259,4 @@ def test_watching_sees_the_sibling_and_ends(connection: Connection) -> None:
         assert connection.info.backend_pid != other.info.backend_pid
     with watching(connection, "nothing") as watch:
         pass
-    assert () == watch.blockers
+    assert watch.blockers == ()

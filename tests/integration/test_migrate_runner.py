@@ -1,0 +1,274 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from dbopt.errors import ConnectError, DeclarationError, MigrationError, UsageError
+from dbopt.migrate import runner
+from dbopt.migrate.lock import KEY, holder, migration_lock
+from dbopt.migrate.plan import Action
+from dbopt.pg.connect import Connection, connect
+from dbopt.settings import Index, Migrate, Server, Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+DECLARED = """
+-- why: signing in
+CREATE INDEX people_mail ON people (mail);
+CREATE UNIQUE INDEX people_lower ON people (lower(mail)) WHERE id > 0;
+"""
+
+
+@pytest.fixture
+def connection(pg_dsn: str) -> Iterator[Connection]:
+    with connect(pg_dsn) as made:
+        yield made
+
+
+@pytest.fixture
+def settings(connection: Connection, pg_dsn: str, tmp_path: Path) -> Settings:
+    connection.execute("CREATE TABLE people (id int, mail text)")
+    connection.execute("INSERT INTO people SELECT n, 'm' || n FROM generate_series(1, 200) n")
+    (tmp_path / "people.sql").write_text(DECLARED)
+    return Settings(
+        server=Server(dsn=pg_dsn),
+        index=Index(directory=str(tmp_path)),
+        migrate=Migrate(lock_timeout=0.5, build_timeout=30, lock_wait=30),
+    )
+
+
+def _states(connection: Connection) -> dict[str, bool]:
+    rows = connection.execute(
+        "SELECT c.relname, i.indisvalid FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
+        " WHERE i.indrelid = 'people'::regclass ORDER BY 1"
+    ).fetchall()
+    return {row["relname"]: row["indisvalid"] for row in rows}
+
+
+def _alembic(dsn: str, tmp_path: Path, *arguments: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "DBOPT_SERVER__DSN": dsn, "DBOPT_INDEX__DIRECTORY": str(tmp_path)}
+    return subprocess.Popen(
+        [sys.executable, "-m", "alembic", *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _finish(process: subprocess.Popen[str]) -> tuple[int, str]:
+    out, error = process.communicate(timeout=60)
+    return process.returncode, out + error
+
+
+def test_upgrade_downgrade_upgrade(settings: Settings, connection: Connection) -> None:
+    assert runner.current(settings) == ""
+    first = runner.upgrade(settings)
+
+    assert "0002" == first.revision == runner.current(settings)
+    assert [(built.name, built.action) for built in first.indexes] == [
+        ("people_mail", Action.CREATE),
+        ("people_lower", Action.CREATE),
+    ]
+    assert _states(connection) == {"people_lower": True, "people_mail": True}
+
+    assert runner.downgrade(settings, "0001").revision == "0001"
+    assert _states(connection) == {}
+    assert runner.downgrade(settings, "base").revision == ""
+    assert runner.upgrade(settings).revision == "0002"
+    assert _states(connection) == {"people_lower": True, "people_mail": True}
+    assert runner.upgrade(settings).indexes == ()
+
+
+def test_the_own_schema_alone(settings: Settings, connection: Connection) -> None:
+    assert runner.upgrade(settings, "0001").revision == "0001"
+    assert _states(connection) == {}
+
+
+def test_history_says_what_is_applied(settings: Settings) -> None:
+    runner.upgrade(settings, "0001")
+
+    assert [
+        (revision.revision, revision.revises, revision.applied)
+        for revision in runner.history(settings)
+    ] == [("0001", "", True), ("0002", "0001", False)]
+
+
+def test_a_leftover_invalid_index_is_rebuilt(settings: Settings, connection: Connection) -> None:
+    connection.execute("INSERT INTO people SELECT id, mail FROM people")
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        connection.execute(
+            "CREATE UNIQUE INDEX CONCURRENTLY people_lower ON people (lower(mail)) WHERE id > 0"
+        )
+    assert _states(connection) == {"people_lower": False}
+    connection.execute("DELETE FROM people")
+
+    upgraded = runner.upgrade(settings)
+
+    assert Action.REBUILD is upgraded.indexes[1].action
+    assert _states(connection) == {"people_lower": True, "people_mail": True}
+
+
+def test_a_failed_build_is_taken_up_again(settings: Settings, connection: Connection) -> None:
+    connection.execute("INSERT INTO people SELECT id, mail FROM people")
+
+    with pytest.raises(MigrationError, match="rows that are not"):
+        runner.upgrade(settings)
+    assert runner.current(settings) == "0001"
+    assert _states(connection) == {"people_mail": True}
+    connection.execute("TRUNCATE people")
+    assert [built.action for built in runner.upgrade(settings).indexes] == [
+        Action.PRESENT,
+        Action.CREATE,
+    ]
+
+
+def test_a_missing_table_stops_before_the_first_build(
+    settings: Settings, connection: Connection
+) -> None:
+    Path(settings.index.directory, "z.sql").write_text("\nCREATE INDEX z ON nowhere (a);\n")
+
+    with pytest.raises(MigrationError, match=r"z\.sql:2: The table nowhere") as caught:
+        runner.upgrade(settings)
+    assert "dbopt migrate upgrade 0001" in caught.value.hint
+    assert _states(connection) == {}
+
+
+def test_a_directory_that_was_configured_must_exist(settings: Settings) -> None:
+    wrong = replace(settings, index=Index(directory="/nowhere"))
+
+    with pytest.raises(DeclarationError, match="/nowhere: is no directory"):
+        runner.upgrade(wrong)
+
+
+def test_an_unknown_revision_is_a_usage_error(settings: Settings) -> None:
+    with pytest.raises(UsageError, match="nonesuch"):
+        runner.upgrade(settings, "nonesuch")
+
+
+def test_a_server_that_is_not_there_is_one_line(settings: Settings) -> None:
+    dsn = "host=127.0.0.1 port=1 user=nobody dbname=none"
+
+    with pytest.raises(ConnectError, match=r"127\.0\.0\.1:1/none"):
+        runner.upgrade(replace(settings, server=Server(dsn=dsn)))
+
+
+def test_without_the_privilege_the_answer_is_ours(
+    settings: Settings, connection: Connection, pg_dsn: str
+) -> None:
+    connection.execute("DROP ROLE IF EXISTS dbopt_limited; CREATE ROLE dbopt_limited LOGIN")
+    connection.execute("CREATE SCHEMA dbopt; GRANT USAGE ON SCHEMA dbopt TO dbopt_limited")
+    dsn = psycopg.conninfo.make_conninfo(pg_dsn, user="dbopt_limited")
+
+    with pytest.raises(MigrationError, match="42501"):
+        runner.upgrade(replace(settings, server=Server(dsn=dsn)))
+
+
+def test_alembic_itself_upgrades_from_the_repository_root(
+    settings: Settings, connection: Connection, pg_dsn: str, tmp_path: Path
+) -> None:
+    code, output = _finish(_alembic(pg_dsn, tmp_path, "upgrade", "head"))
+
+    assert code == 0, output
+    assert _states(connection) == {"people_lower": True, "people_mail": True}
+    assert "0002 (head)" in _finish(_alembic(pg_dsn, tmp_path, "current"))[1]
+
+
+def test_alembic_takes_a_dsn_by_x(
+    settings: Settings, connection: Connection, pg_dsn: str, tmp_path: Path
+) -> None:
+    wrong = "host=127.0.0.1 port=1"
+    arguments = ("-x", f"dsn={pg_dsn}", "upgrade", "head")
+    code, output = _finish(_alembic(wrong, tmp_path, *arguments))
+
+    assert code == 0, output
+    assert _states(connection) == {"people_lower": True, "people_mail": True}
+
+
+def test_alembic_that_cannot_connect_says_so_in_one_line(tmp_path: Path) -> None:
+    code, output = _finish(_alembic("host=127.0.0.1 port=1", tmp_path, "upgrade", "head"))
+
+    assert code != 0
+    assert "cannot be reached" in output
+    assert "Traceback" not in output
+
+
+def test_alembic_current_changes_nothing(
+    settings: Settings, connection: Connection, pg_dsn: str, tmp_path: Path
+) -> None:
+    assert _finish(_alembic(pg_dsn, tmp_path, "current"))[0] == 0
+    row = connection.execute("SELECT to_regnamespace('dbopt') AS schema").fetchone()
+    assert row == {"schema": None}
+
+
+def test_offline_prints_the_concurrent_statements(pg_dsn: str, tmp_path: Path) -> None:
+    (tmp_path / "people.sql").write_text("CREATE INDEX people_mail ON people (mail);")
+    code, output = _finish(_alembic(pg_dsn, tmp_path, "upgrade", "head", "--sql"))
+
+    assert code == 0, output
+    assert "CREATE SCHEMA IF NOT EXISTS dbopt;" in output
+    before, _, after = output.partition("CREATE INDEX CONCURRENTLY")
+    # Outside a transaction: COMMIT is the last of the two before it.
+    assert before.rindex("COMMIT") > before.rindex("BEGIN")
+    assert "people_mail" in after
+
+
+def test_two_upgrades_at_once_both_end_well(
+    settings: Settings, connection: Connection, pg_dsn: str, tmp_path: Path
+) -> None:
+    connection.execute("INSERT INTO people SELECT n, 'x' || n FROM generate_series(1, 50000) n")
+    both = [_alembic(pg_dsn, tmp_path, "upgrade", "head") for _ in range(2)]
+    outcomes = [_finish(process) for process in both]
+
+    assert [code for code, _ in outcomes] == [0, 0], outcomes
+    assert _states(connection) == {"people_lower": True, "people_mail": True}
+
+
+def test_one_that_waits_says_for_whom_and_gives_up(settings: Settings, pg_dsn: str) -> None:
+    impatient = replace(settings, migrate=Migrate(lock_wait=0.2))
+    with (
+        connect(pg_dsn, application_name="deploy") as other,
+        migration_lock(other, 1),
+        pytest.raises(MigrationError, match=r"pid \d+ user postgres application deploy"),
+    ):
+        runner.upgrade(impatient)
+    assert runner.upgrade(impatient).revision == "0002"
+
+
+def test_the_lock_is_taken_by_polling_and_given_back(pg_dsn: str) -> None:
+    told: list[str] = []
+    with connect(pg_dsn) as one, connect(pg_dsn) as two:
+        with migration_lock(one, 1):
+            with pytest.raises(MigrationError), migration_lock(two, 0.1, told.append):
+                pass
+            assert [f"pid {one.info.backend_pid} user postgres application dbopt"] == [
+                line.partition(" address")[0] for line in told
+            ]
+        with migration_lock(two, 1):
+            assert str(two.info.backend_pid) in holder(one)
+        assert holder(one) == "its session has just ended"
+        row = one.execute("SELECT pg_try_advisory_lock(%s) AS free", (KEY,)).fetchone()
+        assert row == {"free": True}
+
+
+def test_what_cannot_be_cleaned_up_is_told_and_mended_by_the_next_run(
+    settings: Settings, connection: Connection, pg_dsn: str
+) -> None:
+    """A writer's open transaction stops the build, and the drop of what it left."""
+    names: set[str] = set()
+    tight = replace(settings, migrate=Migrate(lock_timeout=0.05, build_timeout=1))
+    with psycopg.connect(pg_dsn) as writer:
+        writer.execute("INSERT INTO people VALUES (0, 'new')")
+        with pytest.raises(MigrationError, match=r"it waited for pid .*is left behind"):
+            runner.upgrade(tight, progress=lambda look: names.add(look.name))
+        writer.rollback()
+    assert names == {"people_mail"}
+    assert _states(connection) == {"people_mail": False}
+    assert runner.upgrade(settings).indexes[0].action is Action.REBUILD
