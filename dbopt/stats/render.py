@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -15,39 +17,77 @@ from dbopt.stats.report import DatabaseTotals, Report
 UNKNOWN = "-"
 """Not measured, which is not zero."""
 MARKDOWN_CELL = 120
+TEXT_ROOM = 32
+"""Cells that a text column has at least, with its padding."""
+PADDING = 2
 _MARKDOWN_SPECIAL = re.compile(r"([\\`*_|<>\[\]~#])")
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A table. A heading that begins with > is of figures, aligned right."""
+    """A table. A heading that begins with > is of figures, aligned right.
+
+    `optional`: headings that a narrow terminal goes without, the first of them first.
+    """
 
     title: str
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    optional: tuple[str, ...] = ()
+
+    def without(self, heading: str) -> Section:
+        """The same table without one column."""
+        at = self.headings.index(heading)
+        headings, *rows = (line[:at] + line[at + 1 :] for line in (self.headings, *self.rows))
+        return replace(self, headings=headings, rows=tuple(rows))
 
 
 def terminal(report: Report, console: Console) -> None:
-    """Print the report. Nothing in it is read as markup."""
+    """Print the report. Nothing in it is read as markup; figures are never cut."""
     console.print(Text(heading(report), style="bold"))
     for section in sections(report):
         console.print()
-        console.print(_table(section))
+        console.print(_table(section, console.width), crop=False)
     for line in remarks(report):
         console.print(Text(line, style="yellow"))
 
 
-def _table(section: Section) -> Table:
-    table = Table(title=Text(section.title, style="bold"), title_justify="left", box=None)
-    for name in section.headings:
-        # Figures are never cut: text gives way to them.
-        if name.startswith(">"):
-            table.add_column(name[1:], justify="right", no_wrap=True, min_width=len(name) - 1)
-        else:
-            table.add_column(name, no_wrap=True, overflow="ellipsis")
-    for row in section.rows:
+def _table(section: Section, width: int) -> Table:
+    fitted = _fitted(section, width)
+    title = Text(section.title, style="bold")
+    # Its own width, so that rich does not squeeze columns when the terminal is narrower.
+    table = Table(title=title, title_justify="left", box=None, width=sum(_widths(fitted)))
+    for name in fitted.headings:
+        justify: Literal["left", "right"] = "right" if name.startswith(">") else "left"
+        table.add_column(name.removeprefix(">"), justify=justify, no_wrap=True)
+    for row in fitted.rows:
         table.add_row(*map(Text, row))
     return table
+
+
+def _fitted(section: Section, width: int) -> Section:
+    """The table without columns that there is no room for, its widest text shortened."""
+    for name in section.optional:
+        if sum(min(room, TEXT_ROOM) for room in _widths(section)) > width:
+            section = section.without(name)
+    rooms = _widths(section)
+    texts = [at for at, name in enumerate(section.headings) if not name.startswith(">")]
+    widest = max(texts, key=lambda at: rooms[at])
+    room = max(TEXT_ROOM, rooms[widest] - max(0, sum(rooms) - width)) - PADDING
+    rows = tuple(
+        (*row[:widest], shortened(row[widest], room), *row[widest + 1 :]) for row in section.rows
+    )
+    return replace(section, rows=rows)
+
+
+def _widths(section: Section) -> list[int]:
+    columns = zip(section.headings, *section.rows, strict=True)
+    return [PADDING + max(map(cell_len, column)) for column in columns]
+
+
+def shortened(text: str, most: int) -> str:
+    """The text, its end replaced by an ellipsis when it takes more than `most` cells."""
+    return text if cell_len(text) <= most else set_cell_size(text, most - 1) + "…"
 
 
 def markdown(report: Report) -> str:
@@ -69,7 +109,7 @@ def _line(cells: Iterable[str]) -> str:
 
 
 def _cell(text: str) -> str:
-    return _escaped(text if len(text) <= MARKDOWN_CELL else text[: MARKDOWN_CELL - 1] + "…")
+    return _escaped(shortened(text, MARKDOWN_CELL))
 
 
 def _escaped(text: str) -> str:
@@ -133,7 +173,7 @@ def _statements(report: Report) -> Section:
         )
         for line in report.statements
     )
-    return Section("Statements by total time", headings, rows)
+    return Section("Statements by total time", headings, rows, (">rows", ">hit", "fingerprint"))
 
 
 def _tables(report: Report) -> Section:
@@ -159,7 +199,7 @@ def _tables(report: Report) -> Section:
         )
         for line in report.tables
     )
-    return Section("Tables by rows moved", headings, rows)
+    return Section("Tables by rows moved", headings, rows, (">live", ">size", ">idx scans"))
 
 
 def _indexes(report: Report) -> Section:
