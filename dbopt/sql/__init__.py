@@ -1,0 +1,1 @@
+"""Pure analysis of SQL text. Importing this package loads no parser: import what you need."""

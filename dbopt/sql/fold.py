@@ -14,11 +14,80 @@ from collections.abc import Callable
 PLACEHOLDER = "?"
 
 _NOT_OPERANDS = frozenset(
-    "all and any array as between both by case check default desc asc distinct do else escape"
-    " excluded filter first for from full group having if ilike in inner interval into is join"
-    " key last leading left like limit natural next not notnull nulls of offset on only or order"
-    " over partition range returning right row rows select set similar some symmetric then to"
-    " trailing union using values when where window with".split()
+    [
+        "all",
+        "and",
+        "any",
+        "array",
+        "as",
+        "between",
+        "both",
+        "by",
+        "case",
+        "check",
+        "default",
+        "desc",
+        "asc",
+        "distinct",
+        "do",
+        "else",
+        "escape",
+        "excluded",
+        "filter",
+        "first",
+        "for",
+        "from",
+        "full",
+        "group",
+        "having",
+        "if",
+        "ilike",
+        "in",
+        "inner",
+        "interval",
+        "into",
+        "is",
+        "join",
+        "key",
+        "last",
+        "leading",
+        "left",
+        "like",
+        "limit",
+        "natural",
+        "next",
+        "not",
+        "notnull",
+        "nulls",
+        "of",
+        "offset",
+        "on",
+        "only",
+        "or",
+        "order",
+        "over",
+        "partition",
+        "range",
+        "returning",
+        "right",
+        "row",
+        "rows",
+        "select",
+        "set",
+        "similar",
+        "some",
+        "symmetric",
+        "then",
+        "to",
+        "trailing",
+        "union",
+        "using",
+        "values",
+        "when",
+        "where",
+        "window",
+        "with",
+    ]
 )
 """Words after which a sign belongs to the number that follows."""
 
@@ -167,13 +236,13 @@ def _row_end(tokens: list[str], start: int) -> int:
         return -1
     depth = 0
     for at in range(start, len(tokens)):
-        token = tokens[at]
-        if token == "(":
+        part = tokens[at]
+        if part == "(":
             depth += 1
-        elif token == ")":
+        elif part == ")":
             depth -= 1
             if depth == 0:
                 return at + 1
-        elif token == "values":
+        elif part == "values":
             return -1
     return -1

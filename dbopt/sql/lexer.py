@@ -82,9 +82,7 @@ _FULL = "|".join(
 
 WHITESPACE = " \t\n\r\f\v"
 
-flat_tokens: Callable[[str], list[str]] = re.compile(
-    rf"[{_SPACE}]*+({_TOKEN})", re.DOTALL
-).findall
+flat_tokens: Callable[[str], list[str]] = re.compile(rf"[{_SPACE}]*+({_TOKEN})", re.DOTALL).findall
 """All tokens of a text that ends in no whitespace and that `is_flat`, comments among them."""
 
 _full_match = re.compile(_FULL, re.DOTALL).match

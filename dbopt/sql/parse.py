@@ -45,17 +45,49 @@ def split(text: str) -> list[Statement]:
     """
     found: list[Statement] = []
     current: list[Token] = []
-    depth = 0
+    bodies = _Bodies()
     for token in code(text):
-        depth += _step(token) if token.lexeme is Lexeme.PUNCT else 0
-        if token.text != ";" or depth > 0 or _in_atomic_body(current):
+        bodies.pass_over(token)
+        if token.text != ";" or bodies.open:
             current.append(token)
-        elif current:
+            continue
+        if current:
             found.append(_statement(text, current))
-            current = []
+        current, bodies = [], _Bodies()
     if current:
         found.append(_statement(text, current))
     return found
+
+
+class _Bodies:
+    """Counts what a semicolon may stand in: parentheses, and the body of BEGIN ATOMIC.
+
+    Source: PostgreSQL 18 documentation, CREATE FUNCTION, sql_body; psql's scanner does the same.
+    """
+
+    def __init__(self) -> None:
+        self._first = ""
+        self._before = ""
+        self._brackets = 0
+        self._blocks = 0
+
+    @property
+    def open(self) -> bool:
+        return self._brackets > 0 or self._blocks > 0
+
+    def pass_over(self, token: Token) -> None:
+        """Takes notice of the statement's next token."""
+        if token.lexeme is Lexeme.PUNCT:
+            self._brackets += _step(token)
+        if token.lexeme is not Lexeme.WORD:
+            return
+        word = token.text.lower()
+        self._first = self._first or word
+        if self._first == "create" and self._before == "begin" and word == "atomic":
+            self._blocks += 1
+        elif self._blocks > 0:
+            self._blocks += _CASES.get(word, 0)
+        self._before = word
 
 
 def parse(statement: Statement) -> exp.Expression | None:
@@ -90,17 +122,6 @@ def _step(token: Token) -> int:
     if token.text in {"(", "["}:
         return 1
     return -1 if token.text in {")", "]"} else 0
-
-
-def _in_atomic_body(tokens: list[Token]) -> bool:
-    """Whether `create function ... begin atomic` is open (SQL-standard bodies, PostgreSQL 14)."""
-    if len(tokens) < 2 or tokens[0].text.lower() != "create":
-        return False
-    words = [token.text.lower() for token in tokens if token.lexeme is Lexeme.WORD]
-    if "atomic" not in words:
-        return False
-    body = words[words.index("atomic") :]
-    return body.count("end") <= body.count("case")
 
 
 def _statement(text: str, tokens: list[Token]) -> Statement:
