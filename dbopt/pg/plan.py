@@ -138,7 +138,7 @@ def parse_plan(document: Any) -> Plan:
     try:
         shown = redacted(document[0])
         return Plan(_node(shown["Plan"], 0), shown)
-    except (KeyError, IndexError, TypeError):
+    except (KeyError, IndexError, TypeError, AttributeError):
         raise ValueError(f"not a plan in JSON: {type(document).__name__}") from None
 
 
@@ -146,7 +146,8 @@ def redacted(value: Any, key: str = "", depth: int = 0) -> Any:
     """The same JSON with every string redacted that may hold a part of the statement."""
     if isinstance(value, str):
         return value if key in _STRUCTURE else redact(value)
-    if depth > 2 * MAX_DEPTH:
+    # A node is two deeper than its parent: an object in a list, in the document's object.
+    if depth > 2 * MAX_DEPTH + 1:
         return None
     if isinstance(value, list):
         return [redacted(item, key, depth + 1) for item in value]
