@@ -15,6 +15,7 @@ from typing import Any
 from dbopt.errors import ConfigError
 from dbopt.settings import SECTIONS, TABLE, Setting, Settings
 
+FILE_NAME = "config.toml"
 MASK = "********"
 _ENV_NAME = re.compile(r"DBOPT_([A-Z0-9]+)__([A-Z0-9_]+)\Z")
 

@@ -1,15 +1,43 @@
-"""What every command is given: the settings, and where to print."""
+"""What every command is given: the settings, where they come from, and where to print."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
 
 import click
 from rich.console import Console
 
+from dbopt.configfile import FILE_NAME, Found, load, sources
 from dbopt.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where the settings of this call come from, the weakest first."""
+
+    path: Path | None = None
+    overrides: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, path: Path | None, overrides: tuple[str, ...], dsn: str | None) -> Self:
+        """The sources that the command line, the environment and the directory name."""
+        if path is None and "DBOPT_CONFIG" in os.environ:
+            path = Path(os.environ["DBOPT_CONFIG"])
+        if path is None and Path(FILE_NAME).is_file():
+            path = Path(FILE_NAME)
+        return cls(path, overrides if dsn is None else (*overrides, f"server.dsn={dsn}"))
+
+    def load(self) -> Settings:
+        """The settings; ConfigError where they are wrong."""
+        return load(self.path, os.environ, self.overrides)
+
+    def found(self) -> dict[str, Found]:
+        """What was set, and where; ConfigError for an unknown key."""
+        return sources(self.path, os.environ, self.overrides)
 
 
 @dataclass(slots=True)
@@ -18,6 +46,7 @@ class Context:
 
     settings: Settings
     console: Console
+    sources: Sources = field(default_factory=Sources)
 
 
 def print_json(value: Any) -> None:

@@ -1,0 +1,5 @@
+"""`python -m dbopt`."""
+
+from dbopt.cli.root import main
+
+main()

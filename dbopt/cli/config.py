@@ -1,0 +1,126 @@
+"""`dbopt config`: check, show and explain the settings."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from dbopt.cli.context import Context, print_json
+from dbopt.configfile import Found, sample, shown
+from dbopt.settings import TABLE, Setting
+
+
+@click.group()
+def config() -> None:
+    """Check, show and explain the settings."""
+
+
+@config.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def check(context: Context, as_json: bool) -> None:
+    """Check every setting: exit 0 when all are right, 2 with the first that is not.
+
+    \b
+    Examples:
+      dbopt config check
+      dbopt -c /etc/dbopt/config.toml config check
+    """
+    context.sources.load()
+    found = context.sources.found()
+    if as_json:
+        print_json({"ok": True, "file": _path(context), "set": sorted(found)})
+    else:
+        context.console.print(Text(f"{_path(context) or 'No file'}: {len(found)} set, all right."))
+
+
+@config.command()
+@click.option("--changed", is_flag=True, help="Only what differs from its default.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def show(context: Context, changed: bool, as_json: bool) -> None:
+    """Show every setting, its value and where the value comes from; secrets are masked.
+
+    \b
+    Examples:
+      dbopt config show --changed
+      DBOPT_TRACE__SLOW=200 dbopt config show --json | jq '.["trace.slow"]'
+    """
+    values = asdict(context.sources.load())
+    found = context.sources.found()
+    rows = [
+        (setting, shown(setting, values[setting.section][setting.name]), _where(setting, found))
+        for setting in TABLE.values()
+        if not changed or values[setting.section][setting.name] != setting.default
+    ]
+    if as_json:
+        print_json({s.key: {"value": value, "from": where} for s, value, where in rows})
+        return
+    table = Table("Setting", "Value", "Unit", "From", box=None)
+    for setting, value, where in rows:
+        text = json.dumps(value, ensure_ascii=False)
+        table.add_row(*map(Text, (setting.key, text, setting.unit, where)))
+    context.console.print(table)
+
+
+@config.command()
+@click.argument("key", required=False)
+@click.option(
+    "--format", "form", type=click.Choice(["text", "toml", "json"]), default="text",
+    help="toml prints the sample config.toml.",
+)  # fmt: skip
+@click.pass_obj
+def docs(context: Context, key: str | None, form: str) -> None:
+    """Explain every setting, or those whose name begins with KEY.
+
+    \b
+    Examples:
+      dbopt config docs pool
+      dbopt config docs --format toml > config.toml
+    """
+    if form == "toml":
+        click.echo(sample(), nl=False)
+        return
+    settings = [s for s in TABLE.values() if s.key.startswith(key or "")]
+    if not settings:
+        raise click.BadParameter(f"there is no setting that begins with {key}", param_hint="KEY")
+    if form == "json":
+        print_json([_documented(setting) for setting in settings])
+        return
+    for setting in settings:
+        context.console.print(Text(setting.key, style="bold"))
+        context.console.print(Text(f"  {setting.doc}"))
+        context.console.print(Text(f"  {_facts(setting)}", style="dim"))
+
+
+def _facts(setting: Setting) -> str:
+    reload = "SIGHUP reloads it" if setting.reload else "takes a restart"
+    default = json.dumps(setting.default, ensure_ascii=False)
+    return f"{setting.allowed}; default {default}; {reload}; {setting.env}"
+
+
+def _documented(setting: Setting) -> dict[str, Any]:
+    return {
+        "key": setting.key,
+        "env": setting.env,
+        "type": setting.type.__name__,
+        "default": setting.default,
+        "unit": setting.unit,
+        "allowed": setting.allowed,
+        "reload": setting.reload,
+        "secret": setting.secret,
+        "doc": setting.doc,
+    }
+
+
+def _where(setting: Setting, found: dict[str, Found]) -> str:
+    return found[setting.key].where if setting.key in found else "default"
+
+
+def _path(context: Context) -> str | None:
+    return str(context.sources.path) if context.sources.path else None
