@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Protocol
 
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from dbopt.pg.connect import APPLICATION_NAME, AsyncConnection, resolve
-from dbopt.pg.refusal import translated
 
 MIN_SIZE = 1
 MAX_SIZE = 4
@@ -65,11 +62,3 @@ def session_options(given: str, statement_timeout: float) -> str:
     }
     words = [given] if given else []
     return " ".join([*words, *(f"-c {name}={value}" for name, value in ours.items())])
-
-
-@asynccontextmanager
-async def lease(pool: Pool, what: str) -> AsyncIterator[AsyncConnection]:
-    """A connection of the pool; psycopg's errors inside come out as DboptErrors about `what`."""
-    with translated(what):
-        async with pool.connection() as conn:
-            yield conn

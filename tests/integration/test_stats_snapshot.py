@@ -159,8 +159,9 @@ def test_nothing_of_dbopts_own_is_in_it(dsn: str) -> None:
 def test_no_literal_is_stored(dsn: str) -> None:
     load(dsn)
     with psycopg.connect(dsn, autocommit=True) as conn:
-        conn.execute("CREATE ROLE dbopt_nobody PASSWORD 'my secret'")
-        conn.execute("DROP ROLE dbopt_nobody")
+        nobody = "nobody_of_" + conninfo_to_dict(dsn)["dbname"]
+        conn.execute(f"CREATE ROLE {nobody} PASSWORD 'my secret'")
+        conn.execute(f"DROP ROLE {nobody}")
         conn.execute("SELECT set_config('application_name', 'my secret', false)")
     snap(dsn)
     with psycopg.connect(dsn) as conn:
@@ -263,7 +264,7 @@ def test_an_old_extension_and_a_missing_library_are_told_apart(dsn: str) -> None
     assert missing.startswith("Add pg_stat_statements to shared_preload_libraries")
 
 
-@pytest.mark.pg(">= 14")
+@pytest.mark.pg(">= 15")
 def test_older_versions_of_the_extension_are_read(dsn: str) -> None:
     for version in ("1.8", "1.9", "1.10"):
         with psycopg.connect(dsn, autocommit=True) as conn:
@@ -282,7 +283,7 @@ def test_older_versions_of_the_extension_are_read(dsn: str) -> None:
 @contextmanager
 def role(dsn: str, *grants: str) -> Iterator[str]:
     """A plain role, which may use the store; gives its dsn."""
-    name = "dbopt_test_reader"
+    name = "reader_of_" + conninfo_to_dict(dsn)["dbname"]
     with psycopg.connect(dsn, autocommit=True) as conn:
         conn.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'reader'")
         conn.execute(f"GRANT ALL ON SCHEMA dbopt TO {name}")
@@ -300,10 +301,11 @@ def test_without_pg_monitor_there_are_findings(dsn: str) -> None:
     with psycopg.connect(dsn) as idle, role(dsn) as reader:
         idle.execute("SELECT 1")
         taken = snap(reader)
+        name = conninfo_to_dict(reader)["user"]
     found = {finding.rule: finding for finding in taken.header.findings}
     assert {"stats-statements", "stats-activity"} == found.keys()
     assert not any(finding.examined for finding in found.values())
-    assert found["stats-activity"].remedy == 'GRANT pg_monitor TO "dbopt_test_reader";'
+    assert found["stats-activity"].remedy == f'GRANT pg_monitor TO "{name}";'
     states = {row["state"]: row["sessions"] for row in taken.rows["snapshot_activity"]}
     assert states["hidden"] >= 1
     assert len(taken.rows["snapshot_table"]) == 1

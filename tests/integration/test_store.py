@@ -8,6 +8,10 @@ from typing import Any
 
 import psycopg
 import pytest
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
 
 from dbopt.errors import StoreMissing, UsageError
 from dbopt.observation import SlowStatement
@@ -152,7 +156,6 @@ def test_expiry_takes_the_rows_and_the_texts_along(dsn: str) -> None:
         for table in ("snapshot_activity", "statement", "slow_statement"):
             rows = conn.execute(f"SELECT count(*) FROM dbopt.{table}").fetchall()
             counts[table] = rows[0][0]
-    slow_kept = int(now - timedelta(days=7) < START)
     assert {"snapshot_activity": 1, "statement": 1, "slow_statement": 0} == counts
 
 
@@ -206,11 +209,26 @@ def test_a_missing_schema_is_said_so(pg_dsn: str) -> None:
         on_connection(pg_dsn, lambda conn: slow.append(conn, [(SLOW, None)]))
 
 
-def test_the_revision_goes_down_again(dsn: str) -> None:
-    with psycopg.connect(dsn) as conn:
-        for table in revision()["TABLES"]:
-            conn.execute(f"DROP TABLE dbopt.{table}")
-        left = conn.execute(
-            "SELECT count(*) FROM pg_class WHERE relnamespace = 'dbopt'::regnamespace"
-        ).fetchone()
-    assert left == (0,)
+def test_the_revision_goes_up_and_down_in_a_transaction(pg_dsn: str) -> None:
+    engine = create_engine(
+        "postgresql+psycopg://", creator=lambda: psycopg.connect(pg_dsn), poolclass=NullPool
+    )
+    with psycopg.connect(pg_dsn, autocommit=True) as conn:
+        conn.execute("CREATE SCHEMA dbopt")
+        with engine.begin() as connection:
+            with Operations.context(MigrationContext.configure(connection)):
+                revision()["upgrade"]()
+            assert tables(conn) == set()
+        assert set(revision()["TABLES"]) == tables(conn)
+        put(pg_dsn, HEADER)
+        with (
+            engine.begin() as connection,
+            Operations.context(MigrationContext.configure(connection)),
+        ):
+            revision()["downgrade"]()
+        assert tables(conn) == set()
+
+
+def tables(conn: psycopg.Connection[Any]) -> set[str]:
+    found = conn.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'dbopt'").fetchall()
+    return {row[0] for row in found}
