@@ -1,0 +1,142 @@
+"""`dbopt status`: what the running daemon says of itself."""
+
+from __future__ import annotations
+
+import json
+from http.client import HTTPException
+from typing import Any
+from urllib.error import URLError
+from urllib.request import ProxyHandler, build_opener
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from dbopt.cli.context import Context, print_json
+from dbopt.errors import ConnectError, UsageError
+from dbopt.settings import Http
+
+_TIMEOUT = 5.0
+_MAX_ANSWER = 16 << 20
+_ANYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not bound here
+_SHOWN_QUERY = 80
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--top", type=click.IntRange(1, 1000), default=10, show_default=True, help="Statements shown."
+)
+@click.pass_obj
+def status(context: Context, as_json: bool, top: int) -> None:
+    """Ask the running daemon for its workers, pools and statements.
+
+    The daemon is asked at http.host and http.port. Exits 3 when nobody answers.
+
+    \b
+    Examples:
+      dbopt status
+      dbopt status --top 3
+      dbopt --set http.port=8433 status --json | jq .pools
+    """
+    base = base_url(context.settings.http)
+    answer = fetch(base, "/status")
+    answer["statements"] = fetch(base, f"/statements?limit={top}")
+    if as_json:
+        print_json(answer)
+    else:
+        _show(context, answer)
+
+
+def base_url(http: Http) -> str:
+    """Where the daemon of these settings answers. Raises UsageError where no port is set."""
+    if not http.port:
+        raise UsageError(
+            "http.port is 0: the daemon took a free port, which is not known here.",
+            hint="Its log names the port; give it with --set http.port=PORT.",
+        )
+    host = _ANYWHERE.get(http.host, http.host)
+    return f"http://[{host}]:{http.port}" if ":" in host else f"http://{host}:{http.port}"
+
+
+def fetch(base: str, path: str) -> Any:
+    """The JSON that the daemon answers. Raises ConnectError."""
+    # No proxy: the environment's would be asked for an address of this machine.
+    opener = build_opener(ProxyHandler({}))
+    try:
+        with opener.open(base + path, timeout=_TIMEOUT) as answer:
+            return json.loads(answer.read(_MAX_ANSWER))
+    except (OSError, HTTPException) as error:
+        reason = error.reason if isinstance(error, URLError) else error
+        raise ConnectError(
+            f"No dbopt daemon answers at {base}: {reason}.",
+            hint="Start one with `dbopt run`, or give its address with http.host and http.port.",
+        ) from None
+    except ValueError:
+        raise ConnectError(
+            f"What answers at {base} is not dbopt.",
+            hint="Give the daemon's address with http.host and http.port.",
+        ) from None
+
+
+def _show(context: Context, answer: dict[str, Any]) -> None:
+    gateway, totals = answer["gateway"], answer["totals"]
+    console = context.console
+    where = f"{gateway['host']}:{gateway['port']}" if gateway["host"] else "a unix socket"
+    console.print(
+        Text(
+            f"dbopt {answer['version']}, up {answer['uptime']:.0f} s, gateway on {where}. "
+            f"{totals['calls']} statements, p95 {totals['p95_ms']} ms, "
+            f"{sum(totals['errors'].values())} errors."
+        )
+    )
+    if not answer["store"].get("ready", True):
+        console.print(Text(f"Store: {answer['store'].get('reason', '')}", style="yellow"))
+    console.print(_workers(answer))
+    console.print(_pools(answer["pools"]))
+    console.print(_statements(answer["statements"]))
+    for job in answer["jobs"]:
+        if job["error"]:
+            console.print(Text(f"Job {job['name']} failed: {job['error']}", style="yellow"))
+
+
+def _workers(answer: dict[str, Any]) -> Table:
+    table = Table(title=f"Workers (restarts: {answer['worker_restarts']})", title_justify="left")
+    for name in ("Number", "Process", "Clients", "Login failures", "Protocol errors"):
+        table.add_column(name, justify="right")
+    for worker in answer["workers"]:
+        names = ("number", "pid", "clients", "login_failures", "protocol_errors")
+        table.add_row(*(str(worker[name]) for name in names))
+    return table
+
+
+def _pools(pools: list[dict[str, Any]]) -> Table:
+    table = Table("Database", "User", title="Pools", title_justify="left")
+    columns = {
+        "cl_active": "Clients active",
+        "cl_waiting": "waiting",
+        "sv_active": "Servers active",
+        "sv_idle": "idle",
+        "max_size": "at most",
+        "xact_count": "Transactions",
+        "query_count": "Statements",
+    }
+    for title in columns.values():
+        table.add_column(title, justify="right")
+    for pool in pools:
+        # Names come from clients: Text takes no markup from them.
+        names = (Text(pool["database"]), Text(pool["user"]))
+        table.add_row(*names, *(str(pool[name]) for name in columns))
+    return table
+
+
+def _statements(statements: list[dict[str, Any]]) -> Table:
+    table = Table("Fingerprint", "Kind", title="Statements by total time", title_justify="left")
+    for title in ("Calls", "Mean ms", "p95 ms", "Score"):
+        table.add_column(title, justify="right")
+    table.add_column("Query", overflow="ellipsis", no_wrap=True, max_width=_SHOWN_QUERY)
+    for one in statements:
+        score = str(one["complexity"]["score"]) if one["complexity"] else ""
+        numbers = (str(one["calls"]), str(one["mean_ms"]), str(one["p95_ms"]), score)
+        table.add_row(one["fingerprint"], one["kind"], *numbers, Text(one["query"]))
+    return table
