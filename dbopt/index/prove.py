@@ -22,13 +22,16 @@ from dbopt.sql.typedparams import cast_typed_parameters
 LOCK_TIMEOUT = 2.0
 """Seconds to wait for a table's SHARE lock: whoever writes must not queue behind us for long."""
 
+_LOCAL_SETTINGS = {"lock_timeout": f"{LOCK_TIMEOUT}s", "maintenance_work_mem": "256MB"}
+
 Plans = dict[int, Plan]
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What an index does for the statements that its plan serves: mean planner cost of a call,
-    weighted by calls, without any advised index and with all of them; its size in bytes."""
+    """What one index adds to the others that are advised, for the statements that it helps:
+    the mean planner cost of a call, weighted by calls, without it and with it; its size in bytes.
+    """
 
     candidate: Candidate
     helped: tuple[int, ...]
@@ -72,7 +75,8 @@ def prove(
             hint="Allow it on a server where nobody waits (--prove-with-locks).",
         )
     with connection.transaction(force_rollback=True):
-        connection.execute("SELECT set_config('lock_timeout', %s, true)", (f"{LOCK_TIMEOUT}s",))
+        for name, value in _LOCAL_SETTINGS.items():
+            connection.execute("SELECT set_config(%s, %s, true)", (name, value))
         trial = _Trial(connection, queries, min_saving)
         chosen = trial.choose(candidates)
         return trial.proofs(chosen)
@@ -107,10 +111,16 @@ class _Trial:
         return chosen
 
     def proofs(self, chosen: Sequence[Candidate]) -> list[Proof]:
-        """What each chosen index does, all of them being there."""
+        """What each chosen index adds to the others. One that a later choice has made
+        superfluous is given up, the least useful first."""
         found = [self._proof(candidate) for candidate in chosen]
-        worthy = [proof for proof in found if proof.helped]
-        return sorted(worthy, key=lambda p: (-self._saved(p), p.candidate.definition.name))
+        idle = [proof for proof in found if not proof.helped]
+        if not idle:
+            return sorted(found, key=lambda p: (-self._saved(p), p.candidate.definition.name))
+        given_up = max(idle, key=lambda p: (p.size_bytes, p.candidate.definition.name)).candidate
+        self._drop(given_up)
+        self._now = self._explain_all(self._before)
+        return self.proofs([c for c in chosen if c is not given_up])
 
     def _gain(self, candidate: Candidate, round_: int) -> _Gain:
         with self._connection.transaction(force_rollback=True):
@@ -126,27 +136,30 @@ class _Trial:
             return _Gain(saved / max(self._size(candidate), 1), round_)
 
     def _proof(self, candidate: Candidate) -> Proof:
-        name = candidate.definition.name
-        helped = [
-            key
-            for key, plan in self._now.items()
-            if name in plan.indexes and self._enough(self._before[key], plan)
-        ]
+        name, size = candidate.definition.name, self._size(candidate)
+        using = [key for key, plan in self._now.items() if name in plan.indexes]
+        with self._connection.transaction(force_rollback=True):
+            self._drop(candidate)
+            without = self._explain_all(using)
+        helped = [key for key, plan in without.items() if self._enough(plan, self._now[key])]
         return Proof(
             candidate=candidate,
             helped=tuple(helped),
-            cost_before=self._mean_cost(self._before, helped),
+            cost_before=self._mean_cost(without, helped),
             cost_after=self._mean_cost(self._now, helped),
-            size_bytes=self._size(candidate),
+            size_bytes=size,
         )
 
     def _without_covered(self, chosen: list[Candidate], best: Candidate) -> list[Candidate]:
         """Drop from the trial what the new one covers: Extend's step from (a) to (a, b)."""
         covered = [c for c in chosen if best.definition.covers(c.definition)]
         for candidate in covered:
-            definition = candidate.definition
-            ddl.drop(self._connection, definition.schema, definition.name, concurrently=False)
+            self._drop(candidate)
         return [c for c in chosen if c not in covered]
+
+    def _drop(self, candidate: Candidate) -> None:
+        definition = candidate.definition
+        ddl.drop(self._connection, definition.schema, definition.name, concurrently=False)
 
     def _build(self, candidate: Candidate) -> None:
         try:

@@ -16,6 +16,6 @@ SELECT s.query, s.calls, s.total_exec_time / s.calls AS mean_ms
    AND s.calls > 0
    AND s.query ~* '^\s*(select|with|update|delete|insert|merge|values)\M'
    AND s.query NOT LIKE '%%/* dbopt */%%'
-   AND s.query !~* '\m(pg_catalog|pg_stat_\w+|pg_class|pg_index|information_schema|dbopt)\M'
+   AND s.query !~* '\m(pg_\w+|information_schema|dbopt)\M'
  ORDER BY s.total_exec_time DESC
  LIMIT %(limit)s;
