@@ -166,8 +166,7 @@ class _Reader:
             yield from self._condition(node, (used[0],), Role.RANGE)
 
     def _is(self, node: exp.Is) -> Iterator[ColumnUse]:
-        positive = not isinstance(node.expression, exp.Not)
-        if positive and not isinstance(node.parent, exp.Not):
+        if not node.args.get("negate") and not isinstance(node.parent, exp.Not):
             yield from self._condition(node, (node.this,), Role.EQUAL)
 
     def _flag(self, node: exp.Column) -> Iterator[ColumnUse]:

@@ -1,0 +1,127 @@
+"""One key to compare the expressions of indexes by, however they were written down.
+
+pg_get_indexdef prints the parsed tree: it adds parentheses and casts (`(status)::text =
+'done'::text`), spells types out and turns IN into `= ANY (ARRAY[...])`. So two texts are compared
+by their trees, without parentheses and without the casts that the server adds by itself.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from sqlglot import exp
+
+from dbopt.sql.lexer import Lexeme, code, unquote
+from dbopt.sql.parse import parse, split
+
+_TEXT = frozenset({"TEXT", "VARCHAR", "BPCHAR", "NAME"})
+
+
+@lru_cache(maxsize=4096)
+def comparison_key(sql: str) -> str:
+    """The key of an expression or predicate; equal for texts that differ in form only.
+
+    "" for an empty one. Text that sqlglot cannot parse is its own key but for blanks and case of
+    keywords. Never raises.
+    """
+    tree = _tree(sql)
+    if tree is None:
+        return " ".join(
+            unquote(token.text) if token.text[0] != "'" else token.text for token in code(sql)
+        )
+    try:
+        return _key(tree, whole=True)
+    except RecursionError:
+        return sql
+
+
+def _tree(sql: str) -> exp.Expr | None:
+    found = split(f"select ({_without_text_casts(sql)})")
+    select = parse(found[0]) if len(found) == 1 and sql.strip() else None
+    if not isinstance(select, exp.Select) or len(select.expressions) != 1:
+        return None
+    item = select.expressions[0]
+    return item.this if isinstance(item, exp.Paren) else None
+
+
+def _without_text_casts(sql: str) -> str:
+    """`'k'::text` as `'k'`: sqlglot reads the keys of JSON and the units of time only so."""
+    tokens = code(sql)
+    parts: list[str] = []
+    at = 0
+    while at < len(tokens):
+        parts.append(tokens[at].text)
+        cast = [token.text.lower() for token in tokens[at + 1 : at + 4]]
+        plain = tokens[at].lexeme is Lexeme.STRING and cast[:2] == ["::", "text"]
+        at += 3 if plain and cast[2:] != ["["] else 1
+    return " ".join(parts)
+
+
+def _key(node: exp.Expr, whole: bool = False) -> str:
+    """The key of a tree. `whole`: this is all there is, so a cast is what the index is about."""
+    if isinstance(node, exp.Paren):
+        return _key(node.this, whole)
+    if isinstance(node, exp.Cast) and _adds_nothing(node, whole):
+        return _constant(node.this)
+    if isinstance(node, exp.Column):
+        return unquote(node.name) if not node.this.args.get("quoted") else node.name
+    if isinstance(node, exp.And | exp.Or):
+        parts = sorted(_key(part) for part in node.flatten())
+        return f"{node.key}({', '.join(parts)})"
+    if isinstance(node, exp.EQ) and (items := _any_items(node.expression)):
+        return _in(node.this, items)
+    if isinstance(node, exp.Between) and not node.args.get("symmetric"):
+        value, low, high = node.this, node.args["low"], node.args["high"]
+        return _key(
+            exp.and_(exp.GTE(this=value, expression=low), exp.LTE(this=value, expression=high))
+        )
+    if isinstance(node, exp.In) and node.expressions:
+        return _in(node.this, node.expressions)
+    return _plain(node)
+
+
+def _plain(node: exp.Expr) -> str:
+    if isinstance(node, exp.Literal):
+        return repr(str(node.this)) if node.is_string else str(node.this)
+    if isinstance(node, exp.Var):
+        return node.name.lower()
+    parts = [unquote(node.name)] if isinstance(node, exp.Anonymous) else []
+    for name, value in node.args.items():
+        if name == "this" and isinstance(value, str) and parts:
+            continue
+        values = value if isinstance(value, list) else [value]
+        texts = [_key(v) if isinstance(v, exp.Expr) else str(v) for v in values if v]
+        parts += [f"{name}={','.join(texts)}"] if texts else []
+    return f"{node.key}({', '.join(parts)})"
+
+
+def _adds_nothing(cast: exp.Cast, whole: bool) -> bool:
+    inner = cast.this.unnest()
+    if isinstance(inner, exp.Literal | exp.Null | exp.Neg):
+        return True
+    return not whole and cast.to.this.name in _TEXT
+
+
+def _constant(node: exp.Expr) -> str:
+    """A constant without its cast; the server prints -1 as '-1'::integer."""
+    inner = node.unnest()
+    if isinstance(inner, exp.Literal) and inner.is_string:
+        number = str(inner.this).removeprefix("-")
+        if number.isascii() and number.isdigit():
+            literal = exp.Literal.number(number)
+            return _key(literal if number == inner.this else exp.Neg(this=literal))
+    return _key(inner)
+
+
+def _any_items(node: exp.Expr | None) -> list[exp.Expr]:
+    """The elements of `ANY (ARRAY[...])`, casts of the array aside."""
+    if not isinstance(node, exp.Any):
+        return []
+    inner = node.this.unnest()
+    while isinstance(inner, exp.Cast | exp.Paren):
+        inner = inner.this.unnest()
+    return list(inner.expressions) if isinstance(inner, exp.Array) else []
+
+
+def _in(left: exp.Expr, items: list[exp.Expr]) -> str:
+    return f"in({_key(left)}: {', '.join(sorted(_key(item) for item in items))})"

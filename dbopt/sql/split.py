@@ -1,0 +1,62 @@
+"""Splitting a .sql file into its statements, with their positions and leading comments."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from dbopt.sql.lexer import Lexeme, Token, tokens
+
+
+class SourceStatement(NamedTuple):
+    """One statement of a file. Line and column count from 1; the `;` is left out."""
+
+    sql: str
+    line: int
+    column: int
+    comments: tuple[str, ...]
+
+
+def statements(text: str) -> list[SourceStatement]:
+    """The statements of a file in order, each with the comments right before it.
+
+    A comment is given without its marks. Semicolons in strings, dollar quotes, comments and
+    parentheses end nothing. Never raises.
+    """
+    found: list[SourceStatement] = []
+    comments: list[str] = []
+    body: list[Token] = []
+    depth = 0
+    for token in tokens(text):
+        if token.lexeme is Lexeme.PUNCT:
+            depth += {"(": 1, ")": -1}.get(token.text, 0)
+        if token.text == ";" and depth <= 0:
+            found.extend(_source(text, body, comments))
+            comments, body, depth = [], [], 0
+        elif token.lexeme is Lexeme.COMMENT and not body:
+            comments.append(_unmarked(token.text))
+        elif body or token.lexeme is not Lexeme.SPACE:
+            body.append(token)
+    found.extend(_source(text, body, comments))
+    return found
+
+
+def position(text: str, offset: int) -> tuple[int, int]:
+    """The line and column of an offset in characters, both from 1."""
+    start = text.rfind("\n", 0, offset) + 1
+    return text.count("\n", 0, offset) + 1, offset - start + 1
+
+
+def _source(text: str, body: list[Token], comments: list[str]) -> list[SourceStatement]:
+    while body and body[-1].lexeme in {Lexeme.SPACE, Lexeme.COMMENT}:
+        body.pop()
+    if not body:
+        return []
+    line, column = position(text, body[0].start)
+    end = body[-1].start + len(body[-1].text)
+    return [SourceStatement(text[body[0].start : end], line, column, tuple(comments))]
+
+
+def _unmarked(comment: str) -> str:
+    if comment.startswith("--"):
+        return comment.lstrip("-").strip()
+    return comment.removeprefix("/*").removesuffix("*/").strip()
