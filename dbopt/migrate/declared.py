@@ -11,7 +11,7 @@ from dbopt.pg import ddl
 from dbopt.pg.connect import Connection
 from dbopt.settings import TABLE, Settings
 from dbopt.sql.indexdef import IndexDefinition, parse_index
-from dbopt.sql.parse import Statement, split
+from dbopt.sql.split import statements
 
 MAX_NAME = 63
 """Bytes: NAMEDATALEN - 1. PostgreSQL would cut a longer name without a word."""
@@ -76,16 +76,14 @@ def _read_file(file: Path) -> Iterator[Declared]:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DeclarationError(f"{file}: cannot be read ({type(error).__name__}).") from None
-    for statement in split(text):
-        start = statement.tokens[0].start
-        line = text.count("\n", 0, start) + 1
-        column = start - (text.rfind("\n", 0, start) + 1) + 1
-        yield Declared(_definition(statement, f"{file}:{line}:{column}"), file, line)
+    for statement in statements(text):
+        where = f"{file}:{statement.line}:{statement.column}"
+        yield Declared(_definition(statement.sql, where), file, statement.line)
 
 
-def _definition(statement: Statement, where: str) -> IndexDefinition:
+def _definition(sql: str, where: str) -> IndexDefinition:
     try:
-        definition = parse_index(statement.text)
+        definition = parse_index(sql)
     except DeclarationError as error:
         raise DeclarationError(f"{where}: {error.message}", hint=error.hint) from None
     if not definition.name:

@@ -64,7 +64,7 @@ def run(context: EnvironmentContext) -> None:
 
 def _from_command_line(context: EnvironmentContext) -> Run:
     """`-x dsn=…`, else the settings as every command of dbopt finds them."""
-    path = Path("config.toml")
+    path = Path(os.environ.get("DBOPT_CONFIG", configfile.FILE_NAME))
     settings = configfile.load(path if path.exists() else None, os.environ)
     given = context.get_x_argument(as_dictionary=True).get("dsn")
     return Run(given or settings.server.dsn, settings)
