@@ -16,6 +16,7 @@ from dbopt.cli.context import Context, print_json
 from dbopt.pg.connect import AsyncConnection, connect_async, resolve
 from dbopt.pg.pool import session_options
 from dbopt.pg.server import read_server
+from dbopt.pg.shown import printable
 from dbopt.settings import Settings
 from dbopt.stats.collectors import VIEWS
 from dbopt.stats.diff import diff
@@ -85,10 +86,11 @@ def snapshot(context: Context, as_json: bool) -> None:
         print_json(_summary(taken.header))
         return
     header = taken.header
-    context.console.print(Text(f"Snapshot {header.id} of {header.database} on {header.server}."))
+    place = f"{printable(header.database)} on {header.server}"
+    context.console.print(Text(f"Snapshot {header.id} of {place}."))
     for finding in header.findings:
         words = f"Not examined: {finding.message} {finding.remedy}".rstrip()
-        context.console.print(Text(words, style="yellow"))
+        context.console.print(Text(printable(words), style="yellow"))
 
 
 @stats.command("list")
@@ -167,4 +169,4 @@ def _summary(header: Header) -> dict[str, Any]:
 def _cells(header: Header) -> tuple[str, ...]:
     unseen = ", ".join(finding.rule.removeprefix("stats-") for finding in header.findings)
     when = f"{header.taken_at.astimezone():%Y-%m-%d %H:%M:%S}"
-    return (str(header.id), when, header.server, header.database, unseen)
+    return (str(header.id), when, header.server, printable(header.database), unseen)

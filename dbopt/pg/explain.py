@@ -123,6 +123,8 @@ def _limits(timeout: float) -> str:
         "lock_timeout": f"{round(LOCK_TIMEOUT * 1000)}ms",
         "transaction_read_only": "on",
         "plan_cache_mode": "force_generic_plan",
+        # psycopg reads JSON as UTF-8 whatever the session's encoding is.
+        "client_encoding": "UTF8",
     }
     calls = ", ".join(f"set_config('{key}', '{value}', true)" for key, value in values.items())
     return f"SELECT /* dbopt */ {calls}"
@@ -154,7 +156,7 @@ def _encoded(ask: _Ask, encoding: str) -> bytes:
     try:
         return ask.text.encode(encoding)
     except UnicodeEncodeError:
-        raise UsageError(f"{_WHAT}: the database's encoding has no such character.") from None
+        raise UsageError(f"{_WHAT}: its text cannot be sent as {encoding}.") from None
 
 
 def _refused(error: psycopg.Error) -> DboptError:

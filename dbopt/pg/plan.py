@@ -11,6 +11,7 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Any
 
+from dbopt.pg.shown import printable
 from dbopt.sql.query import Relation
 from dbopt.sql.redact import redact
 
@@ -127,7 +128,8 @@ class Plan:
 
     def text(self) -> str:
         """The tree for a terminal: a line a node, its conditions below it."""
-        return "\n".join(line for depth, node in self.root.walk() for line in _lines(depth, node))
+        lines = (line for depth, node in self.root.walk() for line in _lines(depth, node))
+        return "\n".join(map(printable, lines))
 
 
 def parse_plan(document: Any) -> Plan:

@@ -46,6 +46,8 @@ def control_pool(dsn: str, settings: Settings, *, connect_timeout: float = 5.0) 
             "row_factory": dict_row,
             "autocommit": True,
             "application_name": APPLICATION_NAME,
+            # psycopg reads JSON as UTF-8 whatever the session's encoding is.
+            "client_encoding": "utf8",
             "connect_timeout": max(2, round(connect_timeout)),
             "prepare_threshold": None,
             "options": session_options(parts.get("options", ""), settings.statement_timeout),

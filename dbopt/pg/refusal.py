@@ -20,7 +20,7 @@ HINTS: dict[type[psycopg.Error], str] = {
     errors.QueryCanceled: "It took longer than the statement timeout allows.",
     errors.LockNotAvailable: "Another session holds a lock on it; try again later.",
     errors.UndefinedTable: "Check the name, the schema and the database.",
-    errors.ReadOnlySqlTransaction: "It would write, and this is a standby or a read-only transaction.",
+    errors.ReadOnlySqlTransaction: "It would write, in a read-only transaction or on a standby.",
 }
 
 

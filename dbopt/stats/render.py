@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dbopt.pg.shown import printable
 from dbopt.stats.report import DatabaseTotals, Report
 
 UNKNOWN = "-"
@@ -119,7 +120,7 @@ def _escaped(text: str) -> str:
 def heading(report: Report) -> str:
     """One line: which database, from when, for how long."""
     period = report.period
-    return (
+    return printable(
         f"{period.database} on {period.server} (PostgreSQL {period.version}), "
         f"{period.start:%Y-%m-%d %H:%M:%S} to {period.end:%Y-%m-%d %H:%M:%S %Z}"
     )
@@ -128,7 +129,7 @@ def heading(report: Report) -> str:
 def remarks(report: Report) -> list[str]:
     """What limits the report, a line each: notes, then what was not examined and its remedy."""
     unseen = [f"Not examined: {f.message} {f.remedy}".rstrip() for f in report.findings]
-    return [*report.notes, *unseen]
+    return [printable(line) for line in (*report.notes, *unseen)]
 
 
 def sections(report: Report) -> list[Section]:
@@ -136,7 +137,11 @@ def sections(report: Report) -> list[Section]:
     found = [_statements(report), _tables(report), _indexes(report), _activity(report)]
     if report.database is not None:
         found.insert(0, _database(report.database, report.period.seconds))
-    return [section for section in found if section.rows]
+    return [_cleaned(section) for section in found if section.rows]
+
+
+def _cleaned(section: Section) -> Section:
+    return replace(section, rows=tuple(tuple(map(printable, row)) for row in section.rows))
 
 
 def _database(total: DatabaseTotals, seconds: float) -> Section:

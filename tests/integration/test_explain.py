@@ -248,3 +248,39 @@ def test_a_lost_connection_is_said(conn: Connection, pg_conn: psycopg.Connection
     with pytest.raises(Exception, match="lost") as caught:
         explain_sync(conn, "SELECT 1")
     assert type(caught.value).__name__ == "ServerLost"
+
+
+def test_another_encoding(conn: Connection) -> None:
+    conn.execute("SET client_encoding = 'LATIN1'")
+    conn.execute('CREATE TABLE "café" (id int)')
+    for literal in ("é", "🐘"):
+        plan = explain_sync(conn, f"SELECT * FROM café WHERE id::text = '{literal}'")
+        assert plan.seq_scans == {Relation("public", "café")}
+        assert conn.info.encoding == "iso8859-1"
+    with pytest.raises(UsageError, match="cannot be sent"):
+        explain_sync(conn, "SELECT * FROM person WHERE email = '\udcff'")
+    assert prepared(conn) == 0
+
+
+def test_a_cancelled_explain_leaves_the_connection_usable(dsn: str) -> None:
+    async def work(connection: AsyncConnection) -> Plan:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await explain(connection, "SELECT pg_sleep(30)", analyze=True, statement_timeout=60)
+        return await explain(connection, "SELECT * FROM person WHERE id = $1")
+
+    assert run(dsn, work).indexes == {"person_pkey"}
+
+
+@pytest.mark.parametrize("side_effect", ["nextval('counter')", "lo_create(4711)"])
+def test_analyze_runs_no_function_that_writes(conn: Connection, side_effect: str) -> None:
+    conn.execute("CREATE SEQUENCE counter")
+    with pytest.raises(QueryFailed, match="25006"):
+        explain_sync(conn, f"SELECT {side_effect}", analyze=True)
+
+
+def test_a_view_and_its_rules_are_planned_as_their_tables(conn: Connection) -> None:
+    conn.execute("CREATE VIEW townsfolk AS SELECT * FROM person WHERE town = 1")
+    assert explain_sync(conn, "TABLE townsfolk").seq_scans == {Relation("public", "person")}
+    plan = explain_sync(conn, "VALUES (1), ($1)")
+    assert plan.root.type == "Values Scan"

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from dbopt.errors import ServerLost
 from dbopt.pg.connect import AsyncConnection, connect_async
 from dbopt.pg.pool import control_pool
 from dbopt.pg.server import ServerInfo, read_server
@@ -401,3 +402,68 @@ def test_a_connection_of_ours_is_not_counted(dsn: str) -> None:
         return sum(row["sessions"] for row in taken.rows["snapshot_activity"])
 
     assert on_connection(dsn, work) == 0
+
+
+def test_a_view_that_is_refused_costs_only_itself(dsn: str) -> None:
+    with psycopg.connect(dsn, autocommit=True) as conn:
+        conn.execute("REVOKE ALL ON FUNCTION pg_stat_statements(boolean) FROM PUBLIC")
+    with role(dsn, "pg_monitor") as reader:
+        taken = snap(reader)
+    (finding,) = taken.header.findings
+    assert (finding.rule, finding.examined) == ("stats-statements", False)
+    assert "42501" in finding.message
+    assert len(taken.rows["snapshot_table"]) == 1
+    assert "snapshot_statement" in taken.rows
+
+
+def test_a_lost_connection_leaves_no_snapshot(dsn: str) -> None:
+    class Ending(StatementsCollector):
+        """Its own session is ended while it looks."""
+
+        async def collect(self, conn: AsyncConnection, server: ServerInfo, limit: int) -> Any:
+            await conn.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    async def work(conn: AsyncConnection) -> None:
+        async with await connect_async(dsn) as store:
+            await take(conn, store, await read_server(conn), SETTINGS, [Ending()])
+
+    with pytest.raises(ServerLost, match="Reading statements"):
+        on_connection(dsn, work)
+    assert on_connection(dsn, snapshots.headers) == []
+
+
+def test_several_sidecars_at_once(dsn: str) -> None:
+    """They write the same texts at the same time: in one order, so that none waits in a ring."""
+    load(dsn)
+
+    async def sidecar() -> list[int]:
+        async with await connect_async(dsn) as conn:
+            taken = [await take(conn, conn, await read_server(conn), SETTINGS) for _ in range(3)]
+        return [snapshot.header.id for snapshot in taken]
+
+    async def main() -> list[list[int]]:
+        return await asyncio.gather(*(sidecar() for _ in range(4)))
+
+    numbers = [number for each in asyncio.run(main()) for number in each]
+    assert len(set(numbers)) == 12
+
+
+def test_one_text_for_many_queryids(dsn: str) -> None:
+    """Lists of different lengths, and two roles: one fingerprint, one text."""
+    with psycopg.connect(dsn, autocommit=True) as conn:
+        conn.execute("SELECT note FROM item WHERE id IN (1, 2)")
+        conn.execute("SELECT note FROM item WHERE id IN (1, 2, 3, 4)")
+        conn.execute("select  note\nFROM item WHERE id IN (5)")
+    taken = snap(dsn)
+    number = fingerprint("SELECT note FROM item WHERE id IN (1, 2)")
+    rows = [row for row in taken.rows["snapshot_statement"] if row["fingerprint"] == number]
+    assert sum(row["calls"] for row in rows) == 3
+    assert taken.texts[number].startswith(("SELECT note", "select note"))
+
+
+def test_expiry_by_the_settings(dsn: str) -> None:
+    snap(dsn)
+    with psycopg.connect(dsn, autocommit=True) as conn:
+        conn.execute("UPDATE dbopt.snapshot SET taken_at = taken_at - interval '2 days'")
+    kept = snap(dsn, replace(SETTINGS, retention_days=1.0))
+    assert [header.id for header in on_connection(dsn, snapshots.headers)] == [kept.header.id]

@@ -100,3 +100,9 @@ def test_a_deep_plan_is_bounded() -> None:
 def test_what_is_no_plan_is_refused(value: Any) -> None:
     with pytest.raises(ValueError, match="not a plan"):
         parse_plan(value)
+
+
+def test_a_name_cannot_command_the_terminal() -> None:
+    plan = parse_plan(document(scan("a\x1b[2J\nfake", Filter='("\x1b[2J" = 1)')))
+    assert "\x1b" not in plan.text()
+    assert len(plan.text().splitlines()) == 2

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
 
 from dbopt.stats.render import markdown, percent, shortened, size, terminal
@@ -65,6 +68,27 @@ def test_markdown() -> None:
         "| 70.0 ms | 70.0% | 1 | 70.0 ms | 0 | - | 0000000000000002 | SELECT slow \\| \\[red\\] |",
     ]
     assert "- Not examined: Hidden. GRANT x;" in lines
+
+
+HOSTILE = "x\x1b]0;title\x07 | `y` <b> [link=x] \n\r# z \u202e \x9b31m"
+
+
+@given(st.one_of(st.just(HOSTILE), st.text()), st.integers(20, 200))
+def test_a_hostile_name_or_text_changes_no_layout(text: str, width: int) -> None:
+    plain = example()
+    statement, table = plain.statements[0], plain.tables[0]
+    report = replace(
+        plain,
+        statements=(replace(statement, text=text),),
+        tables=(replace(table, name=text),),
+    )
+    shown = printed(report, width)
+    assert all(char.isprintable() or char == "\n" for char in shown)
+    one = replace(plain, statements=plain.statements[:1])
+    assert len(markdown(report).splitlines()) == len(markdown(one).splitlines())
+    rows = [line for line in markdown(report).splitlines() if line.startswith("| 70.0 ms ")]
+    assert len(rows) == 1
+    assert len(re.findall(r"(?<!\\)(?:\\\\)*\|", rows[0])) == 9
 
 
 def test_an_empty_report_has_no_tables() -> None:
