@@ -8,7 +8,7 @@ import json
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +218,21 @@ def _check_together(settings: Settings, found: Mapping[str, Found]) -> None:
             "is empty, and so is gateway.unix_socket_dir: nothing would listen.",
             "Set one of the two.",
         )
+
+
+def merged(old: Settings, new: Settings) -> tuple[Settings, list[str]]:
+    """`old` with what may change while it runs taken from `new`; the keys that need a restart."""
+    changed: dict[str, dict[str, Any]] = {}
+    ignored: list[str] = []
+    for setting in TABLE.values():
+        before = getattr(getattr(old, setting.section), setting.name)
+        after = getattr(getattr(new, setting.section), setting.name)
+        if before != after and setting.reload:
+            changed.setdefault(setting.section, {})[setting.name] = after
+        elif before != after:
+            ignored.append(setting.key)
+    sections = {name: replace(getattr(old, name), **values) for name, values in changed.items()}
+    return replace(old, **sections), ignored
 
 
 def is_loopback(host: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from http.client import HTTPException
 from typing import Any
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, build_opener
 
 import click
@@ -66,11 +66,17 @@ def fetch(base: str, path: str) -> Any:
     try:
         with opener.open(base + path, timeout=_TIMEOUT) as answer:
             return json.loads(answer.read(_MAX_ANSWER))
+    except HTTPError as error:
+        error.close()
+        raise ConnectError(
+            f"What answers at {base} refused {path}: {error.code} {error.reason}.",
+            hint="Give the daemon's address with http.host and http.port.",
+        ) from None
     except (OSError, HTTPException) as error:
         reason = error.reason if isinstance(error, URLError) else error
         raise ConnectError(
             f"No dbopt daemon answers at {base}: {reason}.",
-            hint="Start one with `dbopt run`, or give its address with http.host and http.port.",
+            hint="Start one with `dbopt serve`, or give its address with http.host and http.port.",
         ) from None
     except ValueError:
         raise ConnectError(

@@ -33,9 +33,13 @@ class State(Protocol):
     metrics: Metrics
     recorder: Recorder
     slow: SlowLog
-    plans: Plans
     workers: Workers
     jobs: Jobs
+
+    @property
+    def plans(self) -> Plans:
+        """The plans that were taken."""
+        ...
 
     @property
     def gateway(self) -> Address:

@@ -1,0 +1,290 @@
+"""The daemon: the composition root. What the parts need of each other is bound here.
+
+Start: sockets, workers, HTTP, jobs; then systemd is told. SIGHUP reloads, SIGTERM and SIGINT
+drain. A database that cannot be reached is no reason not to start: clients are told, and
+/readyz says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from dbopt import __version__
+from dbopt.clock import monotonic
+from dbopt.configfile import merged
+from dbopt.errors import DboptError
+from dbopt.gateway.link import Observed
+from dbopt.gateway.listener import socket_path
+from dbopt.gateway.supervisor import Supervisor
+from dbopt.logs import configure
+from dbopt.metrics import Metrics
+from dbopt.pg.connect import connect_async
+from dbopt.pg.explain import explain
+from dbopt.pg.plan import Plan
+from dbopt.pg.pool import control_pool
+from dbopt.pg.refusal import translated
+from dbopt.sdnotify import notify
+from dbopt.settings import Settings
+from dbopt.sql.analyze import Analyzer
+from dbopt.stats.job import StatsJob
+from dbopt.store import slow as slow_store
+from dbopt.trace.jobs import Jobs
+from dbopt.trace.plans import PlanCapture
+from dbopt.trace.recorder import Recorder
+from dbopt.trace.slow import SlowEvent, SlowLog
+from dbopt.trace.workers import Workers
+from dbopt.web.app import create_app
+from dbopt.web.server import HttpServer
+from dbopt.web.state import no_backend
+
+log = structlog.get_logger("dbopt.daemon")
+
+_STORE_SLOW_EVERY = 2.0
+_PROBE_TIMEOUT = 2.0
+_PLAN_GRACE = 3.0
+"""Seconds that a slow statement waits for its plan before it is stored without."""
+
+
+class Daemon:
+    """One sidecar. `run` lives until it is told to stop. It is the web's State."""
+
+    version: str = __version__
+
+    def __init__(self, settings: Settings, reread: Callable[[], Settings]) -> None:
+        self.settings = settings
+        self._started = monotonic()
+        self._store_error = "No snapshot has been taken yet."
+        self._reread = reread
+        self._stop = asyncio.Event()
+        self.analyzer = Analyzer(settings.sql.complexity_limit, settings.trace.max_fingerprints)
+        self.recorder = Recorder(settings.trace.max_fingerprints, self.analyzer)
+        self.slow = SlowLog(settings.trace.max_slow, lambda f: self.recorder.known(f).kind)
+        self.plans = PlanCapture(self._explain, self.analyzer, settings.trace.plans_per_minute)
+        self.plans.enabled = settings.trace.plans
+        self.jobs = Jobs()
+        self.supervisor = Supervisor(settings, self)
+        self.workers = Workers(lambda: self.supervisor.restarts)
+        self.metrics = Metrics(__version__)
+        for source in (self.recorder, self.slow, self.plans, self.jobs, self.workers):
+            self.metrics.add(source)
+        http = settings.http
+        self.http = HttpServer(create_app(self, http.host), http.host, http.port)
+        connect_timeout = settings.server.connect_timeout
+        self._pool = control_pool(
+            settings.server.dsn, settings.stats, connect_timeout=connect_timeout
+        )
+        self._store = (
+            control_pool(settings.store.dsn, settings.stats, connect_timeout=connect_timeout)
+            if settings.store.dsn
+            else self._pool
+        )
+        self._stats = StatsJob(self._pool, self._store, settings.stats)
+        self._unstored: deque[tuple[float, SlowEvent]] = deque(maxlen=settings.trace.max_slow)
+        self._scheduler = AsyncIOScheduler()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    # supervisor.Observer
+
+    def observed(self, worker: int, message: Observed) -> None:
+        """A worker reported what it counted."""
+        self.recorder.add(message.counts)
+        self.slow.add(message.slow)
+        self.workers.observed(worker, message.snapshot)
+
+    # Life
+
+    async def run(self, ready: Callable[[Daemon], None] = lambda _: None) -> None:
+        """Start, tell `ready`, and live until SIGTERM, SIGINT or `stop`.
+
+        Raises ConfigError (an address is taken, a file cannot be read) or WorkerDied.
+        """
+        self._watch_signals()
+        try:
+            await self._start()
+            ready(self)
+            notify(f"READY=1\nSTATUS=Listening on {self.gateway_address}")
+            await self._stop.wait()
+        finally:
+            notify("STOPPING=1")
+            await self._end()
+
+    async def _start(self) -> None:
+        self.supervisor.listen()
+        self.http.listen()
+        await self.supervisor.start()
+        await self._pool.open()
+        if self._store is not self._pool:
+            await self._store.open()
+        self.slow.subscribe(self.plans.offer)
+        self.slow.subscribe(self._keep_to_store)
+        self.plans.start()
+        self._tasks.append(asyncio.create_task(self.recorder.judging()))
+        self._schedule()
+        await self.http.start()
+        host, port = self.http.address
+        log.info("listening", gateway=self.gateway_address, http=f"{host}:{port}")
+
+    def _schedule(self) -> None:
+        stats = self.settings.stats
+        if stats.enabled:
+            self._every("snapshot", stats.interval, self._snapshot)
+        self._every("store-slow", _STORE_SLOW_EVERY, self._store_slow)
+        self._scheduler.start()
+
+    def _every(self, name: str, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        """A job: never two runs at once, late runs become one, and each failure is noted."""
+        self.jobs.declare(name)
+        self._scheduler.add_job(
+            self._noted, "interval", (name, work), id=name, seconds=seconds,
+            jitter=min(seconds / 20, 5), max_instances=1, coalesce=True, misfire_grace_time=None,
+        )  # fmt: skip
+
+    async def _noted(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except DboptError as error:
+            log.warning("job failed", job=name, error=error.message, hint=error.hint)
+            self.jobs.ran(name, error.message)
+        except Exception as error:
+            # The type alone: the words might hold what must not be logged.
+            log.error("job failed", job=name, error=type(error).__name__)  # noqa: TRY400
+            self.jobs.ran(name, type(error).__name__)
+        else:
+            self.jobs.ran(name)
+
+    async def _end(self) -> None:
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+        await self.supervisor.drain()
+        with contextlib.suppress(DboptError):
+            await self._store_slow(grace=0.0)
+        await self.plans.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.http.stop()
+        for pool in {self._pool, self._store}:
+            await pool.close(timeout=2.0)
+        log.info("stopped")
+
+    def _watch_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
+
+    def stop(self) -> None:
+        """Drain and end; at once when asked a second time."""
+        if self._stop.is_set():
+            raise SystemExit(130)
+        log.info("draining")
+        self._stop.set()
+
+    def reload(self) -> None:
+        """Take in what may change while it runs; a wrong configuration changes nothing."""
+        try:
+            settings, ignored = merged(self.settings, self._reread())
+        except DboptError as error:
+            log.error("not reloaded", error=error.message, hint=error.hint)  # noqa: TRY400
+            return
+        self.settings = settings
+        configure(settings.log)
+        self.supervisor.reload(settings)
+        self.analyzer = Analyzer(settings.sql.complexity_limit, settings.trace.max_fingerprints)
+        self.recorder.book.judge_with(self.analyzer)
+        self.plans.reload(settings.trace.plans, settings.trace.plans_per_minute)
+        log.info("reloaded", needs_restart=ignored)
+
+    # Jobs
+
+    async def _snapshot(self) -> None:
+        try:
+            self._stats.last = await self._stats.take()
+        except DboptError as error:
+            self._store_error = str(error)
+            raise
+        self._store_error = ""
+
+    def _keep_to_store(self, events: Any) -> None:
+        now = monotonic()
+        self._unstored.extend((now, event) for event in events)
+
+    async def _store_slow(self, grace: float = _PLAN_GRACE) -> None:
+        """Store slow statements, each with the plan that was taken for it meanwhile."""
+        now = monotonic()
+        batch: list[tuple[Any, Any]] = []
+        while self._unstored and now - self._unstored[0][0] >= grace:
+            statement = self._unstored.popleft()[1].statement
+            plan = self.plans.latest(statement.fingerprint)
+            batch.append((statement, plan.json if plan else None))
+        if batch and not self._store_error:
+            with translated("Storing slow statements", store=True):
+                async with self._store.connection() as connection:
+                    await slow_store.append(connection, batch)
+
+    async def _explain(self, database: str, sql: str) -> Plan:
+        settings = self.settings
+        timeout = settings.server.connect_timeout
+        async with await connect_async(
+            settings.server.dsn, timeout=timeout, dbname=database
+        ) as connection:
+            return await explain(connection, sql)
+
+    # web.State
+
+    @property
+    def gateway(self) -> tuple[str, int]:
+        """Host and port that clients connect to; ("", 0) without TCP."""
+        return self.supervisor.address
+
+    @property
+    def uptime(self) -> float:
+        """Seconds since the start."""
+        return monotonic() - self._started
+
+    @property
+    def restarts(self) -> int:
+        """How often a worker was started again."""
+        return self.supervisor.restarts
+
+    def store(self) -> dict[str, Any]:
+        """Whether the store takes snapshots, and why not."""
+        return {"ready": not self._store_error, "reason": self._store_error}
+
+    async def unready(self) -> str:
+        """Why no statement can be served now; "" where one can."""
+        pools = self.workers.pools()
+        if pools and not no_backend(pools):
+            return ""
+        try:
+            with translated("Looking whether the server answers"):
+                async with self._pool.connection(timeout=_PROBE_TIMEOUT) as connection:
+                    await connection.execute("SELECT 1")
+        except DboptError as error:
+            return str(error)
+        return ""
+
+    @property
+    def gateway_address(self) -> str:
+        """host:port, or the unix socket where there is no TCP."""
+        host, port = self.supervisor.address
+        gateway = self.settings.gateway
+        return f"{host}:{port}" if host else str(socket_path(gateway.unix_socket_dir, gateway.port))
+
+
+async def serve(
+    settings: Settings,
+    reread: Callable[[], Settings],
+    ready: Callable[[Daemon], None] = lambda _: None,
+) -> None:
+    """Run a daemon with these settings; `reread` gives them anew on SIGHUP."""
+    configure(settings.log)
+    await Daemon(settings, reread).run(ready)

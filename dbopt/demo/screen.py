@@ -1,0 +1,252 @@
+"""What a person sees of the demo: a bar while a step runs, then what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from dbopt.demo.run import Outcome
+from dbopt.demo.workload import WorkloadResult
+from dbopt.sql.findings import Severity
+
+_STYLES = {Severity.CRITICAL: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
+_MAX_QUERY = 60
+_MAX_PLAN_LINES = 14
+_SHOWN = 10
+
+
+class RichScreen:
+    """A run.Screen on a terminal. With `quiet` only the bars are shown."""
+
+    def __init__(self, console: Console, *, quiet: bool = False) -> None:
+        self._console = console
+        self._quiet = quiet
+        self._progress = Progress(
+            SpinnerColumn(), TextColumn("[bold]{task.description}"), BarColumn(bar_width=24),
+            TextColumn("{task.fields[part]}"), TimeElapsedColumn(), console=console,
+        )  # fmt: skip
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.done()
+
+    def step(self, words: str) -> None:
+        """See run.Screen."""
+        self._finish()
+        self._task = self._progress.add_task(words, total=None, part="")
+
+    def advance(self, name: str, done: float, total: float) -> None:
+        """See run.Screen."""
+        if self._task is not None:
+            self._progress.update(self._task, completed=done, total=total, part=name[:48])
+
+    def done(self) -> None:
+        """The last step is over: the bars stay, and move no more."""
+        self._finish()
+        self._progress.stop()
+
+    def _finish(self) -> None:
+        if self._task is not None:
+            task = self._progress.tasks[self._task]
+            total = task.total or 1
+            self._progress.update(self._task, total=total, completed=total, part="")
+            self._task = None
+
+    def _print(self, *things: Any) -> None:
+        if not self._quiet:
+            for thing in things:
+                self._progress.console.print(thing)
+
+    def _title(self, words: str) -> Text:
+        return Text(f"\n{words}", style="bold cyan")
+
+    def traced(self, outcome: Outcome) -> None:
+        """See run.Screen."""
+        self._finish()
+        self._print(self._title("1 Trace, 2 Score: what the gateway saw"), _statements(outcome))
+        self._print(*_reasons(outcome))
+        self._print(*_plan(outcome))
+        self._print(self._title("3 Audit: what is wrong with the indexes"), _findings(outcome))
+
+    def advised(self, outcome: Outcome) -> None:
+        """See run.Screen."""
+        self._finish()
+        self._print(
+            self._title("4 Advise, 5 Prove: built in a transaction, explained, rolled back"),
+            _advice(outcome),
+        )
+
+    def migrated(self, outcome: Outcome) -> None:
+        """See run.Screen."""
+        self._finish()
+        self._print(self._title("6 Migrate: the declared indexes, concurrently"), _indexes(outcome))
+        if outcome.during is not None:
+            summary = outcome.during.summary()
+            self._print(
+                Text(
+                    f"Meanwhile the application ran on: {summary['tps']:,.0f} tps, "
+                    f"p99 {summary['p99_ms']:.1f} ms, {summary['errors']} errors."
+                )
+            )
+
+    def verified(self, outcome: Outcome) -> None:
+        """See run.Screen."""
+        self._finish()
+        self._print(self._title("7 Verify: the same workload, before and after"))
+        self._print(_comparison(outcome), _verdict(outcome))
+
+
+def _statements(outcome: Outcome) -> Table:
+    table = Table("Fingerprint", "Query", "Kind", box=None)
+    for name in ("Calls", "p95 ms", "Total ms", "Score"):
+        table.add_column(name, justify="right")
+    for one in outcome.statements:
+        complexity = one["complexity"] or {"score": 0, "grade": "?"}
+        table.add_row(
+            Text(one["fingerprint"], no_wrap=True),
+            Text(_short(one["query"])),
+            Text(one["kind"]),
+            f"{one['calls']:,}",
+            f"{one['p95_ms']:.1f}",
+            f"{one['total_ms']:,.0f}",
+            f"{complexity['score']} {complexity['grade']}",
+        )
+    return table
+
+
+def _reasons(outcome: Outcome) -> list[Text]:
+    """Why the most complex of the shown statements scores what it scores."""
+    judged = [one for one in outcome.statements if one["complexity"]]
+    if not judged:
+        return []
+    worst = max(judged, key=lambda one: one["complexity"]["score"])
+    reasons = worst["complexity"]["reasons"][:5]
+    words = ", ".join(f"{reason['what']} +{reason['points']}" for reason in reasons)
+    return [Text(f"Most complex, {worst['fingerprint']}: {words}", style="dim")]
+
+
+def _plan(outcome: Outcome) -> list[Text]:
+    plan = outcome.worst_plan
+    if plan is None:
+        return []
+    lines = plan["lines"][:_MAX_PLAN_LINES]
+    head = Text(f"Plan of the worst, {plan['fingerprint']} (cost {plan['cost']:,.0f}):")
+    return [head, Text("\n".join(f"  {line}" for line in lines), style="dim")]
+
+
+def _findings(outcome: Outcome) -> Table:
+    table = Table("Severity", "Rule", "Object", "Remedy", box=None)
+    for finding in outcome.findings[:_SHOWN]:
+        severity = Text(finding.severity.name.lower(), style=_STYLES[finding.severity])
+        table.add_row(severity, finding.rule, Text(finding.object), Text(finding.remedy or "-"))
+    return table
+
+
+def _advice(outcome: Outcome) -> Table:
+    table = Table("Index", box=None)
+    for name in ("Cost before", "after", "Saved", "Queries", "Size"):
+        table.add_column(name, justify="right")
+    table.add_column("Declared as")
+    for one in outcome.advice[:_SHOWN]:
+        table.add_row(
+            Text(one.create_sql.removeprefix("CREATE INDEX CONCURRENTLY ").rstrip(";")),
+            f"{one.cost_before or 0:,.0f}",
+            f"{one.cost_after or 0:,.0f}",
+            f"{one.saving or 0:.0%}",
+            str(len(one.queries)),
+            _size(one.size_bytes or 0),
+            one.covered_by_declared or "not declared",
+        )
+    return table
+
+
+def _indexes(outcome: Outcome) -> Table:
+    table = Table("Index", "Table", "Valid", box=None)
+    table.add_column("ms", justify="right")
+    for built in outcome.indexes:
+        valid = Text("yes", style="green") if built.valid else Text("NO", style="red")
+        table.add_row(Text(built.name), Text(built.table), valid, f"{built.ms:,.0f}")
+    return table
+
+
+def _comparison(outcome: Outcome) -> Table:
+    table = Table("Operation", box=None)
+    for name in ("p50", "p95", "p99 ms before", "p50", "p95", "p99 ms after"):
+        table.add_column(name, justify="right")
+    table.add_column("Served by")
+    before, after = outcome.before, outcome.after
+    if before is None or after is None:
+        return table
+    for operation in before.by_operation:
+        served = ", ".join(outcome.served_by.get(operation, [])) or "sequential scan"
+        table.add_row(operation, *_three(before, operation), *_three(after, operation), served)
+    return table
+
+
+def _three(result: WorkloadResult, operation: str) -> list[str]:
+    latency = result.by_operation[operation]
+    return [f"{value:,.1f}" for value in (latency.p50_ms, latency.p95_ms, latency.p99_ms)]
+
+
+def _verdict(outcome: Outcome) -> Table:
+    table = Table("", box=None)
+    for name in ("tps", "p50 ms", "p95 ms", "p99 ms", "errors"):
+        table.add_column(name, justify="right")
+    for name, result in (("before", outcome.before), ("after", outcome.after)):
+        if result is not None:
+            table.add_row(name, *_cells(list(result.summary().values())))
+    table.add_row(
+        Text("p95 is", style="bold"), "", "", Text(f"{outcome.speedup_p95:.1f} x", "bold green")
+    )
+    return table
+
+
+def _cells(values: Sequence[float]) -> list[str]:
+    *measured, errors = values
+    return [*(f"{value:,.1f}" for value in measured), str(errors)]
+
+
+def addresses(outcome: Outcome, console: Console) -> None:
+    """Where everything is while the demo stays up."""
+    console.print(Text("\nIt is all still running. Try:", style="bold"))
+    for what, how in (
+        ("the gateway", f'psql "{outcome.gateway}"'),
+        ("status", f"{outcome.http}/status"),
+        ("metrics", f"{outcome.http}/metrics"),
+        ("statements", f"{outcome.http}/statements?order=p95"),
+        ("a report", f'dbopt --dsn "{outcome.dsn}" stats report'),
+        ("an audit", f'dbopt --dsn "{outcome.dsn}" index audit'),
+    ):
+        console.print(Text(f"  {what:<12} {how}"), soft_wrap=True)
+    console.print(Text("Ctrl-C stops it all.", style="dim"))
+
+
+def _short(query: str) -> str:
+    line = " ".join(query.split())
+    return line if len(line) <= _MAX_QUERY else line[: _MAX_QUERY - 1] + "…"
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.0f} kB"
