@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,9 @@ from dbopt.pg import ddl
 from dbopt.pg.connect import Connection
 from dbopt.settings import TABLE, Settings
 from dbopt.sql.indexdef import IndexDefinition, parse_index
-from dbopt.sql.split import statements
+from dbopt.sql.split import SourceStatement, statements
+
+_PLACE = re.compile(r"^Line (\d+), column (\d+): ")
 
 MAX_NAME = 63
 """Bytes: NAMEDATALEN - 1. PostgreSQL would cut a longer name without a word."""
@@ -77,15 +80,16 @@ def _read_file(file: Path) -> Iterator[Declared]:
     except (OSError, UnicodeDecodeError) as error:
         raise DeclarationError(f"{file}: cannot be read ({type(error).__name__}).") from None
     for statement in statements(text):
-        where = f"{file}:{statement.line}:{statement.column}"
-        yield Declared(_definition(statement.sql, where), file, statement.line)
+        yield Declared(_definition(statement, file), file, statement.line)
 
 
-def _definition(sql: str, where: str) -> IndexDefinition:
+def _definition(statement: SourceStatement, file: Path) -> IndexDefinition:
     try:
-        definition = parse_index(sql)
+        definition = parse_index(statement.sql, statement.line, statement.column)
     except DeclarationError as error:
-        raise DeclarationError(f"{where}: {error.message}", hint=error.hint) from None
+        message = _PLACE.sub(lambda at: f"{file}:{at[1]}:{at[2]}: ", error.message)
+        raise DeclarationError(message, hint=error.hint) from None
+    where = f"{file}:{statement.line}:{statement.column}"
     if not definition.name:
         raise DeclarationError(
             f"{where}: the index has no name.", hint="Name it, so that it can be found again."

@@ -179,3 +179,14 @@ def test_canonical_writes_expressions_as_the_server_does(
     assert tuple(key.expression for key in canonical.keys) == ("lower(word)",)
     assert canonical.predicate == "(c1 = ANY (ARRAY[1, 2])) AND word = 'x'::text"
     assert snapshot.indexes == catalog.read(connection).indexes
+
+
+def test_postgresql_15_is_read_too(pg15_dsn: str) -> None:
+    with connect(pg15_dsn) as connection:
+        connection.execute(SCHEMA)
+        connection.execute("CREATE UNIQUE INDEX strict ON child (c1) NULLS NOT DISTINCT")
+        read = catalog.read(connection)
+
+    assert read.version == 15
+    assert _index(read, "strict").definition.nulls_not_distinct
+    assert not _index(read, "parent_pkey").definition.nulls_not_distinct

@@ -260,3 +260,14 @@ def test_watching_sees_the_sibling_and_ends(connection: Connection) -> None:
     with watching(connection, "nothing") as watch:
         pass
     assert watch.blockers == ()
+
+
+def test_postgresql_15_builds_and_rebuilds_too(pg15_dsn: str) -> None:
+    with connect(pg15_dsn) as old:
+        old.execute(
+            "CREATE TABLE words (id int, word text); INSERT INTO words VALUES (1,'a'),(2,'a')"
+        )
+        _leave_invalid(old)
+        old.execute("DELETE FROM words")
+
+        assert build(old, UNIQUE, SETTINGS).action is Action.REBUILD
