@@ -1,0 +1,71 @@
+"""The HTTP application on a real uvicorn in a thread, over real recorders."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from dbopt.metrics import Metrics
+from dbopt.sql.analyze import Analyzer
+from dbopt.trace.jobs import Jobs
+from dbopt.trace.plans import CapturedPlan
+from dbopt.trace.recorder import Recorder
+from dbopt.trace.slow import SlowLog
+from dbopt.trace.workers import Workers
+from dbopt.web.app import create_app
+from dbopt.web.server import HttpServer
+from dbopt.web.state import no_backend
+
+
+class Plans:
+    def __init__(self) -> None:
+        self.kept: dict[int, CapturedPlan] = {}
+
+    def latest(self, fingerprint: int) -> CapturedPlan | None:
+        return self.kept.get(fingerprint)
+
+
+class SomeState:
+    """A daemon's parts without the daemon."""
+
+    version = "1.2.3"
+    gateway = ("127.0.0.1", 6432)
+    uptime = 12.34
+    restarts = 0
+
+    def __init__(self) -> None:
+        self.recorder = Recorder(100, Analyzer())
+        self.slow = SlowLog(100, lambda number: self.recorder.known(number).kind)
+        self.plans = Plans()
+        self.workers = Workers(lambda: self.restarts)
+        self.jobs = Jobs()
+        self.metrics = Metrics(self.version)
+        for source in (self.recorder, self.slow, self.workers, self.jobs):
+            self.metrics.add(source)
+
+    def store(self) -> dict[str, Any]:
+        return {"ready": False, "reason": "The schema dbopt is not there."}
+
+    async def unready(self) -> str:
+        return no_backend(self.workers.pools())
+
+
+@contextmanager
+def served(state: Any, host: str = "127.0.0.1", named: str | None = None) -> Iterator[str]:
+    """The URL of the application of `state`; `named` is the configured host."""
+    server = HttpServer(create_app(state, named or host), host, 0)
+    server.listen()
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(server.start(), loop).result(10)
+        yield f"http://{host}:{server.address[1]}"
+        asyncio.run_coroutine_threadsafe(server.stop(), loop).result(10)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
