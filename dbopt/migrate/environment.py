@@ -41,11 +41,15 @@ _log = logging.getLogger("dbopt.migrate")
 
 @dataclass(slots=True)
 class Run:
-    """One run of Alembic: where to, with what settings, who is told; what was built is added."""
+    """One run of Alembic: where to, with what settings, who is told; what was built is added.
+
+    `indexes` is False for a database that holds dbopt's store alone.
+    """
 
     dsn: str
     settings: Settings
     progress: Report | None = None
+    indexes: bool = True
     built: list[Built] = field(default_factory=list)
 
 

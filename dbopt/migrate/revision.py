@@ -25,7 +25,7 @@ def upgrade_declared(context: MigrationContext) -> None:
     and the next run goes on from there. Raises DeclarationError and MigrationError.
     """
     ours = _run(context)
-    found = declared(ours.settings)
+    found = declared(ours.settings) if ours.indexes else []
     if context.as_sql:
         _print(context, [one.definition.create_sql(concurrently=True) for one in found])
         return
@@ -41,7 +41,7 @@ def upgrade_declared(context: MigrationContext) -> None:
 def downgrade_declared(context: MigrationContext) -> None:
     """Drop the declared indexes concurrently, those that are still as declared."""
     ours = _run(context)
-    found = declared(ours.settings)
+    found = declared(ours.settings) if ours.indexes else []
     if context.as_sql:
         _print(context, [ddl.drop_text(one.definition) for one in reversed(found)])
         return

@@ -49,7 +49,9 @@ class Revision:
 
 
 def upgrade(settings: Settings, revision: str = "head", progress: Report | None = None) -> Upgraded:
-    """Upgrade the served database. `progress` is called from another thread during builds.
+    """Upgrade the served database, and the store's where it is another one.
+
+    `progress` is called from another thread during builds.
 
     Raises MigrationError, DeclarationError, UsageError (no such revision) or ConnectError.
     """
@@ -95,13 +97,22 @@ def _run(settings: Settings, progress: Report | None = None) -> Run:
     return Run(settings.server.dsn, settings, progress)
 
 
+def _runs(settings: Settings, progress: Report | None) -> list[Run]:
+    """One for the served database, and one for a store of its own, which has no such tables."""
+    runs = [_run(settings, progress)]
+    if settings.store_dsn != settings.server.dsn:
+        runs.insert(0, Run(settings.store_dsn, settings, indexes=False))
+    return runs
+
+
 def _command(act: Any, settings: Settings, revision: str, progress: Report | None) -> Upgraded:
-    run = _run(settings, progress)
+    runs = _runs(settings, progress)
     try:
-        act(config(settings, run), revision)
+        for run in runs:
+            act(config(settings, run), revision)
     except CommandError as error:
         raise UsageError(f"Alembic: {error}.", hint="See dbopt migrate history.") from None
-    return Upgraded(current(settings), tuple(run.built))
+    return Upgraded(current(settings), tuple(built for run in runs for built in run.built))
 
 
 def _revision(script: Script, applied: set[str]) -> Revision:

@@ -15,7 +15,9 @@ from dbopt.migrate import runner
 from dbopt.migrate.lock import KEY, holder, migration_lock
 from dbopt.migrate.plan import Action
 from dbopt.pg.connect import Connection, connect
-from dbopt.settings import Index, Migrate, Server, Settings
+from dbopt.settings import Index, Migrate, Server, Settings, Store
+from tests.fix_pg import Server as Backend
+from tests.fix_pg import fresh_database
 
 ROOT = Path(__file__).resolve().parents[2]
 DECLARED = """
@@ -146,6 +148,22 @@ def test_a_directory_that_was_configured_must_exist(settings: Settings) -> None:
 
     with pytest.raises(DeclarationError, match="/nowhere: is no directory"):
         runner.upgrade(wrong)
+
+
+def test_a_store_of_its_own_gets_the_schema_and_no_indexes(
+    settings: Settings, connection: Connection, pg_backend: Backend
+) -> None:
+    with fresh_database(pg_backend) as store_dsn:
+        apart = replace(settings, store=Store(dsn=store_dsn))
+        assert len(runner.upgrade(apart).indexes) == 2
+        with connect(store_dsn) as store:
+            row = store.execute("SELECT to_regclass('dbopt.snapshot')::text AS t").fetchone()
+        assert row == {"t": "dbopt.snapshot"}
+        runner.downgrade(apart, "base")
+        with connect(store_dsn) as store:
+            row = store.execute("SELECT to_regclass('dbopt.snapshot')::text AS t").fetchone()
+        assert row == {"t": None}
+    assert _states(connection) == {}
 
 
 def test_an_unknown_revision_is_a_usage_error(settings: Settings) -> None:
