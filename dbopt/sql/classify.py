@@ -19,6 +19,7 @@ from dbopt.sql.parse import LONGEST_PARSED, Statement, parse, split
 from dbopt.sql.query import Kind, Relation
 from dbopt.sql.relations import (
     Found,
+    indexed_table,
     read_name,
     relations_of_ddl,
     relations_of_tokens,
@@ -129,7 +130,7 @@ def _by_words(statement: Statement, kind: Kind | None) -> Judged:
 
 def _query(statement: Statement, kind: Kind, harmless: Harmless) -> Judged:
     tree = parse(statement)
-    if tree is None or not isinstance(tree, exp.Query | exp.DML | exp.Merge | exp.Subquery):
+    if tree is None or not isinstance(tree, exp.Query | exp.DML | exp.Values):
         return _unparsed(statement, kind)
     nodes = list(tree.walk())
     kinds = {kind for node in nodes for cls, kind in _DML if isinstance(node, cls)}
@@ -247,7 +248,8 @@ def _copy_query(statement: Statement, harmless: Harmless) -> Judged:
 def _ddl(statement: Statement) -> Judged:
     tree = parse(statement)
     if tree is None:
-        found = relations_of_tokens(statement.tokens)
+        is_index = "index" in statement.words[:3]
+        found = (indexed_table if is_index else relations_of_tokens)(statement.tokens)
         does = _classification(Kind.DDL, False, found, parsed=False)
         return Judged(statement, None, does)
     return Judged(statement, tree, _classification(Kind.DDL, False, relations_of_ddl(tree)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from itertools import pairwise
 
 from sqlglot import Dialect, ErrorLevel, exp
 from sqlglot.errors import SqlglotError
@@ -18,6 +19,9 @@ LONGEST_PARSED = 100_000
 """Characters. A longer text is classed by its tokens alone."""
 DEEPEST_PARSED = 100
 """Brackets open at once. PostgreSQL itself stops at max_stack_depth, some thousands."""
+_MOST_LINKS = 200
+"""`a[1][2]...` and `(a).b.c()...`: sqlglot's time grows faster than the square of such a chain."""
+_LINKS = frozenset({("]", "["), (")", ".")})
 
 # It warns of every statement that it keeps as a Command, and shows the statement's literals.
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL + 1)
@@ -92,7 +96,7 @@ class _Bodies:
 
 def parse(statement: Statement) -> exp.Expression | None:
     """The tree of one statement, or None where sqlglot has none to give. Never raises."""
-    if len(statement.text) > LONGEST_PARSED or nesting(statement.tokens) > DEEPEST_PARSED:
+    if not _is_tame(statement):
         return None
     try:
         trees = _postgres.parse(statement.text, error_level=ErrorLevel.IMMEDIATE)
@@ -101,6 +105,15 @@ def parse(statement: Statement) -> exp.Expression | None:
         return None
     tree = trees[0] if len(trees) == 1 else None
     return tree if isinstance(tree, exp.Expression) and not _gave_up(tree) else None
+
+
+def _is_tame(statement: Statement) -> bool:
+    texts = [token.text for token in statement.tokens]
+    return (
+        len(statement.text) <= LONGEST_PARSED
+        and nesting(statement.tokens) <= DEEPEST_PARSED
+        and sum(pair in _LINKS for pair in pairwise(texts)) <= _MOST_LINKS
+    )
 
 
 def nesting(tokens: tuple[Token, ...]) -> int:

@@ -193,6 +193,13 @@ def relations_of_tokens(tokens: Sequence[Token]) -> Found:
     return found
 
 
+def indexed_table(tokens: Sequence[Token]) -> Found:
+    """The table of a CREATE INDEX that sqlglot cannot read."""
+    words = [token.text.lower() for token in tokens]
+    names = _names_at(tokens, words.index("on") + 1) if "on" in words else []
+    return Found(writes=set(names[:1]))
+
+
 def _names_at(tokens: Sequence[Token], at: int) -> list[Relation]:
     """The names `a.b, c` that start at this token; none where something else does."""
     while at < len(tokens) and tokens[at].text.lower() in _SKIPPED:
