@@ -94,7 +94,7 @@ def test_an_unused_index_is_found(connection: Connection) -> None:
     assert finding.object == "public.orders_note"
     # The counters are minutes old: that is too short to be sure.
     assert finding.severity is Severity.INFO
-    assert finding.remedy == 'DROP INDEX CONCURRENTLY "public"."orders_note";'
+    assert finding.remedy == "DROP INDEX CONCURRENTLY public.orders_note;"
     assert finding.evidence["size_bytes"] > 0
 
 

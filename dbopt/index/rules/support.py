@@ -8,7 +8,7 @@ from typing import Any
 from dbopt.pg.catalog import Catalog, ForeignKey, Index
 from dbopt.settings import Index as IndexSettings
 from dbopt.sql.findings import Finding
-from dbopt.sql.indexdef import IndexDefinition, IndexKey
+from dbopt.sql.indexdef import IndexDefinition, IndexKey, quote_name
 
 Rule = Callable[[Catalog, IndexSettings], Iterable[Finding]]
 
@@ -31,8 +31,8 @@ def evidence(catalog: Catalog, index: Index) -> dict[str, Any]:
 
 
 def quoted(*names: str) -> str:
-    """A qualified identifier, always quoted."""
-    return ".".join('"' + name.replace('"', '""') + '"' for name in names)
+    """A qualified identifier, quoted where it must be."""
+    return ".".join(map(quote_name, names))
 
 
 def drop(index: Index) -> str:

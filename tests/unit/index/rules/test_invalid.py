@@ -10,13 +10,13 @@ def test_an_invalid_one_is_rebuilt() -> None:
     (finding,) = check(catalog(indexes=[index("broken", "a", valid=False)]), Settings())
 
     assert finding.severity is Severity.CRITICAL
-    assert finding.remedy == 'REINDEX INDEX CONCURRENTLY "s"."broken";'
+    assert finding.remedy == "REINDEX INDEX CONCURRENTLY s.broken;"
 
 
 def test_what_a_reindex_left_is_dropped() -> None:
     (finding,) = check(catalog(indexes=[index("i_ccnew1", "a", valid=False)]), Settings())
 
-    assert finding.remedy == 'DROP INDEX CONCURRENTLY "s"."i_ccnew1";'
+    assert finding.remedy == "DROP INDEX CONCURRENTLY s.i_ccnew1;"
 
 
 def test_one_being_built_is_no_finding() -> None:

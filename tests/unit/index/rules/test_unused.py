@@ -15,7 +15,7 @@ def test_a_month_without_a_scan_is_a_warning() -> None:
     assert (finding.object, finding.severity) == ("s.idle", Severity.WARNING)
     assert finding.message == "Scanned 0 times in 30.0 days."
     assert finding.evidence["stats_age_s"] == 30 * 86400
-    assert finding.remedy == 'DROP INDEX CONCURRENTLY "s"."idle";'
+    assert finding.remedy == "DROP INDEX CONCURRENTLY s.idle;"
 
 
 def test_a_day_is_too_short_to_be_sure() -> None:
