@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from random import Random
 from threading import Thread
@@ -84,6 +85,7 @@ class Outcome:
     gateway: str
     http: str
     dsn: str
+    started: datetime
     statements: list[dict[str, Any]] = field(default_factory=list)
     worst_plan: dict[str, Any] | None = None
     findings: list[Finding] = field(default_factory=list)
@@ -133,7 +135,7 @@ def run(options: Options, screen: Screen, stay: Callable[[Outcome], None]) -> Ou
         screen.step("Starting PostgreSQL")
         cluster = stack.enter_context(EmbeddedCluster(options.keep))
         settings = _settings(_database(cluster))
-        outcome = Outcome(cluster.version, "", "", settings.server.dsn)
+        outcome = Outcome(cluster.version, "", "", settings.server.dsn, datetime.now())
         _load(settings, options, screen)
         screen.step("Starting the sidecar")
         sidecar = stack.enter_context(Sidecar(_sidecar_settings(settings)))
@@ -280,12 +282,15 @@ def _background(outcome: Outcome, options: Options) -> Iterator[None]:
 
 
 def _served_by(settings: Settings) -> dict[str, list[str]]:
-    """The indexes that each operation's plan uses, with parameters as the workload draws them."""
+    """What each operation's plan reads, with parameters as the workload draws them: its indexes,
+    else the tables that it scans; nothing for a plain INSERT."""
     found: dict[str, list[str]] = {}
     with connect(settings.server.dsn) as connection:
         draw = Draw(Random(7), dataset.population(connection))  # noqa: S311 - no secret
         cursor = psycopg.ClientCursor(connection)
         for operation in OPERATIONS:
             text = cursor.mogrify(operation.sql, operation.make_params(draw))
-            found[operation.name] = sorted(explain_sync(connection, text).indexes)
+            plan = explain_sync(connection, text)
+            scanned = (f"sequential scan of {relation.name}" for relation in plan.seq_scans)
+            found[operation.name] = sorted(plan.indexes) or sorted(scanned)
     return found

@@ -23,20 +23,19 @@ from dbopt.demo.workload import WorkloadResult
 from dbopt.sql.findings import Severity
 
 _STYLES = {Severity.CRITICAL: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
-_MAX_QUERY = 60
 _MAX_PLAN_LINES = 14
 _SHOWN = 10
 
 
 class RichScreen:
-    """A run.Screen on a terminal. With `quiet` only the bars are shown."""
+    """A run.Screen on a terminal. With `quiet` only the steps are shown."""
 
     def __init__(self, console: Console, *, quiet: bool = False) -> None:
         self._console = console
         self._quiet = quiet
         self._progress = Progress(
             SpinnerColumn(), TextColumn("[bold]{task.description}"), BarColumn(bar_width=24),
-            TextColumn("{task.fields[part]}"), TimeElapsedColumn(), console=console,
+            TextColumn("{task.fields[part]}"), TimeElapsedColumn(), console=console, transient=True,
         )  # fmt: skip
         self._task: TaskID | None = None
 
@@ -50,7 +49,7 @@ class RichScreen:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.done()
+        self._close(done=error is None)
 
     def step(self, words: str) -> None:
         """See run.Screen."""
@@ -63,16 +62,23 @@ class RichScreen:
             self._progress.update(self._task, completed=done, total=total, part=name[:48])
 
     def done(self) -> None:
-        """The last step is over: the bars stay, and move no more."""
-        self._finish()
+        """The last step is over: nothing moves any more."""
+        self._close(done=True)
+
+    def _close(self, *, done: bool) -> None:
+        self._finish(done=done)
         self._progress.stop()
 
-    def _finish(self) -> None:
-        if self._task is not None:
-            task = self._progress.tasks[self._task]
-            total = task.total or 1
-            self._progress.update(self._task, total=total, completed=total, part="")
-            self._task = None
+    def _finish(self, *, done: bool = True) -> None:
+        """Replace the bar of the step by a line that stays."""
+        if self._task is None:
+            return
+        task = self._progress.tasks[self._progress.task_ids.index(self._task)]
+        mark = Text("✓ ", "green") if done else Text("✗ ", "red")
+        line = mark + Text(f"{task.description} ({task.elapsed or 0:.1f} s)", "default")
+        self._progress.remove_task(self._task)
+        self._task = None
+        self._progress.console.print(line)
 
     def _print(self, *things: Any) -> None:
         if not self._quiet:
@@ -88,14 +94,14 @@ class RichScreen:
         self._print(self._title("1 Trace, 2 Score: what the gateway saw"), _statements(outcome))
         self._print(*_reasons(outcome))
         self._print(*_plan(outcome))
-        self._print(self._title("3 Audit: what is wrong with the indexes"), _findings(outcome))
+        self._print(self._title("3 Audit: what is wrong with the indexes"), *_findings(outcome))
 
     def advised(self, outcome: Outcome) -> None:
         """See run.Screen."""
         self._finish()
         self._print(
             self._title("4 Advise, 5 Prove: built in a transaction, explained, rolled back"),
-            _advice(outcome),
+            *_advice(outcome),
         )
 
     def migrated(self, outcome: Outcome) -> None:
@@ -119,19 +125,21 @@ class RichScreen:
 
 
 def _statements(outcome: Outcome) -> Table:
-    table = Table("Fingerprint", "Query", "Kind", box=None)
-    for name in ("Calls", "p95 ms", "Total ms", "Score"):
-        table.add_column(name, justify="right")
+    table = Table(box=None, expand=True)
+    table.add_column("Fingerprint", no_wrap=True)
+    table.add_column("Query", no_wrap=True, overflow="ellipsis", ratio=1)
+    table.add_column("Kind", no_wrap=True)
+    for name in ("Calls", "p95 ms", "Score"):
+        table.add_column(name, justify="right", no_wrap=True)
     for one in outcome.statements:
         complexity = one["complexity"] or {"score": 0, "grade": "?"}
         table.add_row(
-            Text(one["fingerprint"], no_wrap=True),
-            Text(_short(one["query"])),
+            Text(one["fingerprint"]),
+            Text(" ".join(one["query"].split())),
             Text(one["kind"]),
             f"{one['calls']:,}",
             f"{one['p95_ms']:.1f}",
-            f"{one['total_ms']:,.0f}",
-            f"{complexity['score']} {complexity['grade']}",
+            f"{complexity['grade']} {complexity['score']}",
         )
     return table
 
@@ -156,30 +164,27 @@ def _plan(outcome: Outcome) -> list[Text]:
     return [head, Text("\n".join(f"  {line}" for line in lines), style="dim")]
 
 
-def _findings(outcome: Outcome) -> Table:
-    table = Table("Severity", "Rule", "Object", "Remedy", box=None)
+def _findings(outcome: Outcome) -> list[Text]:
+    lines: list[Text] = []
     for finding in outcome.findings[:_SHOWN]:
-        severity = Text(finding.severity.name.lower(), style=_STYLES[finding.severity])
-        table.add_row(severity, finding.rule, Text(finding.object), Text(finding.remedy or "-"))
-    return table
+        severity = Text(f"  {finding.severity.name.lower():<9}", _STYLES[finding.severity])
+        words = f"{finding.rule} {finding.object}: {finding.message}"
+        lines.append(severity + Text(words, "default"))
+        if finding.remedy:
+            lines.append(Text(f"           {finding.remedy}", "dim"))
+    return lines or [Text("  nothing")]
 
 
-def _advice(outcome: Outcome) -> Table:
-    table = Table("Index", box=None)
-    for name in ("Cost before", "after", "Saved", "Queries", "Size"):
-        table.add_column(name, justify="right")
-    table.add_column("Declared as")
+def _advice(outcome: Outcome) -> list[Text]:
+    lines: list[Text] = []
     for one in outcome.advice[:_SHOWN]:
-        table.add_row(
-            Text(one.create_sql.removeprefix("CREATE INDEX CONCURRENTLY ").rstrip(";")),
-            f"{one.cost_before or 0:,.0f}",
-            f"{one.cost_after or 0:,.0f}",
-            f"{one.saving or 0:.0%}",
-            str(len(one.queries)),
-            _size(one.size_bytes or 0),
-            one.covered_by_declared or "not declared",
-        )
-    return table
+        saved = Text(f"  saves {one.saving or 0:4.0%}  ", "green")
+        cost = f"cost {one.cost_before or 0:,.0f} → {one.cost_after or 0:,.0f}"
+        helped = f"{len(one.queries)} {'query' if len(one.queries) == 1 else 'queries'}"
+        declared = f"declared as {one.covered_by_declared}" if one.covered_by_declared else "new"
+        facts = f"{cost}, {helped}, {_size(one.size_bytes or 0)}, {declared}"
+        lines += [saved + Text(facts, "default"), Text(f"              {one.create_sql}", "dim")]
+    return lines or [Text("  nothing to advise")]
 
 
 def _indexes(outcome: Outcome) -> Table:
@@ -192,15 +197,17 @@ def _indexes(outcome: Outcome) -> Table:
 
 
 def _comparison(outcome: Outcome) -> Table:
-    table = Table("Operation", box=None)
-    for name in ("p50", "p95", "p99 ms before", "p50", "p95", "p99 ms after"):
-        table.add_column(name, justify="right")
-    table.add_column("Served by")
+    table = Table(box=None)
+    table.add_column("\nOperation, ms", no_wrap=True)
+    for when in ("before", "after"):
+        for quantile in ("p50", "p95", "p99"):
+            table.add_column(f"{when}\n{quantile}", justify="right", no_wrap=True)
+    table.add_column("\nServed by", overflow="fold")
     before, after = outcome.before, outcome.after
     if before is None or after is None:
         return table
     for operation in before.by_operation:
-        served = ", ".join(outcome.served_by.get(operation, [])) or "sequential scan"
+        served = ", ".join(outcome.served_by.get(operation, []))
         table.add_row(operation, *_three(before, operation), *_three(after, operation), served)
     return table
 
@@ -231,21 +238,17 @@ def _cells(values: Sequence[float]) -> list[str]:
 def addresses(outcome: Outcome, console: Console) -> None:
     """Where everything is while the demo stays up."""
     console.print(Text("\nIt is all still running. Try:", style="bold"))
+    since = outcome.started.isoformat(timespec="minutes")
     for what, how in (
         ("the gateway", f'psql "{outcome.gateway}"'),
         ("status", f"{outcome.http}/status"),
         ("metrics", f"{outcome.http}/metrics"),
         ("statements", f"{outcome.http}/statements?order=p95"),
-        ("a report", f'dbopt --dsn "{outcome.dsn}" stats report'),
+        ("a report", f'dbopt --dsn "{outcome.dsn}" stats report --from {since}'),
         ("an audit", f'dbopt --dsn "{outcome.dsn}" index audit'),
     ):
         console.print(Text(f"  {what:<12} {how}"), soft_wrap=True)
     console.print(Text("Ctrl-C stops it all.", style="dim"))
-
-
-def _short(query: str) -> str:
-    line = " ".join(query.split())
-    return line if len(line) <= _MAX_QUERY else line[: _MAX_QUERY - 1] + "…"
 
 
 def _size(size: int) -> str:

@@ -70,6 +70,8 @@ def _arguments(dsn: str, timeout: float, options: dict[str, Any]) -> dict[str, A
     return {
         "connect_timeout": max(2, round(timeout)),
         "fallback_application_name": APPLICATION_NAME,
+        # psycopg decodes JSON as UTF-8 whatever the session's encoding is.
+        "client_encoding": "utf8",
         # dbopt may stand behind its own gateway, which shares server connections.
         "prepare_threshold": None,
         **options,
@@ -78,9 +80,10 @@ def _arguments(dsn: str, timeout: float, options: dict[str, Any]) -> dict[str, A
 
 def unreachable(dsn: str, error: psycopg.Error) -> DboptError:
     """One line: host, port, reason, what to try."""
-    reason = " ".join(str(error).split()) or type(error).__name__
-    # libpq repeats host and port in each attempt's text; the last part is the reason.
-    reason = reason.rsplit("failed: ", 1)[-1].removeprefix("FATAL: ").strip()
+    # libpq repeats host and port in each attempt's text; the last part is the reason, and what
+    # follows on lines of their own is advice, of which there is ours.
+    reason = str(error).rsplit("failed: ", 1)[-1].strip().partition("\n")[0]
+    reason = reason.removeprefix("FATAL: ").strip() or type(error).__name__
     if "password" in reason or "authentication" in reason:
         return AuthenticationError(
             f"PostgreSQL at {address(dsn)} refused the login: {reason}.",
