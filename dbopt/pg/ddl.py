@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import LiteralString, cast
 
 from psycopg import Error as ServerError
 from psycopg import errors, sql
@@ -53,9 +52,8 @@ def timeouts(connection: Connection, *, lock: float, statement: float) -> Iterat
 
 def create(connection: Connection, definition: IndexDefinition, *, concurrently: bool) -> None:
     """CREATE INDEX [CONCURRENTLY], without IF NOT EXISTS: that would pass an invalid one."""
-    text = definition.create_sql(concurrently=concurrently)
     # create_sql quotes its identifiers, and a declaration is the operator's own code.
-    connection.execute(cast(LiteralString, text))
+    connection.execute(definition.create_sql(concurrently=concurrently))
 
 
 def drop(connection: Connection, schema: str, name: str, *, concurrently: bool) -> None:
