@@ -187,9 +187,11 @@ class Backend(asyncio.Protocol):
     def _idle_data(self, data: bytes) -> None:
         for message in self.downstream.idle(data):
             if isinstance(message, ParameterStatus):
-                self.parameters[message.name] = message.value
+                # A rolled-back SET reports what a client had: that is nobody else's default.
                 if message.name in self.settings:
                     self.settings = {**self.settings, message.name: message.value}
+                else:
+                    self.parameters[message.name] = message.value
             elif isinstance(message, ReadyForQuery):
                 self.status = message.status
                 if self._waiter is not None and not self._waiter.done():

@@ -21,6 +21,11 @@ _MAX_SCOPES = 1000
 OTHER = "(other)"
 
 
+def readable(name: str) -> str:
+    """A name that a client gave, as text that can be sent on: bytes that are none replaced."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 class Count:
     """One statement, of one database, user and application, since the last flush."""
 
@@ -121,13 +126,13 @@ class Counts:
 
     def scope(self, database: str, user: str, application: str) -> Scope:
         """The Scope of that database, user and application."""
-        key = (database, user, application)
+        key = (readable(database), readable(user), readable(application))
         found = self._scopes.get(key)
         if found is not None:
             return found
         if len(self._scopes) >= _MAX_SCOPES and application != OTHER:
             return self.scope(database, user, OTHER)
-        found = self._scopes[key] = Scope(self, database, user, application)
+        found = self._scopes[key] = Scope(self, *key)
         return found
 
     def admit(self, scope: Scope, number: int, sql: str) -> Count:

@@ -62,9 +62,7 @@ def parse_options(text: str) -> dict[str, str]:
         if word == "-c":
             position += 1
             word = words[position] if position < len(words) else ""
-        elif word.startswith("--"):
-            word = word[2:].replace("-", "_", word.partition("=")[0].count("-"))
-        elif word.startswith("-c"):
+        elif word.startswith(("--", "-c")):
             word = word[2:]
         else:
             raise ProtocolError(
@@ -74,7 +72,7 @@ def parse_options(text: str) -> dict[str, str]:
         name, equals, value = word.partition("=")
         if not equals:
             raise ProtocolError("The startup packet's options hold a setting without a value.")
-        found[name] = value
+        found[name.replace("-", "_")] = value
         position += 1
     return found
 
@@ -86,7 +84,7 @@ def tracked(parameters: Mapping[str, str]) -> dict[str, str]:
 
 def change(current: Mapping[str, str], wanted: Mapping[str, str]) -> bytes:
     """The Query that takes a session from `current` to `wanted` settings; b"" for none."""
-    resets = [f"RESET {name}" for name in current if name not in wanted]
+    resets = [f"RESET {_identifier(name)}" for name in current if name not in wanted]
     sets = [
         f"pg_catalog.set_config({_literal(name)},{_literal(value)},false)"
         for name, value in wanted.items()
@@ -97,5 +95,21 @@ def change(current: Mapping[str, str], wanted: Mapping[str, str]) -> bytes:
 
 
 def _literal(text: str) -> str:
-    # E'' reads alike whatever standard_conforming_strings is in the session.
-    return "E'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+    # E'' reads alike whatever standard_conforming_strings is in the session, and plain ASCII
+    # whatever its client_encoding is: in some, a backslash may be half of a character.
+    return "E'" + "".join(map(_escaped, text)) + "'"
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if character in "\\'":
+        return "\\" + character
+    if code < 0x80:
+        return character
+    if 0xDC80 <= code <= 0xDCFF:
+        return f"\\x{code - 0xDC00:02x}"  # a byte that is not UTF-8, see buffer.decode
+    return f"\\U{code:08x}"
+
+
+def _identifier(name: str) -> str:
+    return ".".join(f'"{part}"' for part in name.split("."))
