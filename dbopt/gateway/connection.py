@@ -19,6 +19,7 @@ class Connection(asyncio.Protocol):
         self.backend: Backend | None = None
         self.waiting = False
         self._write_paused = False
+        self._read_paused = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio."""
@@ -39,11 +40,13 @@ class Connection(asyncio.Protocol):
     def pause_reading(self) -> None:
         """See backend.Holder."""
         if not self.closed:
+            self._read_paused = True
             self.transport.pause_reading()
 
     def resume_reading(self) -> None:
         """See backend.Holder."""
-        if not self.closed:
+        if self._read_paused and not self.closed:
+            self._read_paused = False
             self.transport.resume_reading()
 
     def fatal(self, error: DboptError) -> None:

@@ -22,6 +22,7 @@ from dbopt.gateway.ledger import (
 )
 from dbopt.gateway.statements import Prepared
 from dbopt.gateway.upstream import Upstream
+from dbopt.wire.buffer import decode
 from dbopt.wire.messages import BackendMessage, parse_backend
 from dbopt.wire.report import ErrorResponse
 from dbopt.wire.scan import messages
@@ -57,6 +58,12 @@ _PASSING = frozenset(
     )
 )  # fmt: skip
 """Replies that change nothing; also CopyOutResponse, CopyDone and FunctionCallResponse."""
+_KNOWN = frozenset(
+    (
+        B_COMMAND_COMPLETE, B_READY_FOR_QUERY, B_PARSE_COMPLETE, B_CLOSE_COMPLETE, B_EMPTY_QUERY,
+        B_PORTAL_SUSPENDED, B_ERROR, B_COPY_IN, B_PARAMETER_STATUS, B_COPY_BOTH,
+    )
+)  # fmt: skip
 _ROWS = re.compile(rb"(?:SELECT|INSERT \d+|UPDATE|DELETE|MERGE|FETCH|MOVE|COPY) (\d+)\0\Z")
 _FATAL = frozenset(("FATAL", "PANIC"))
 
@@ -66,7 +73,17 @@ def parameter_status(payload: bytes) -> tuple[str, str]:
     parts = payload.split(b"\0")
     if len(parts) != 3:
         raise ProtocolError("The server sent a ParameterStatus that cannot be read.")
-    return parts[0].decode("utf-8", "replace"), parts[1].decode("utf-8", "replace")
+    return decode(parts[0]), decode(parts[1])
+
+
+def _unknown_type(kind: int) -> ProtocolError:
+    return ProtocolError(f"The server sent a message of unknown type {kind:#04x}.")
+
+
+def _status(payload: bytes) -> int:
+    if len(payload) != 1:
+        raise ProtocolError("The server sent a ReadyForQuery that cannot be read.")
+    return payload[0]
 
 
 class Downstream:
@@ -132,11 +149,13 @@ class Downstream:
                 position = end
                 continue
             if end > size:
+                if kind not in _KNOWN:
+                    raise _unknown_type(kind)
                 break
             if kind == B_COMMAND_COMPLETE:
                 self._completed(data, position, end, upstream, prepared, now)
             elif kind == B_READY_FOR_QUERY:
-                self._ready(data[position + 5], ledger, now)
+                self._ready(data[position + 5 : end], ledger, now)
             else:
                 instead = self._other(kind, data, position, end, upstream, prepared, now)
                 if instead is not None:
@@ -162,6 +181,8 @@ class Downstream:
         while len(data) - position >= 5 and self.hiding:
             kind = data[position]
             end = position + 1 + _length(data, position + 1)[0]
+            if not position + 5 <= end <= position + 1 + MAX_MESSAGE_LENGTH:
+                raise ProtocolError(f"The server sent a message of type {kind:#04x} of no length.")
             if end > len(data):
                 break
             if kind == B_PARAMETER_STATUS:
@@ -172,7 +193,7 @@ class Downstream:
             elif kind == B_READY_FOR_QUERY:
                 ledger.requests.popleft()
                 ledger.ends -= 1
-                ledger.status = data[position + 5]
+                ledger.status = _status(data[position + 5 : end])
                 self.hiding = False
             position = end
         return position
@@ -199,10 +220,9 @@ class Downstream:
             upstream.forget_names()
         if head.kind == EXECUTE:
             ledger.complete(now)
-        else:
-            ledger.end_copy()
 
-    def _ready(self, status: int, ledger: Ledger, now: float) -> None:
+    def _ready(self, payload: bytes, ledger: Ledger, now: float) -> None:
+        status = _status(payload)
         requests = ledger.requests
         while requests:
             request = requests.popleft()
@@ -251,7 +271,7 @@ class Downstream:
         elif kind == B_COPY_BOTH:
             raise ProtocolError("The server began a replication stream.")
         else:
-            raise ProtocolError(f"The server sent a message of unknown type {kind:#04x}.")
+            raise _unknown_type(kind)
         return None
 
     def _pop(self, ledger: Ledger) -> Request:

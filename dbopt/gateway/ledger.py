@@ -20,7 +20,7 @@ CLOSE: Final = 2
 CLOSE_HIDDEN: Final = 3
 CLOSE_AS_PARSE: Final = 4  # stands for a Parse that the backend did not need
 EXECUTE: Final = 5
-COPY_END: Final = 6  # CopyDone or CopyFail: has no reply of its own
+COPY_END: Final = 6  # CopyDone or CopyFail, sent before the server began to copy
 QUERY: Final = 7
 FUNCTION: Final = 8
 SYNC: Final = 9
@@ -52,6 +52,7 @@ class Request:
 
 SYNC_REQUEST: Final = Request(SYNC)
 """Syncs carry nothing, so they share one entry."""
+COPY_END_REQUEST: Final = Request(COPY_END)
 
 
 class Ledger:
@@ -115,14 +116,13 @@ class Ledger:
     def complete(self, now: float) -> None:
         """An Execute was answered (CommandComplete, EmptyQueryResponse, PortalSuspended)."""
         self.finish(self.requests.popleft(), now)
-        self.end_copy()
 
-    def end_copy(self) -> None:
-        """A COPY that the client ended was answered: its end takes part no more."""
-        requests = self.requests
-        at = 1 if requests and requests[0].kind == QUERY else 0
-        if len(requests) > at and requests[at].kind == COPY_END:
-            del requests[at]
+    def copy_ended(self) -> None:
+        """The client sent CopyDone or CopyFail, maybe before the server began to copy."""
+        if self.copying:
+            self.copying = False
+        elif self.requests:
+            self.requests.append(COPY_END_REQUEST)
 
     def fail(self, sqlstate: str, now: float) -> list[Request]:
         """An ErrorResponse came: gives the requests that the server now skips.
@@ -162,17 +162,19 @@ class Ledger:
         if self.head() is None:
             return
         kept: deque[Request] = deque([requests.popleft()])
-        while requests and requests[0].kind != COPY_END:
+        self.copying = True
+        while requests and self.copying:
             request = requests.popleft()
-            if request.kind == SYNC:
+            if request.kind == COPY_END:
+                self.copying = False
+            elif request.kind == SYNC:
                 self.ends -= 1
             else:
                 kept.append(request)
-        self.copying = not requests
         kept.extend(requests)
         self.requests = kept
-        if self.copying and kept[0].kind == EXECUTE:
-            self.open_batch = True
+        if kept[0].kind == EXECUTE and not self.ends:
+            self.open_batch = True  # the Sync that was to end it is among the ignored
 
     def clear(self) -> None:
         """Forget all: the backend is gone."""

@@ -34,7 +34,9 @@ class Leftover:
             changed = tracked(dict(backend.downstream.settings))
             backend.settings = {**backend.settings, **changed}
             backend.downstream.settings.clear()
-        if ledger.copying:
+        if backend.downstream.refused is not None:
+            self.server_lost()  # it does not have the settings that it is noted to have
+        elif ledger.copying:
             self.server_lost()  # a COPY that began after its client had left: nobody feeds it
         elif not ledger.requests and not backend.downstream.fatal:
             backend.holder = None

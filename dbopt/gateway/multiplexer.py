@@ -18,6 +18,7 @@ from dbopt.clock import monotonic
 from dbopt.errors import ConnectError, DboptError, QueueTimeout, ServerRefused
 from dbopt.gateway.backend import Backend
 from dbopt.gateway.cancel import cancel
+from dbopt.gateway.counts import readable
 from dbopt.gateway.session import tracked
 from dbopt.gateway.statements import Registry
 from dbopt.gateway.target import Target
@@ -152,6 +153,7 @@ class Pool:
         """A client leaves a backend that is in no state to be shared: close it."""
         self.cl_active -= 1
         if cancel_first and not backend.closed:
+            backend.transport.pause_reading()  # nobody wants what it sends
             self._spawn(self._cancel_and_close(backend))
         else:
             backend.abort()
@@ -303,8 +305,8 @@ class Pool:
         available = self._pg.get_stats()["pool_available"]
         size = self._pg.get_stats()["pool_size"]
         return PoolSnapshot(
-            database=self.database,
-            user=self.user,
+            database=readable(self.database),
+            user=readable(self.user),
             cl_active=self.cl_active,
             cl_waiting=len(self._waiting),
             sv_active=len(self._leased) - len(self._idle),

@@ -14,15 +14,15 @@ from dbopt.errors import DboptError, ProtocolError, QueryCancelled, ServerLost, 
 from dbopt.gateway.backend import Backend
 from dbopt.gateway.connection import Connection
 from dbopt.gateway.counts import Counts, Scope
+from dbopt.gateway.framing import end_of_copy, is_one_request, needed
 from dbopt.gateway.ledger import SETTINGS, Ledger, Request
 from dbopt.gateway.leftover import Leftover
 from dbopt.gateway.multiplexer import Pool
 from dbopt.gateway.session import change, tracked
-from dbopt.gateway.upstream import Upstream, is_one_request, needed
+from dbopt.gateway.upstream import Upstream
 from dbopt.wire import encode
-from dbopt.wire.types import F_COPY_DATA, F_COPY_DONE, F_COPY_FAIL, F_TERMINATE, IDLE
+from dbopt.wire.types import F_TERMINATE, IDLE
 
-_COPY = frozenset((F_COPY_DATA, F_COPY_DONE, F_COPY_FAIL))
 _READY = encode.ready_for_query(b"I")
 _MAX_WAITING = 1 << 20
 """Bytes that a client may have waiting before its socket is no longer read."""
@@ -72,6 +72,7 @@ class Relay(Connection):
         self._rest = bytearray()
         self._need = 0
         self._fresh = False
+        self._cancel_wanted = False
 
     def take_over(self, transport: asyncio.Transport, write_paused: bool) -> None:
         """Go on with the transport of the login stage."""
@@ -103,7 +104,7 @@ class Relay(Connection):
         """Work on what was kept, if it is a whole message by now and there is a backend."""
         if self.waiting:
             if len(self._rest) > _MAX_WAITING:
-                self.transport.pause_reading()
+                self.pause_reading()
         elif len(self._rest) >= self._need:
             data = bytes(self._rest)
             self._rest.clear()
@@ -114,16 +115,12 @@ class Relay(Connection):
 
     def _begin(self, data: bytes) -> None:
         """Data came while no backend is held: get one, once a whole message is there."""
-        while data:
-            self._need = needed(data)
-            if len(data) < self._need:
-                self._rest += data
-                return
-            if data[0] not in _COPY:
-                break
-            # The rest of a COPY that has failed: nobody reads it.
-            data = data[self._need :]
+        data = data[end_of_copy(data) :]
         if not data:
+            return
+        self._need = needed(data)
+        if len(data) < self._need:
+            self._rest += data
             return
         if data[0] == F_TERMINATE:
             self.close()
@@ -142,7 +139,7 @@ class Relay(Connection):
         """See multiplexer.Waiter."""
         self.waiting = False
         self._take(backend)
-        self.transport.resume_reading()
+        self.resume_reading()
         data = bytes(self._rest)
         self._rest.clear()
         try:
@@ -204,6 +201,12 @@ class Relay(Connection):
             self._give_up(backend)
             self.fatal(error)
             return
+        if downstream.refused is not None:
+            # What came after it ran with the settings of another client.
+            refused = downstream.refused
+            self._give_up(backend)
+            self.fatal_bytes(encode.error_fields("FATAL", refused.sqlstate, refused.message))
+            return
         if len(out) == 1:
             self.transport.write(out[0])
         elif out:
@@ -211,24 +214,35 @@ class Relay(Connection):
         self._pool.sent += len(data)
         if downstream.settings:
             self._settings_changed(backend)
-        if downstream.refused is not None:
-            refused = downstream.refused
+        if self._cancel_wanted and not downstream.hiding:
+            self.cancel()
+        if self._ledger.at_rest and not self._upstream.pass_bytes:
+            self._done_with(backend)
+
+    def _done_with(self, backend: Backend) -> None:
+        if backend.downstream.fatal:
+            # The server ends a connection that owes the client nothing: it need not know.
+            self._account()
             self._give_up(backend)
-            self.fatal_bytes(encode.error_fields("FATAL", refused.sqlstate, refused.message))
-        elif self._ledger.at_rest and not self._upstream.pass_bytes and not downstream.fatal:
+        else:
             self._let_go(backend)
-            if self._rest:
-                self.data_received(b"")
+        if self._rest:
+            self.data_received(b"")
 
     def _let_go(self, backend: Backend) -> None:
         """The transaction is over: others may have the backend."""
         self._account()
-        self.backend = None
-        backend.holder = None
+        self._detach(backend)
         backend.status = IDLE
         if self._write_paused:
             backend.transport.resume_reading()
         self._pool.release(backend)
+
+    def _detach(self, backend: Backend) -> None:
+        self.backend = backend.holder = None
+        self._cancel_wanted = False
+        # It may have been paused for a backend whose buffer is full: nobody tells it any more.
+        self.resume_reading()
 
     def _account(self) -> None:
         pool, ledger = self._pool, self._ledger
@@ -278,9 +292,10 @@ class Relay(Connection):
 
     def _can_go_on(self) -> bool:
         ledger = self._ledger
+        hidden = 1 if self.backend is not None and self.backend.downstream.hiding else 0
         return (
             ledger.status == IDLE
-            and ledger.ends == 1
+            and ledger.ends == 1 + hidden
             and not (ledger.open_batch or ledger.copying)
             and not (self._rest or self._upstream.pass_bytes)
         )
@@ -305,14 +320,18 @@ class Relay(Connection):
         self._rest.clear()
         if is_one_request(data):
             self.transport.write(encode.error_response(error) + _READY)
-            self.transport.resume_reading()
+            self.resume_reading()
         else:
             self.fatal(error)
 
     def cancel(self) -> None:
-        """A CancelRequest for this client: cancel what runs, or take it out of the queue."""
+        """A CancelRequest for this client: cancel what runs, or take it out of the queue.
+
+        While the gateway's own settings query runs it waits: that one must not be hit.
+        """
         if self.backend is not None:
-            if self._ledger.ends:
+            self._cancel_wanted = self.backend.downstream.hiding
+            if self._ledger.requests and not self._cancel_wanted:
                 self._pool.cancel(self.backend)
         elif self.waiting:
             self._pool.forsake(self)
@@ -326,14 +345,17 @@ class Relay(Connection):
     def _bad_input(self, error: DboptError) -> None:
         if isinstance(error, ProtocolError):
             self._client.gate.bad_protocol()
+        if self.backend is not None:
+            # What the ledger holds may not have been sent: the backend cannot be brought to rest.
+            self._give_up(self.backend, cancel_first=True)
         self.fatal(error)
 
     # How it ends
 
-    def _give_up(self, backend: Backend) -> None:
+    def _give_up(self, backend: Backend, *, cancel_first: bool = False) -> None:
         """The backend cannot be used any more."""
-        self.backend = backend.holder = None
-        self._pool.discard(backend)
+        self._detach(backend)
+        self._pool.discard(backend, cancel_first=cancel_first)
 
     def _terminate(self) -> None:
         """The client said Terminate: PostgreSQL too would run to the end what came before."""

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from struct import Struct
 
-from dbopt.errors import ProtocolError
+from dbopt.gateway.framing import KNOWN, impossible_length, terminator, unknown_type
 from dbopt.gateway.ledger import (
     CLOSE,
     CLOSE_AS_PARSE,
     CLOSE_HIDDEN,
-    COPY_END,
     EXECUTE,
     FUNCTION,
     PARSE,
@@ -27,7 +26,6 @@ from dbopt.gateway.statements import NOWHERE, PREFIX, Prepared, Registry, Statem
 from dbopt.wire import encode
 from dbopt.wire.types import (
     F_BIND,
-    F_CLOSE,
     F_COPY_DATA,
     F_COPY_DONE,
     F_COPY_FAIL,
@@ -48,22 +46,7 @@ _word = Struct("!i").pack
 _STATEMENT = 0x53
 _PASSING = frozenset((F_COPY_DATA, F_FLUSH))
 _CLOSE_NOWHERE = encode.close_statement(NOWHERE)
-_ENDS_TRANSACTION = (b"ROLL", b"COMM", b"END", b"ABOR")
-
-
-def needed(data: bytes | bytearray) -> int:
-    """How many bytes the first message of `data` takes, itself complete or not.
-
-    5 where not even its header is there. ProtocolError on a length that cannot be.
-    """
-    if len(data) < 5:
-        return 5
-    length: int = _length(data, 1)[0]
-    if not 4 <= length <= MAX_MESSAGE_LENGTH:
-        raise ProtocolError(
-            f"The client sent a message of type {data[0]:#04x} with length {length}."
-        )
-    return 1 + length
+_CLOSE_UNNAMED = encode.close_statement(b"")
 
 
 class Upstream:
@@ -91,18 +74,29 @@ class Upstream:
         return [encode.close_statement(name) for name in evicted]
 
     def undo(self, skipped: list[Request], prepared: Prepared) -> None:
-        """The server skipped these requests after an error: what they were to do is undone."""
-        for request in skipped:
+        """The server skipped these requests after an error: what they were to do is undone.
+
+        The last first: a name that was made and then closed must not come back.
+        """
+        for request in reversed(skipped):
             statement = request.statement
             if statement is None:
                 continue
             if request.kind == CLOSE:
-                self.names[request.name] = statement
+                self._restore(request.name, statement)
                 continue
             if request.name and self.names.get(request.name) is statement:
                 del self.names[request.name]
+            if request.kind == PARSE and self._unnamed is statement:
+                self._unnamed = None
             if request.kind in (PARSE, PARSE_HIDDEN):
                 self._forget(statement, prepared)
+
+    def _restore(self, name: bytes, statement: Statement) -> None:
+        if name:
+            self.names[name] = statement
+        else:
+            self._unnamed = statement
 
     def _forget(self, statement: Statement, prepared: Prepared) -> None:
         if statement.name:
@@ -113,7 +107,6 @@ class Upstream:
     def forget_names(self) -> None:
         """The client ran DISCARD ALL or DEALLOCATE ALL: its names are gone."""
         self.names.clear()
-        self._unnamed = None
 
     def forward(
         self, data: bytes, prepared: Prepared, now: float, out: list[bytes], queue_us: float = 0.0
@@ -133,9 +126,7 @@ class Upstream:
             kind = data[position]
             length = _length(data, position + 1)[0]
             if not 4 <= length <= MAX_MESSAGE_LENGTH:
-                raise ProtocolError(
-                    f"The client sent a message of type {kind:#04x} with length {length}."
-                )
+                raise impossible_length(kind, length)
             end = position + 1 + length
             if end > size:
                 if kind == F_COPY_DATA:
@@ -143,11 +134,13 @@ class Upstream:
                     position = size
                 break
             if kind == F_QUERY:
-                request = Request(QUERY, data[position + 5 : end - 1], now)
-                request.queue_us, queue_us = queue_us, 0.0
-                if ledger.skipping:
-                    pass  # the server discards it, as it does all up to Sync
-                else:
+                if not ledger.skipping:  # else the server discards it, as all up to Sync
+                    if ledger.open_batch:
+                        out.append(data[start:position])
+                        out.append(self._fence())
+                        start = position
+                    request = Request(QUERY, data[position + 5 : end - 1], now)
+                    request.queue_us, queue_us = queue_us, 0.0
                     ledger.requests.append(request)
                     ledger.ends += 1
                     ledger.open_batch = False
@@ -183,10 +176,10 @@ class Upstream:
         return position
 
     def _execute(self, data: bytes, start: int, end: int, now: float) -> Request:
-        if data[start] == 0:
+        if start < end and data[start] == 0:
             statement = self._portals.get(b"")
         else:
-            statement = self._portals.get(data[start : _terminator(data, start, end)])
+            statement = self._portals.get(data[start : terminator(data, start, end)])
         return Request(EXECUTE, statement.sql if statement is not None else b"", now)
 
     def _other(
@@ -196,17 +189,12 @@ class Upstream:
         ledger = self.ledger
         start = position + 5
         if kind in (F_COPY_DONE, F_COPY_FAIL):
-            ledger.copying = False
-            if ledger.requests:
-                ledger.requests.append(Request(COPY_END))
+            ledger.copy_ended()
             return None
         if kind == F_FUNCTION_CALL:
-            if not ledger.skipping:
-                ledger.requests.append(Request(FUNCTION, b"function call", now))
-                ledger.ends += 1
-            return None
-        if kind not in (F_PARSE, F_BIND, F_DESCRIBE, F_CLOSE):
-            raise ProtocolError(f"The client sent a message of unknown type {kind:#04x}.")
+            return self._function_call(data, position, end, now)
+        if kind not in KNOWN:
+            raise unknown_type(kind)
         ledger.open_batch = True
         if kind == F_PARSE:
             return self._parse(data, start, end, prepared, now)
@@ -216,16 +204,38 @@ class Upstream:
             return self._describe(data, start, end, prepared)
         return self._close(data, start, end, prepared)
 
+    def _fence(self) -> bytes:
+        """Tells an error of the open batch from one of the Query that follows without a Sync.
+
+        Bind and Describe are in no ledger, so the batch gets an end that is.
+        """
+        self.ledger.requests.append(Request(CLOSE_HIDDEN))
+        return _CLOSE_NOWHERE
+
+    def _function_call(
+        self, data: bytes, position: int, end: int, now: float
+    ) -> list[bytes] | None:
+        ledger = self.ledger
+        if ledger.skipping:
+            return None
+        fence = [self._fence(), data[position:end]] if ledger.open_batch else None
+        ledger.requests.append(Request(FUNCTION, b"function call", now))
+        ledger.ends += 1
+        ledger.open_batch = False
+        return fence
+
     def _parse(
         self, data: bytes, start: int, end: int, prepared: Prepared, now: float
     ) -> list[bytes] | None:
-        name_end = _terminator(data, start, end)
-        sql_end = _terminator(data, name_end + 1, end)
+        name_end = terminator(data, start, end)
+        sql_end = terminator(data, name_end + 1, end)
         name, sql, types = (
             data[start:name_end],
             data[name_end + 1 : sql_end],
             data[sql_end + 1 : end],
         )
+        if self.ledger.skipping:
+            return None  # the server discards it
         if not name:
             self._unnamed = prepared.unnamed = Statement(b"", sql, types)
             self._enter(Request(PARSE, sql, now, self._unnamed))
@@ -234,20 +244,22 @@ class Upstream:
         if known is not None:
             return self._duplicate(known, prepared, now)
         statement = self._registry.statement(sql, types)
-        if not self.ledger.skipping:
-            self.names[name] = statement
-        failed = self.ledger.status == IN_ERROR and not sql.lstrip()[:4].upper().startswith(
-            _ENDS_TRANSACTION
-        )
-        if prepared.use(statement.name) and not failed:
+        self.names[name] = statement
+        if not prepared.use(statement.name):
+            self._enter(Request(PARSE, sql, now, statement, name))
+            prepared.add(statement.name)
+            return [statement.message]
+        if self.ledger.status == IN_ERROR:
+            # The server refuses a Parse in a failed transaction, and a Close not. The unnamed
+            # statement is parsed instead: a second Parse of the name would fail in any case.
+            prepared.unnamed = None
+            instead = encode.parse(b"", sql, types)
+        else:
             # The reply must come in its place among the others, and not at all after an
             # error: so the server is asked something harmless in its stead.
-            self._enter(Request(CLOSE_AS_PARSE, b"", now, statement, name))
-            return [_CLOSE_NOWHERE]
-        self._enter(Request(PARSE, sql, now, statement, name))
-        if not self.ledger.skipping:
-            prepared.add(statement.name)
-        return [statement.message]
+            instead = _CLOSE_NOWHERE
+        self._enter(Request(CLOSE_AS_PARSE, b"", now, statement, name))
+        return [instead]
 
     def _duplicate(self, known: Statement, prepared: Prepared, now: float) -> list[bytes]:
         # PostgreSQL refuses a second Parse of a name. The server itself says so, in order,
@@ -257,8 +269,8 @@ class Upstream:
         return [*messages, known.message]
 
     def _bind(self, data: bytes, start: int, end: int, prepared: Prepared) -> list[bytes] | None:
-        portal_end = _terminator(data, start, end)
-        name_end = _terminator(data, portal_end + 1, end)
+        portal_end = terminator(data, start, end)
+        name_end = terminator(data, portal_end + 1, end)
         portal, name = data[start:portal_end], data[portal_end + 1 : name_end]
         statement, messages = self._find(name, prepared)
         self._portals[portal] = statement
@@ -276,7 +288,7 @@ class Upstream:
     ) -> list[bytes] | None:
         if start == end or data[start] != _STATEMENT:
             return None
-        name = data[start + 1 : _terminator(data, start + 1, end)]
+        name = data[start + 1 : terminator(data, start + 1, end)]
         statement, messages = self._find(name, prepared)
         if not name:
             return [*messages, data[start - 5 : end]] if messages else None
@@ -287,23 +299,30 @@ class Upstream:
         if start == end or data[start] != _STATEMENT:
             self._enter(Request(CLOSE))
             return None
-        name = data[start + 1 : _terminator(data, start + 1, end)]
+        if self.ledger.skipping:
+            return None  # the server discards it
+        name = data[start + 1 : terminator(data, start + 1, end)]
         if not name:
-            self._enter(Request(CLOSE))
+            self._enter(Request(CLOSE, b"", 0.0, self._unnamed))
             self._unnamed = prepared.unnamed = None
             return None
         # The server's statement stays: other clients may use it.
-        closed = None if self.ledger.skipping else self.names.pop(name, None)
-        self._enter(Request(CLOSE, b"", 0.0, closed, name))
+        self._enter(Request(CLOSE, b"", 0.0, self.names.pop(name, None), name))
         return [_CLOSE_NOWHERE]
 
     def _find(self, name: bytes, prepared: Prepared) -> tuple[Statement | None, list[bytes]]:
-        """The client's statement, and the Parse that this backend needs first, if any."""
+        """The client's statement, and what this backend must be sent first, if anything."""
+        statement = self.names.get(name) if name else self._unnamed
+        if self.ledger.skipping:
+            return statement, []
         if name:
-            statement = self.names.get(name)
             return statement, self._ensure(statement, prepared) if statement else []
-        statement = self._unnamed
-        if statement is None or statement is prepared.unnamed:
+        if statement is None:
+            # The server may have another client's: this one must not reach it.
+            prepared.unnamed = None
+            self._enter(Request(CLOSE_HIDDEN))
+            return None, [_CLOSE_UNNAMED]
+        if statement is prepared.unnamed:
             return statement, []
         # Another client parsed its own unnamed statement on this backend meanwhile.
         prepared.unnamed = statement
@@ -311,7 +330,7 @@ class Upstream:
         return statement, [statement.message]
 
     def _ensure(self, statement: Statement, prepared: Prepared) -> list[bytes]:
-        if prepared.use(statement.name) or self.ledger.skipping:
+        if prepared.use(statement.name):
             return []
         self._enter(Request(PARSE_HIDDEN, b"", 0.0, statement))
         prepared.add(statement.name)
@@ -322,27 +341,9 @@ class Upstream:
             self.ledger.requests.append(request)
 
 
-def _terminator(data: bytes, start: int, end: int) -> int:
-    at = data.find(0, start, end)
-    if at < 0:
-        raise ProtocolError("The client sent a message whose string has no end.")
-    return at
-
-
 def _unknown(name: bytes) -> bytes:
     """A name that the client never prepared: the server is to refuse it by that name.
 
     One that looks like the gateway's own must not reach another client's statement.
     """
     return NOWHERE if name.startswith(PREFIX) else name
-
-
-def is_one_request(data: bytes) -> bool:
-    """Whether data is just one simple query or function call, or one batch up to its Sync."""
-    position = 0
-    while position < len(data):
-        kind = data[position]
-        position += needed(data[position : position + 5])
-        if kind in (F_QUERY, F_FUNCTION_CALL, F_SYNC):
-            return position == len(data)
-    return False

@@ -1,0 +1,92 @@
+"""A client's bytes as messages: where each ends, and which are complete."""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import Final
+
+from dbopt.errors import ProtocolError
+from dbopt.wire.types import (
+    F_BIND,
+    F_CLOSE,
+    F_COPY_DATA,
+    F_COPY_DONE,
+    F_COPY_FAIL,
+    F_DESCRIBE,
+    F_EXECUTE,
+    F_FLUSH,
+    F_FUNCTION_CALL,
+    F_PARSE,
+    F_QUERY,
+    F_SYNC,
+    F_TERMINATE,
+    MAX_MESSAGE_LENGTH,
+)
+
+KNOWN: Final = frozenset(
+    (
+        F_BIND, F_CLOSE, F_COPY_DATA, F_COPY_DONE, F_COPY_FAIL, F_DESCRIBE, F_EXECUTE, F_FLUSH,
+        F_FUNCTION_CALL, F_PARSE, F_QUERY, F_SYNC, F_TERMINATE,
+    )
+)  # fmt: skip
+"""The types of messages that a client may send once it is logged in."""
+
+_COPY = frozenset((F_COPY_DATA, F_COPY_DONE, F_COPY_FAIL))
+_ENDS = frozenset((F_QUERY, F_FUNCTION_CALL, F_SYNC))
+_length = Struct("!i").unpack_from
+
+
+def unknown_type(kind: int) -> ProtocolError:
+    """The error to raise for a message of no type that there is."""
+    return ProtocolError(f"The client sent a message of unknown type {kind:#04x}.")
+
+
+def impossible_length(kind: int, length: int) -> ProtocolError:
+    """The error to raise for a length that no message has."""
+    return ProtocolError(f"The client sent a message of type {kind:#04x} with length {length}.")
+
+
+def needed(data: bytes | bytearray, start: int = 0) -> int:
+    """How many bytes the message at `start` takes, itself complete or not.
+
+    5 where not even its header is there. ProtocolError on a type or length that cannot be,
+    so that garbage is refused before it is waited for.
+    """
+    if start < len(data) and data[start] not in KNOWN:
+        raise unknown_type(data[start])
+    if len(data) - start < 5:
+        return 5
+    length: int = _length(data, start + 1)[0]
+    if not 4 <= length <= MAX_MESSAGE_LENGTH:
+        raise impossible_length(data[start], length)
+    return 1 + length
+
+
+def terminator(data: bytes, start: int, end: int) -> int:
+    """Where the string at `start` ends. ProtocolError if it does not before `end`."""
+    at = data.find(0, start, end)
+    if at < 0:
+        raise ProtocolError("The client sent a message whose string has no end.")
+    return at
+
+
+def end_of_copy(data: bytes) -> int:
+    """Where the rest of a COPY that has failed ends, at the start of `data`: nobody reads it."""
+    position = 0
+    while position < len(data) and data[position] in _COPY:
+        end = position + needed(data, position)
+        if end > len(data):
+            break
+        position = end
+    return position
+
+
+def is_one_request(data: bytes) -> bool:
+    """Whether data is just one simple query or function call, or one batch up to its Sync."""
+    position = 0
+    while position < len(data):
+        kind = data[position]
+        position += needed(data, position)
+        if kind in _ENDS:
+            return position == len(data)
+    return False
