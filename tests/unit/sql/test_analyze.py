@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from dbopt.sql.analyze import Analyzer, analyze
+from dbopt.sql.fingerprint import fingerprint
+from dbopt.sql.query import Kind, Relation
+
+
+def test_everything_at_once() -> None:
+    text = "SELECT name FROM users WHERE email = 'a@b.c' /*route='x'*/"
+    query = analyze(text)
+    assert "SELECT name FROM users WHERE email = $1" == query.text
+    assert fingerprint(text) == query.fingerprint
+    assert (Kind.READ, True, True) == (query.kind, query.read_only, query.parsed)
+    assert ((Relation("", "users"),), ()) == (query.reads, query.writes)
+    assert 11 == query.complexity.score
+
+
+HOSTILE = [
+    "",
+    "\x00\x01\x02",
+    "\udcff\ud800",
+    "select " + "(" * 10_000,
+    "select " + "(" * 10_000 + "1" + ")" * 10_000,
+    "select * from (" * 10_000 + "select 1" + ") x" * 10_000,
+    "select 1 where " + " or ".join(["a = b"] * 5_000),
+    "select * from t where " + " and ".join(["exists (select 1 from a where a.b = t.c)"] * 500),
+    "select * from a" + ", a" * 10_000 + " where " + "a.b = c.d and " * 1_000 + "true",
+    " union ".join(["select 1"] * 3_000),
+    "explain " * 100_000,
+    "copy (" * 100_000,
+    "insert into t values " + ", ".join(["(1, 2, 3)"] * 80_000),
+    "select a" + "[1]" * 20_000,
+    "create function begin atomic " + "x;" * 10_000,
+    "'" * 1_000_001,
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=[f"{text[:20]!a}" for text in HOSTILE])
+def test_hostile_text_is_judged_in_bounded_time(text: str) -> None:
+    """Nothing raises; a quadratic step would take minutes. The bound allows for a busy machine."""
+    started = time.process_time()
+    query = analyze(text)
+    assert fingerprint(text) == query.fingerprint
+    assert time.process_time() - started < 5.0
+
+
+def test_the_memory_is_by_fingerprint() -> None:
+    analyzer = Analyzer()
+    first = analyzer.analyze("select a from t where b = 1")
+    assert first is analyzer.analyze("SELECT a FROM t WHERE b = 2")
+    assert first is analyzer.known(first.fingerprint)
+    assert 1 == len(analyzer)
+
+
+def test_the_memory_forgets_what_was_used_longest_ago() -> None:
+    analyzer = Analyzer(capacity=2)
+    a, b = analyzer.analyze("select a"), analyzer.analyze("select b")
+    analyzer.analyze("select a")
+    c = analyzer.analyze("select c")
+    found = [analyzer.known(query.fingerprint) for query in (a, b, c)]
+    assert [a, None, c] == found
+
+
+def test_the_limit_is_the_analyzers() -> None:
+    assert "extreme" == Analyzer(limit=5).analyze("select a").complexity.grade
