@@ -71,7 +71,8 @@ class Daemon:
         self.plans.enabled = settings.trace.plans
         self.jobs = Jobs()
         self.supervisor = Supervisor(settings, self)
-        self.workers = Workers(lambda: self.supervisor.restarts)
+        silent = max(15.0, 3 * settings.trace.flush_interval)
+        self.workers = Workers(lambda: self.supervisor.restarts, stale_after=silent)
         self.metrics = Metrics(__version__)
         for source in (self.recorder, self.slow, self.plans, self.jobs, self.workers):
             self.metrics.add(source)

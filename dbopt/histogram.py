@@ -54,12 +54,13 @@ class Histogram:
         self.maximum = max(self.maximum, maximum)
 
     def quantile(self, q: float) -> float:
-        """The value below which the share `q` (0 to 1) of all values lies; 0.0 when empty."""
-        rank = q * (self.count - 1)
+        """The value that the share `q` (0 to 1) of all values does not exceed; 0.0 when empty."""
+        # The nearest rank: the least value that at least this share does not exceed.
+        rank = ceil(q * self.count)
         seen = 0
         for bucket in sorted(self.buckets):
             seen += self.buckets[bucket]
-            if seen > rank:
+            if seen >= rank:
                 return min(value_of(bucket), self.maximum)
         return self.maximum
 
