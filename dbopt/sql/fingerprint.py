@@ -61,6 +61,8 @@ _canonical.update(_COMMON)
 def is_literal(token: str) -> bool:
     """Whether a token is a constant or a parameter, told by its first characters alone."""
     first, second = token[0], token[1:2]
+    if second == "$" and first in "nN" and token[2:].isdigit():
+        return True  # pg_stat_statements leaves the N of N'...' beside its $1
     if first == '"' or token[1:3] == '&"':
         # An unterminated name holds the rest of the text, literals among it.
         return token.count('"') % 2 == 1

@@ -86,6 +86,7 @@ SERVER = [
     ("select * from t where a = -5 and b = null", "select * from t where a = $1 and b = $2"),
     ("select * from t where a in (1,2,3)", "select * from t where a in ($1 /*, ... */)"),
     ("select 1 limit all", "select $1 limit $2"),
+    ("select N'abc'", "select N$1"),
     ("select extract(year from now())", "select extract($1 from now())"),
     ("select 'a', a - 1 from t", "select $1, a - $2 from t"),
 ]

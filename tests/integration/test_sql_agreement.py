@@ -1,0 +1,73 @@
+"""dbopt.sql against the server itself: pg_stat_statements' texts and pg_get_indexdef's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import LiteralString, cast
+
+import psycopg
+import pytest
+
+from dbopt.sql.fingerprint import fingerprint
+from dbopt.sql.indexdef import parse_index
+
+HERE = Path(__file__).parent
+TABLE: LiteralString = (
+    "create table t (a int, b int, c varchar(20), ok bool, ts timestamptz, j jsonb, n numeric)"
+)
+
+
+def lines(name: str) -> list[LiteralString]:
+    text = (HERE / name).read_text(encoding="utf-8")
+    return [cast(LiteralString, line) for line in text.splitlines() if not line.startswith("--")]
+
+
+@pytest.fixture
+def conn(pg_dsn: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(pg_dsn, autocommit=True) as connection:
+        connection.execute("create extension if not exists pg_stat_statements")
+        connection.execute(TABLE)
+        yield connection
+
+
+def recorded(conn: psycopg.Connection, statement: LiteralString) -> set[int]:
+    """The fingerprints of the texts that pg_stat_statements keeps of this statement."""
+    conn.execute("select pg_stat_statements_reset()")
+    conn.execute(statement)
+    rows = conn.execute(
+        "select query from pg_stat_statements join pg_database d on d.oid = dbid"
+        " where datname = current_database() and query not like '%pg_stat_statements%'"
+    )
+    return {fingerprint(text) for (text,) in rows.fetchall()}
+
+
+@pytest.mark.pg(">= 18")
+def test_the_fingerprint_of_the_servers_text_is_the_clients(conn: psycopg.Connection) -> None:
+    statements = lines("data_sql_statements.sql")
+    assert len(statements) >= 50
+    expected = {statement: {fingerprint(statement)} for statement in statements}
+    assert expected == {statement: recorded(conn, statement) for statement in statements}
+
+
+def shown(conn: psycopg.Connection) -> str:
+    """pg_get_indexdef of the one index of the table, which is dropped."""
+    row = conn.execute(
+        "select pg_get_indexdef(indexrelid) from pg_index where indrelid = 't'::regclass"
+    ).fetchone()
+    assert row is not None
+    conn.execute("drop table t")
+    conn.execute(TABLE)
+    return str(row[0])
+
+
+@pytest.mark.parametrize("declared", lines("data_sql_indexes.sql"))
+def test_a_declared_index_is_the_one_that_the_server_shows(
+    conn: psycopg.Connection, declared: LiteralString
+) -> None:
+    conn.execute(declared)
+    ours, server = parse_index(declared), parse_index(shown(conn))
+    assert ours.same_as(server)
+    assert server.covers(ours)
+    conn.execute(cast(LiteralString, ours.create_sql(concurrently=False)))
+    assert server.same_as(parse_index(shown(conn)))
