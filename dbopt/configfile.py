@@ -17,6 +17,11 @@ from dbopt.settings import SECTIONS, TABLE, Setting, Settings
 
 FILE_NAME = "config.toml"
 MASK = "********"
+MAX_BYTES = 1 << 20
+"""A longer file is no configuration, but a log or a device that was named by mistake."""
+_MAX_SHOWN = 80
+_KEY = re.compile(r"[A-Za-z0-9_.-]{1,80}")
+_TOML_PLACE = re.compile(r"(.*) \(at (?:line (\d+), column \d+|end of document)\)", re.DOTALL)
 _ENV_NAME = re.compile(r"DBOPT_([A-Z0-9]+)__([A-Z0-9_]+)\Z")
 
 
@@ -57,23 +62,16 @@ def sources(
 
 
 def _from_file(path: Path) -> dict[str, Found]:
-    try:
-        text = path.read_text(encoding="utf-8")
-        document = tomllib.loads(text)
-    except OSError as error:
-        raise ConfigError(
-            f"{path}: cannot be read: {error.strerror}.",
-            hint="Give another file with --config, or make one with `dbopt init DIR`.",
-        ) from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is not UTF-8 text (byte {error.start}).") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: is not valid TOML: {error}.") from None
+    text = _read(path)
     found: dict[str, Found] = {}
-    for section, values in document.items():
+    for section, values in _parse(path, text).items():
         where = f"{path}:{line_of(text, section)}"
-        if section not in SECTIONS or not isinstance(values, dict):
+        if section not in SECTIONS:
             raise _unknown(section, where, SECTIONS, "section")
+        if not isinstance(values, dict):
+            raise ConfigError(
+                f"{where}: {section}: is a section, and no setting.", hint=f"Write [{section}]."
+            )
         for name, value in values.items():
             key = f"{section}.{name}"
             place = f"{path}:{line_of(text, section, name)}"
@@ -83,22 +81,60 @@ def _from_file(path: Path) -> dict[str, Found]:
     return found
 
 
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: cannot be read: {error.strerror}.",
+            hint="Give another file with --config, or make one with `dbopt init DIR`.",
+        ) from None
+    if len(data) > MAX_BYTES:
+        raise ConfigError(f"{path}: is longer than {MAX_BYTES} bytes: no configuration is.")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path}:{line}: is not UTF-8 text (byte {error.start}).") from None
+
+
+def _parse(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        said = _TOML_PLACE.fullmatch(str(error))
+        reason = said[1] if said else str(error)
+        line = (said and said[2]) or len(text.splitlines()) or 1
+        raise ConfigError(f"{path}:{line}: is not valid TOML: {reason}.") from None
+    except (ValueError, RecursionError):
+        # A number of thousands of digits, or brackets thousands deep: tomllib has no limits.
+        raise ConfigError(f"{path}: holds a value that no setting takes.") from None
+
+
 def line_of(text: str, section: str, name: str | None = None) -> int:
     """The line of a section's header, or of a key in it; 1 where neither is written so."""
-    header = re.compile(rf'\s*\[\s*"?{re.escape(section)}"?\s*\]')
-    dotted = re.compile(rf"\s*{re.escape(section)}\s*\.\s*{re.escape(name or '')}")
-    key = re.compile(rf'\s*"?{re.escape(name or "")}"?\s*=')
-    inside, at = False, 1
+    table, key = _quotable(section), _quotable(name) if name else None
+    header = re.compile(rf"\s*\[{{1,2}}\s*{table}\s*[\].]")
+    inline = re.compile(rf"\s*{table}\s*=")
+    inside = re.compile(rf"\s*{key}\s*[=.]|\s*\[\s*{table}\s*\.\s*{key}\s*[\].]")
+    dotted = re.compile(rf"\s*{table}\s*\.\s*{key or ''}" + (r"\s*[=.]" if key else ""))
+    current, first = "", 0
     for number, line in enumerate(text.splitlines(), 1):
-        if header.match(line):
-            inside, at = True, number
-            if name is None:
-                return number
-        elif re.match(r"\s*\[", line):
-            inside = False
-        elif (inside and name and key.match(line)) or (not inside and dotted.match(line)):
+        own = header.match(line) is not None
+        if own or re.match(r"\s*\[", line):
+            current = section if own else "another"
+        at_top = not current and (dotted.match(line) or (key is None and inline.match(line)))
+        if at_top or (key is None and own) or (key and current == section and inside.match(line)):
             return number
-    return at
+        if not first and (own or (not current and inline.match(line))):
+            first = number
+    return first or 1
+
+
+def _quotable(name: str) -> str:
+    """A pattern for a TOML key, bare or in quotes."""
+    return rf"""(?:{re.escape(name)}|"{re.escape(name)}"|'{re.escape(name)}')"""
 
 
 def _unknown(key: str, where: str, known: Iterable[str], what: str) -> ConfigError:
@@ -125,6 +161,9 @@ def _from_overrides(overrides: Iterable[str]) -> dict[str, Found]:
     found: dict[str, Found] = {}
     for item in overrides:
         key, equals, value = item.partition("=")
+        if not _KEY.fullmatch(key):
+            # Not shown: it may be a connection string, whose key was forgotten.
+            raise ConfigError("--set: found no key.", hint="Write --set section.key=value.")
         if not equals:
             raise ConfigError(f"--set {key}: has no value.", hint="Write --set section.key=value.")
         if key not in TABLE:
@@ -169,7 +208,9 @@ def _is(value: Any, kind: type) -> bool:
 
 
 def _refused(setting: Setting, found: Found) -> ConfigError:
-    shown = MASK if setting.secret else json.dumps(found.value, default=str, ensure_ascii=False)
+    shown = MASK if setting.secret else json.dumps(found.value, default=str)
+    if len(shown) > _MAX_SHOWN:
+        shown = f"{shown[:_MAX_SHOWN]}…"
     return ConfigError(
         f"{found.where}: {setting.key}: found {shown}; allowed is {setting.allowed}.",
         hint=f"The default is {json.dumps(setting.default)}.",
