@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import tempfile
 import threading
 from collections.abc import Callable, Coroutine, Iterator
@@ -178,7 +177,7 @@ def running(dsn: str, runner: Runner, **overrides: Any) -> Iterator[Gateway]:
     """A gateway in front of `dsn`. A key's dot is written as two underscores."""
     assert {field.name for field in fields(Settings)} >= {k.split("__")[0] for k in overrides}
     dotted = {key.replace("__", "."): value for key, value in overrides.items()}
-    with tempfile.TemporaryDirectory(prefix="dbopt-gw-", dir=_short_tmp()) as directory:
+    with tempfile.TemporaryDirectory(prefix="dbopt-gw-") as directory:
         place = {"server.dsn": dsn, "gateway.unix_socket_dir": directory}
         settings = settings_of(Settings(), {**DEFAULTS, **place, **dotted})
         gateway = Gateway(settings, Seen(), runner)
@@ -186,11 +185,6 @@ def running(dsn: str, runner: Runner, **overrides: Any) -> Iterator[Gateway]:
             yield gateway
         finally:
             gateway.drain()
-
-
-def _short_tmp() -> str | None:
-    # The path of a unix socket has 107 bytes at most.
-    return "/tmp" if os.path.isdir("/tmp") else None
 
 
 GatewayFactory = Callable[..., Gateway]
