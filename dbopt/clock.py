@@ -21,7 +21,7 @@ def backoff(
 
     The jitter keeps many that failed together from coming back together.
     """
-    delay = first
+    delay = min(first, most)
     while True:
         yield delay * (1 + jitter * (2 * random.random() - 1))  # noqa: S311 - no secret
         delay = min(delay * factor, most)

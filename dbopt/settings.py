@@ -48,9 +48,9 @@ class Setting:
         noun = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
         words = noun[self.type]
         if self.low is not None and self.high is not None:
-            words += f" from {self.low:g} to {self.high:g}"
+            words += f" from {self.low:.15g} to {self.high:.15g}"
         elif self.low is not None:
-            words += f" of at least {self.low:g}"
+            words += f" of at least {self.low:.15g}"
         return f"{words} ({self.unit})" if self.unit else words
 
 
