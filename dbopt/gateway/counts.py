@@ -17,6 +17,8 @@ _MAX_TEXTS = 20_000
 _LONG_TEXT = 4096
 """Longer texts are not kept as keys: they are mostly one-off literals."""
 _SHOWN_TEXT = 16_384
+_FINGERPRINTED = 65_536
+"""Of a longer text only so much is read: a megabyte would hold every client up for its sake."""
 _MAX_SCOPES = 1000
 OTHER = "(other)"
 
@@ -93,7 +95,7 @@ class Scope:
         return sum(1 for number in idle if number)
 
     def _learn(self, text: bytes) -> Count:
-        sql = text.decode("utf-8", "replace")
+        sql = text[:_FINGERPRINTED].decode("utf-8", "replace")
         number = fingerprint(sql)
         found = self.by_fingerprint.get(number)
         if found is None:

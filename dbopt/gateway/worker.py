@@ -50,7 +50,7 @@ log = structlog.get_logger("dbopt.gateway")
 _TICK = 0.25
 _UNUSED_POOL = 60.0
 _MAX_LINK_BACKLOG = 16 << 20
-"""Bytes unread by the control process above which observations are dropped, not queued."""
+"""Bytes unread by the control process above which observations are kept back, not queued."""
 
 
 class Worker:
@@ -166,9 +166,9 @@ class Worker:
             self.report()
 
     def report(self) -> None:
-        """Tell the control process what was seen; drop it where that one does not read."""
-        counts, slow = self.counts.take()
+        """Tell the control process what was seen. While that one does not read, go on counting."""
         if self._link.transport.get_write_buffer_size() < _MAX_LINK_BACKLOG:
+            counts, slow = self.counts.take()
             self._tell(Observed(counts, slow, self.snapshot()))
 
     def snapshot(self) -> WorkerSnapshot:
