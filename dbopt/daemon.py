@@ -12,6 +12,7 @@ import contextlib
 import signal
 from collections import deque
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -21,11 +22,13 @@ from dbopt import __version__
 from dbopt.clock import monotonic
 from dbopt.configfile import merged
 from dbopt.errors import DboptError
+from dbopt.gateway import userlist
 from dbopt.gateway.link import Observed
 from dbopt.gateway.listener import socket_path
 from dbopt.gateway.supervisor import Supervisor
 from dbopt.logs import configure
 from dbopt.metrics import Metrics
+from dbopt.observation import SlowStatement
 from dbopt.pg.connect import connect_async
 from dbopt.pg.explain import explain
 from dbopt.pg.plan import Plan
@@ -61,7 +64,8 @@ class Daemon:
     def __init__(self, settings: Settings, reread: Callable[[], Settings]) -> None:
         self.settings = settings
         self._started = monotonic()
-        self._store_error = "No snapshot has been taken yet."
+        self._listening = False
+        self._store_error = "No snapshot has been taken yet." if settings.stats.enabled else ""
         self._reread = reread
         self._stop = asyncio.Event()
         self.analyzer = Analyzer(settings.sql.complexity_limit, settings.trace.max_fingerprints)
@@ -91,6 +95,7 @@ class Daemon:
         self._unstored: deque[tuple[float, SlowEvent]] = deque(maxlen=settings.trace.max_slow)
         self._scheduler = AsyncIOScheduler()
         self._tasks: list[asyncio.Task[None]] = []
+        self._failed: dict[str, str] = {}
 
     # supervisor.Observer
 
@@ -108,6 +113,7 @@ class Daemon:
         Raises ConfigError (an address is taken, a file cannot be read) or WorkerDied.
         """
         self._watch_signals()
+        _check_userlist(self.settings)
         try:
             await self._start()
             ready(self)
@@ -131,12 +137,15 @@ class Daemon:
         self._schedule()
         await self.http.start()
         host, port = self.http.address
+        self._listening = True
         log.info("listening", gateway=self.gateway_address, http=f"{host}:{port}")
 
     def _schedule(self) -> None:
         stats = self.settings.stats
         if stats.enabled:
             self._every("snapshot", stats.interval, self._snapshot)
+            # The first one now: a report needs two.
+            self._scheduler.modify_job("snapshot", next_run_time=datetime.now(UTC))
         self._every("store-slow", _STORE_SLOW_EVERY, self._store_slow)
         self._scheduler.start()
 
@@ -149,17 +158,21 @@ class Daemon:
         )  # fmt: skip
 
     async def _noted(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        failed, hint = "", ""
         try:
             await work()
         except DboptError as error:
-            log.warning("job failed", job=name, error=error.message, hint=error.hint)
-            self.jobs.ran(name, error.message)
+            failed, hint = error.message, error.hint
         except Exception as error:
             # The type alone: the words might hold what must not be logged.
-            log.error("job failed", job=name, error=type(error).__name__)  # noqa: TRY400
-            self.jobs.ran(name, type(error).__name__)
-        else:
-            self.jobs.ran(name)
+            failed = type(error).__name__
+        self.jobs.ran(name, failed)
+        before, self._failed[name] = self._failed.get(name, ""), failed
+        # Said once: a job that runs each second would fill the log.
+        if failed and failed != before:
+            log.warning("job failed", job=name, error=failed, hint=hint)
+        elif before and not failed:
+            log.info("job works again", job=name)
 
     async def _end(self) -> None:
         if self._scheduler.running:
@@ -174,7 +187,8 @@ class Daemon:
         await self.http.stop()
         for pool in {self._pool, self._store}:
             await pool.close(timeout=2.0)
-        log.info("stopped")
+        if self._listening:
+            log.info("stopped")
 
     def _watch_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -193,6 +207,7 @@ class Daemon:
         """Take in what may change while it runs; a wrong configuration changes nothing."""
         try:
             settings, ignored = merged(self.settings, self._reread())
+            _check_userlist(settings)
         except DboptError as error:
             log.error("not reloaded", error=error.message, hint=error.hint)  # noqa: TRY400
             return
@@ -219,17 +234,31 @@ class Daemon:
         self._unstored.extend((now, event) for event in events)
 
     async def _store_slow(self, grace: float = _PLAN_GRACE) -> None:
-        """Store slow statements, each with the plan that was taken for it meanwhile."""
-        now = monotonic()
-        batch: list[tuple[Any, Any]] = []
-        while self._unstored and now - self._unstored[0][0] >= grace:
-            statement = self._unstored.popleft()[1].statement
-            plan = self.plans.latest(statement.fingerprint)
-            batch.append((statement, plan.json if plan else None))
-        if batch and not self._store_error:
+        """Store slow statements, each with the plan that was taken for it meanwhile.
+
+        What cannot be stored is kept for the next time, the newest at least.
+        """
+        if self.settings.stats.enabled and self._store_error:
+            return  # The next snapshot finds out whether the store is there.
+        until = monotonic() - grace
+        taken: list[tuple[float, SlowEvent]] = []
+        while self._unstored and self._unstored[0][0] <= until:
+            taken.append(self._unstored.popleft())
+        if not taken:
+            return
+        try:
             with translated("Storing slow statements", store=True):
                 async with self._store.connection() as connection:
-                    await slow_store.append(connection, batch)
+                    await slow_store.append(connection, [self._with_plan(e) for _, e in taken])
+        except DboptError as error:
+            self._store_error = str(error)
+            self._unstored = deque([*taken, *self._unstored], self._unstored.maxlen)
+            raise
+        self._store_error = ""
+
+    def _with_plan(self, event: SlowEvent) -> tuple[SlowStatement, dict[str, Any] | None]:
+        plan = self.plans.latest(event.statement.fingerprint)
+        return event.statement, plan.json if plan else None
 
     async def _explain(self, database: str, sql: str) -> Plan:
         settings = self.settings
@@ -279,6 +308,12 @@ class Daemon:
         host, port = self.supervisor.address
         gateway = self.settings.gateway
         return f"{host}:{port}" if host else str(socket_path(gateway.unix_socket_dir, gateway.port))
+
+
+def _check_userlist(settings: Settings) -> None:
+    """Raise ConfigError for a user list that no worker could read: each would die of it."""
+    if settings.gateway.userlist:
+        userlist.load(settings.gateway.userlist)
 
 
 async def serve(
