@@ -15,11 +15,11 @@ from rich.text import Text
 from dbopt.cli.context import Context, print_json
 from dbopt.errors import ConnectError, UsageError
 from dbopt.settings import Http
+from dbopt.web.terminal import statements_table
 
 _TIMEOUT = 5.0
 _MAX_ANSWER = 16 << 20
 _ANYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not bound here
-_SHOWN_QUERY = 80
 
 
 @click.command()
@@ -100,14 +100,16 @@ def _show(context: Context, answer: dict[str, Any]) -> None:
         console.print(Text(f"Store: {answer['store'].get('reason', '')}", style="yellow"))
     console.print(_workers(answer))
     console.print(_pools(answer["pools"]))
-    console.print(_statements(answer["statements"]))
+    console.print(statements_table(answer["statements"], "Statements by total time"))
     for job in answer["jobs"]:
         if job["error"]:
             console.print(Text(f"Job {job['name']} failed: {job['error']}", style="yellow"))
 
 
 def _workers(answer: dict[str, Any]) -> Table:
-    table = Table(title=f"Workers (restarts: {answer['worker_restarts']})", title_justify="left")
+    table = Table(
+        title=f"Workers (restarts: {answer['worker_restarts']})", title_justify="left", box=None
+    )
     for name in ("Number", "Process", "Clients", "Login failures", "Protocol errors"):
         table.add_column(name, justify="right")
     for worker in answer["workers"]:
@@ -117,7 +119,7 @@ def _workers(answer: dict[str, Any]) -> Table:
 
 
 def _pools(pools: list[dict[str, Any]]) -> Table:
-    table = Table("Database", "User", title="Pools", title_justify="left")
+    table = Table("Database", "User", title="Pools", title_justify="left", box=None)
     columns = {
         "cl_active": "Clients active",
         "cl_waiting": "waiting",
@@ -133,16 +135,4 @@ def _pools(pools: list[dict[str, Any]]) -> Table:
         # Names come from clients: Text takes no markup from them.
         names = (Text(pool["database"]), Text(pool["user"]))
         table.add_row(*names, *(str(pool[name]) for name in columns))
-    return table
-
-
-def _statements(statements: list[dict[str, Any]]) -> Table:
-    table = Table("Fingerprint", "Kind", title="Statements by total time", title_justify="left")
-    for title in ("Calls", "Mean ms", "p95 ms", "Score"):
-        table.add_column(title, justify="right")
-    table.add_column("Query", overflow="ellipsis", no_wrap=True, max_width=_SHOWN_QUERY)
-    for one in statements:
-        score = str(one["complexity"]["score"]) if one["complexity"] else ""
-        numbers = (str(one["calls"]), str(one["mean_ms"]), str(one["p95_ms"]), score)
-        table.add_row(one["fingerprint"], one["kind"], *numbers, Text(one["query"]))
     return table

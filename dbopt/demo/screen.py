@@ -21,6 +21,7 @@ from rich.text import Text
 from dbopt.demo.run import Outcome
 from dbopt.demo.workload import WorkloadResult
 from dbopt.sql.findings import Severity
+from dbopt.web.terminal import statements_table
 
 _STYLES = {Severity.CRITICAL: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 _MAX_PLAN_LINES = 14
@@ -91,7 +92,10 @@ class RichScreen:
     def traced(self, outcome: Outcome) -> None:
         """See run.Screen."""
         self._finish()
-        self._print(self._title("1 Trace, 2 Score: what the gateway saw"), _statements(outcome))
+        self._print(
+            self._title("1 Trace, 2 Score: what the gateway saw"),
+            statements_table(outcome.statements),
+        )
         self._print(*_reasons(outcome))
         self._print(*_plan(outcome))
         self._print(self._title("3 Audit: what is wrong with the indexes"), *_findings(outcome))
@@ -122,26 +126,6 @@ class RichScreen:
         self._finish()
         self._print(self._title("7 Verify: the same workload, before and after"))
         self._print(_comparison(outcome), _verdict(outcome))
-
-
-def _statements(outcome: Outcome) -> Table:
-    table = Table(box=None, expand=True)
-    table.add_column("Fingerprint", no_wrap=True)
-    table.add_column("Query", no_wrap=True, overflow="ellipsis", ratio=1)
-    table.add_column("Kind", no_wrap=True)
-    for name in ("Calls", "p95 ms", "Score"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for one in outcome.statements:
-        complexity = one["complexity"] or {"score": 0, "grade": "?"}
-        table.add_row(
-            Text(one["fingerprint"]),
-            Text(" ".join(one["query"].split())),
-            Text(one["kind"]),
-            f"{one['calls']:,}",
-            f"{one['p95_ms']:.1f}",
-            f"{complexity['grade']} {complexity['score']}",
-        )
-    return table
 
 
 def _reasons(outcome: Outcome) -> list[Text]:
