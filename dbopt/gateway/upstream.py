@@ -242,7 +242,7 @@ class Upstream:
             return None
         known = self.names.get(name)
         if known is not None:
-            return self._duplicate(known, prepared, now)
+            return self._duplicate(known, sql, types, prepared, now)
         statement = self._registry.statement(sql, types)
         self.names[name] = statement
         if not prepared.use(statement.name):
@@ -261,12 +261,14 @@ class Upstream:
         self._enter(Request(CLOSE_AS_PARSE, b"", now, statement, name))
         return [instead]
 
-    def _duplicate(self, known: Statement, prepared: Prepared, now: float) -> list[bytes]:
+    def _duplicate(
+        self, known: Statement, sql: bytes, types: bytes, prepared: Prepared, now: float
+    ) -> list[bytes]:
         # PostgreSQL refuses a second Parse of a name. The server itself says so, in order,
         # when it is sent a Parse of a name that it has.
         messages = self._ensure(known, prepared)
-        self._enter(Request(PARSE, known.sql, now))
-        return [*messages, known.message]
+        self._enter(Request(PARSE, sql, now))
+        return [*messages, encode.parse(known.name, sql, types)]
 
     def _bind(self, data: bytes, start: int, end: int, prepared: Prepared) -> list[bytes] | None:
         portal_end = terminator(data, start, end)
