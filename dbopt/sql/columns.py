@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from sqlglot import exp
 
-from dbopt.sql.parse import Statement, parse, split
+from dbopt.sql.parse import parse, split
 from dbopt.sql.query import Relation
 
 Tables = Mapping[Relation, Collection[str]]
@@ -66,13 +66,8 @@ _HOLDERS = (exp.Where, exp.Join, exp.Having, exp.Case, exp.Order, *_STATEMENTS)
 def column_uses(text: str, tables: Tables) -> tuple[ColumnUse, ...]:
     """The uses of known columns in a statement, in its order; () where it cannot be parsed."""
     statements = split(text)
-    tree = parse(_spaced(statements[0])) if len(statements) == 1 else None
+    tree = parse(statements[0]) if len(statements) == 1 else None
     return tuple(_Reader(tree, tables).uses()) if tree is not None else ()
-
-
-def _spaced(statement: Statement) -> Statement:
-    """The statement with one space between tokens: sqlglot takes `$1,$2` for a dollar quote."""
-    return Statement(" ".join(token.text for token in statement.tokens), statement.tokens)
 
 
 class _Reader:

@@ -14,6 +14,7 @@ from sqlglot import Dialect, ErrorLevel, exp
 from sqlglot.errors import SqlglotError
 
 from dbopt.sql.lexer import Lexeme, Token, code
+from dbopt.sql.respell import respelled
 
 LONGEST_PARSED = 100_000
 """Characters. A longer text is classed by its tokens alone."""
@@ -96,10 +97,11 @@ class _Bodies:
 
 def parse(statement: Statement) -> exp.Expression | None:
     """The tree of one statement, or None where sqlglot has none to give. Never raises."""
-    if not _is_tame(statement):
+    text = respelled(statement.tokens) if _is_tame(statement) else None
+    if text is None:
         return None
     try:
-        trees = _postgres.parse(statement.text, error_level=ErrorLevel.IMMEDIATE)
+        trees = _postgres.parse(text, error_level=ErrorLevel.IMMEDIATE)
     except (SqlglotError, RecursionError, ValueError, TypeError, AttributeError, LookupError):
         # The last four are bugs that strange text finds in it.
         return None
