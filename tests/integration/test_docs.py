@@ -1,0 +1,72 @@
+"""What the documents and the help show is what works."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dbopt.cli.root import root
+from tests.docs_commands import ROOT, examples, parse, shown, words
+from tests.fix_pg import Server
+
+SERVED = "postgresql://app@db.internal/app"
+"""The server that the documents show."""
+
+STAY_UP = {"serve", "demo", "status"}
+"""Run by tests of their own: they stay up, or ask one that does."""
+
+
+@pytest.mark.parametrize(("document", "command"), shown())
+def test_a_shown_command_is_one(document: str, command: str) -> None:
+    arguments = words(command, "dbopt")
+    if arguments is not None:
+        parse(root, arguments)
+    elif (arguments := words(command, "make")) is not None:
+        targets = [word for word in arguments if "=" not in word and word != "or"]
+        subprocess.run(["make", "-n", *targets], cwd=ROOT, check=True, capture_output=True)
+    else:
+        assert words(command, "pip") or words(command, "alembic")
+
+
+@pytest.mark.parametrize(("path", "example"), list(examples(root, "dbopt")))
+def test_an_example_of_the_help_is_a_command(path: str, example: str) -> None:
+    arguments = words(example, "dbopt")
+    assert arguments is not None
+    assert path.split()[1:] == parse(root, arguments)[: len(path.split()) - 1]
+
+
+def test_the_documents_show_enough() -> None:
+    assert len(shown()) > 20
+    assert len(list(examples(root, "dbopt"))) > 20
+
+
+def test_the_readme_runs(pg_dsn: str, pg_backend: Server, tmp_path: Path) -> None:
+    """Every dbopt command of the README, in its order, from an empty directory."""
+    ran: list[str] = []
+    for document, command in shown():
+        arguments = words(command, "dbopt")
+        if document != "README.md" or arguments is None or parse(root, arguments)[0] in STAY_UP:
+            continue
+        if SERVED not in arguments and "init" not in arguments and "config" not in arguments:
+            arguments = ["--dsn", SERVED, *arguments]
+        arguments = [pg_dsn if word == SERVED else word for word in arguments]
+        if "upgrade" in arguments and "0001" not in arguments:
+            continue  # needs the application's tables: tests/integration/test_migrate_* have them
+        done = subprocess.run(
+            [sys.executable, "-m", "dbopt", *arguments],
+            cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+        ran.append(command)
+        if arguments[-2:] == ["stats", "report"]:
+            # There are no two snapshots yet: one clear line, and no traceback.
+            assert done.returncode != 0
+            assert 1 == done.stderr.count("\n")
+        else:
+            assert done.returncode in (0, 1), f"{command}: {done.stderr}"
+        assert "Traceback" not in done.stderr
+    assert len(ran) >= 8
