@@ -259,6 +259,12 @@ def _check_together(settings: Settings, found: Mapping[str, Found]) -> None:
             "is empty, and so is gateway.unix_socket_dir: nothing would listen.",
             "Set one of the two.",
         )
+    if not gateway.host and not gateway.port:
+        refuse(
+            "gateway.port",
+            "found 0; without TCP allowed is 1 to 65535: it names the unix socket.",
+            "Give the port that clients will name.",
+        )
 
 
 def merged(old: Settings, new: Settings) -> tuple[Settings, list[str]]:

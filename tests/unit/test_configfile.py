@@ -376,6 +376,10 @@ def test_a_secret_is_masked_and_an_empty_one_is_not() -> None:
             '1: gateway.host: found "0.0.0.0", which is not loopback, with gateway.auth_type',
         ),
         ('gateway.host = ""', "1: gateway.host: is empty, and so is gateway.unix_socket_dir"),
+        (
+            'gateway.port = 0\ngateway.host = ""\ngateway.unix_socket_dir = "/run"',
+            "1: gateway.port: found 0; without TCP allowed is 1 to 65535",
+        ),
     ],
 )
 def test_what_cannot_be_true_together(text: str, said: str, write: Write) -> None:
