@@ -14,7 +14,7 @@ from typing import Any
 
 from dbopt.pg.connect import Connection, Row
 from dbopt.pg.sqlfile import statement
-from dbopt.sql.indexdef import IndexDefinition, IndexKey
+from dbopt.sql.indexdef import IndexDefinition, IndexKey, parameters_sql, qualified
 
 SKIPPED_SCHEMAS = ("information_schema", "dbopt")
 """Not examined: the system's schemas, and dbopt's own."""
@@ -210,12 +210,34 @@ def _index(row: Row) -> Index:
         predicate=row.pop("predicate"),
         unique=row.pop("unique"),
         nulls_not_distinct=row.pop("nulls_not_distinct"),
+        storage=_parameters(row.pop("storage")),
+        tablespace=row.pop("tablespace"),
     )
     return Index(**{**row, "constraint": row["constraint"] or ""}, definition=definition)
 
 
 def _key(key: dict[str, Any]) -> IndexKey:
-    option = key.pop("option")
+    option = key["option"]
     return IndexKey(
-        **key, descending=bool(option & _DESCENDING), nulls_first=bool(option & _NULLS_FIRST)
+        key["expression"],
+        is_column=key["is_column"],
+        opclass=_opclass(key),
+        collation=qualified(key["collation_schema"], key["collation"]) if key["collation"] else "",
+        descending=bool(option & _DESCENDING),
+        nulls_first=bool(option & _NULLS_FIRST),
     )
+
+
+def _opclass(key: dict[str, Any]) -> str:
+    """The operator class if it is not the type's default, or if it has parameters."""
+    parameters = _parameters(key["opclass_options"])
+    if key["opclass_default"] and not parameters:
+        return ""
+    name = qualified(key["opclass_schema"], key["opclass"])
+    return f"{name} {parameters_sql(parameters)}" if parameters else name
+
+
+def _parameters(options: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """`name=value` texts, as reloptions and attoptions keep them, by name."""
+    pairs = (option.partition("=") for option in options)
+    return tuple(sorted((name, value) for name, _, value in pairs))

@@ -121,7 +121,14 @@ def canonical(connection: Connection, definition: IndexDefinition) -> IndexDefin
         stored = _probe(connection, row["schema"], definition)
     except ServerError as error:
         raise _refused(definition, error) from None
-    return replace(stored, name=definition.name, schema=row["schema"], table=definition.table)
+    return replace(
+        stored,
+        name=definition.name,
+        schema=row["schema"],
+        table=definition.table,
+        # Where none is named, the copy's index lies in one of temp_tablespaces.
+        tablespace=stored.tablespace if definition.tablespace else "",
+    )
 
 
 def _refused(definition: IndexDefinition, error: ServerError) -> MigrationError:

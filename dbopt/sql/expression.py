@@ -7,6 +7,7 @@ by their trees, without parentheses and without the casts that the server adds b
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 from sqlglot import exp
@@ -14,6 +15,7 @@ from sqlglot import exp
 from dbopt.sql.lexer import Lexeme, code, unquote
 from dbopt.sql.parse import parse, split
 
+_is_number = re.compile(r"[0-9]+(?:\.[0-9]+)?").fullmatch
 _TEXT = frozenset({"TEXT", "VARCHAR", "BPCHAR", "NAME"})
 
 
@@ -62,7 +64,7 @@ def _key(node: exp.Expr, whole: bool = False) -> str:
     if isinstance(node, exp.Paren):
         return _key(node.this, whole)
     if isinstance(node, exp.Cast) and _adds_nothing(node, whole):
-        return _constant(node.this)
+        return _constant(node)
     if isinstance(node, exp.Column):
         return unquote(node.name) if not node.this.args.get("quoted") else node.name
     if isinstance(node, exp.And | exp.Or):
@@ -96,21 +98,34 @@ def _plain(node: exp.Expr) -> str:
 
 
 def _adds_nothing(cast: exp.Cast, whole: bool) -> bool:
-    inner = cast.this.unnest()
-    if isinstance(inner, exp.Literal | exp.Null | exp.Neg):
+    inner = _uncast(cast)[0]
+    if isinstance(inner, exp.Neg):
+        inner = _uncast(inner.this)[0]
+    if isinstance(inner, exp.Literal | exp.Null):
         return True
     return not whole and cast.to.this.name in _TEXT
 
 
-def _constant(node: exp.Expr) -> str:
-    """A constant without its cast; the server prints -1 as '-1'::integer."""
-    inner = node.unnest()
-    if isinstance(inner, exp.Literal) and inner.is_string:
-        number = str(inner.this).removeprefix("-")
-        if number.isascii() and number.isdigit():
-            literal = exp.Literal.number(number)
-            return _key(literal if number == inner.this else exp.Neg(this=literal))
+def _constant(cast: exp.Cast) -> str:
+    """A value without its casts; the server prints -1.5 as ('-1.5'::numeric)::double precision."""
+    inner, to = _uncast(cast)
+    if not isinstance(inner, exp.Literal):
+        return _key(cast.this)
+    number = str(inner.this).removeprefix("-")
+    if inner.is_string and to in exp.DataType.NUMERIC_TYPES and _is_number(number):
+        literal = exp.Literal.number(number)
+        return _key(literal if number == inner.this else exp.Neg(this=literal))
     return _key(inner)
+
+
+def _uncast(node: exp.Expr) -> tuple[exp.Expr, object]:
+    """What is inside casts and parentheses, and the type of the innermost cast."""
+    to: object = None
+    while isinstance(node, exp.Cast | exp.Paren):
+        if isinstance(node, exp.Cast):
+            to = node.to.this
+        node = node.this
+    return node, to
 
 
 def _any_items(node: exp.Expr | None) -> list[exp.Expr]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dbopt.sql.split import SourceStatement, statements
@@ -11,7 +12,9 @@ __all__ = [
     "IndexDefinition",
     "IndexKey",
     "SourceStatement",
+    "parameters_sql",
     "parse_index",
+    "qualified",
     "quote_name",
     "statements",
 ]
@@ -43,7 +46,11 @@ _plain_name = re.compile(r"[a-z_][a-z0-9_$]*").fullmatch
 
 @dataclass(frozen=True, slots=True)
 class IndexKey:
-    """One key: a column name (folded as PostgreSQL folds it) or an expression's SQL."""
+    """One key: a column name (folded as PostgreSQL folds it) or an expression's SQL.
+
+    `opclass` and `collation` are SQL as `qualified` writes it, so a dot in a name is no schema's:
+    `"en_US.utf8"`, `s.my_ops (siglen='32')`. "" is the type's or the column's own.
+    """
 
     expression: str
     is_column: bool = True
@@ -54,24 +61,29 @@ class IndexKey:
 
     def same_as(self, other: IndexKey) -> bool:
         """Whether both keys order the same values in the same way."""
-        return self._meaning() == other._meaning()
+        return (
+            self._values() == other._values()
+            and _same_name(self._opclass(), other._opclass())
+            and _same_name(self.collation, other.collation)
+        )
 
     def sql(self) -> str:
         """The key as CREATE INDEX takes it; NULLS only where it is not the order's default."""
         parts = [quote_name(self.expression) if self.is_column else f"({self.expression})"]
         if self.collation:
-            parts += ["COLLATE", ".".join(quote_name(p) for p in self.collation.split("."))]
+            parts += ["COLLATE", self.collation]
         parts += [self.opclass] if self.opclass else []
         parts += ["DESC"] if self.descending else []
         if self.nulls_first != self.descending:
             parts.append("NULLS FIRST" if self.nulls_first else "NULLS LAST")
         return " ".join(parts)
 
-    def _meaning(self) -> tuple[object, ...]:
+    def _values(self) -> tuple[object, ...]:
         expression = self.expression if self.is_column else _key_of(self.expression)
-        opclass = "" if self.opclass in _DEFAULT_OPCLASSES else self.opclass
-        order = (self.descending, self.nulls_first)
-        return (expression, self.is_column, opclass, self.collation, *order)
+        return (expression, self.is_column, self.descending, self.nulls_first)
+
+    def _opclass(self) -> str:
+        return "" if self.opclass in _DEFAULT_OPCLASSES else self.opclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +91,9 @@ class IndexDefinition:
     """An index by meaning. `name` and `schema` take no part in `same_as` and `covers`.
 
     Only, two schemas that are both known must be equal: else it is not the same table.
+    `storage` (parameters by name, as the catalog's reloptions have them) and `tablespace` (""
+    is the default one) take no part either: they say how and where the index lies, not what it
+    serves, and PostgreSQL changes them in place, so they are no reason for another build.
     """
 
     name: str
@@ -90,6 +105,8 @@ class IndexDefinition:
     predicate: str = ""
     unique: bool = False
     nulls_not_distinct: bool = False
+    storage: tuple[tuple[str, str], ...] = ()
+    tablespace: str = ""
 
     def same_as(self, other: IndexDefinition) -> bool:
         """Whether both are the same index but for the name."""
@@ -129,6 +146,8 @@ class IndexDefinition:
         if self.include:
             parts.append(f"INCLUDE ({', '.join(map(quote_name, self.include))})")
         parts += ["NULLS NOT DISTINCT"] if self.nulls_not_distinct else []
+        parts += [f"WITH {parameters_sql(self.storage)}"] if self.storage else []
+        parts += ["TABLESPACE", quote_name(self.tablespace)] if self.tablespace else []
         parts += ["WHERE", self.predicate] if self.predicate else []
         return " ".join(parts)
 
@@ -154,6 +173,29 @@ def quote_name(name: str) -> str:
     if _plain_name(name) is not None and name not in _RESERVED:
         return name
     return '"' + name.replace('"', '""') + '"'
+
+
+def qualified(schema: str, name: str) -> str:
+    """A name as SQL, with its schema unless that is "" or pg_catalog, which needs no naming."""
+    parts = [name] if schema in {"", "pg_catalog"} else [schema, name]
+    return ".".join(map(quote_name, parts))
+
+
+def parameters_sql(parameters: Iterable[tuple[str, str]]) -> str:
+    """Parameters as WITH and operator classes take them: `(fillfactor='70')`."""
+    pairs = [f"{quote_name(name)}='{_doubled(value)}'" for name, value in parameters]
+    return f"({', '.join(pairs)})"
+
+
+def _doubled(value: str) -> str:
+    return value.replace("'", "''")
+
+
+def _same_name(one: str, other: str) -> bool:
+    """Whether both are the same name; one without its schema may be any schema's."""
+    return one == other or bool(
+        one and other and (one.endswith(f".{other}") or other.endswith(f".{one}"))
+    )
 
 
 def parse_index(sql: str, line: int = 1, column: int = 1) -> IndexDefinition:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from dbopt.errors import DeclarationError
-from dbopt.sql.indexdef import IndexDefinition, IndexKey
+from dbopt.sql.indexdef import IndexDefinition, IndexKey, parameters_sql, qualified
 from dbopt.sql.lexer import LITERALS, Lexeme, Token, code, unquote
 from dbopt.sql.split import position
 
@@ -47,11 +47,22 @@ class _Reader:
         keys = self._keys()
         include = self._include() if self._accept("include") else ()
         not_distinct = self._nulls_not_distinct()
-        self._storage()
+        storage = self._parameters() if self._accept("with") else ()
+        tablespace = self._name("a tablespace") if self._accept("tablespace") else ""
         predicate = self._predicate() if self._accept("where") else ""
         self._end()
         return IndexDefinition(
-            name, schema, table, method, keys, include, predicate, unique, not_distinct
+            name=name,
+            schema=schema,
+            table=table,
+            method=method,
+            keys=keys,
+            include=include,
+            predicate=predicate,
+            unique=unique,
+            nulls_not_distinct=not_distinct,
+            storage=storage,
+            tablespace=tablespace,
         )
 
     def _table(self) -> tuple[str, str]:
@@ -105,15 +116,18 @@ class _Reader:
         return self._next() not in _AFTER_KEYS
 
     def _opclass(self) -> str:
-        start = self._at
-        self._dotted("an operator class")
-        if self._next() == "(":
-            self._skip_parentheses()
-        return self._source(self._tokens[start : self._at]).removeprefix("pg_catalog.")
+        name = self._qualified("an operator class")
+        return f"{name} {parameters_sql(self._parameters())}" if self._next() == "(" else name
 
     def _collation(self) -> str:
-        name = self._dotted("a collation").removeprefix("pg_catalog.")
-        return "" if name == "default" else name
+        name = self._qualified("a collation")
+        return "" if name == '"default"' else name
+
+    def _qualified(self, what: str) -> str:
+        parts = self._dotted(what)
+        if len(parts) > 2:
+            self._fail(what)
+        return qualified(parts[0] if len(parts) == 2 else "", parts[-1])
 
     def _include(self) -> tuple[str, ...]:
         self._expect("(")
@@ -130,14 +144,26 @@ class _Reader:
         self._expect("distinct")
         return found
 
-    def _storage(self) -> None:
-        """Storage parameters and the tablespace: where an index lies is not what it is."""
-        if self._accept("with"):
-            if self._next() != "(":
-                self._fail("storage parameters in parentheses")
-            self._skip_parentheses()
-        if self._accept("tablespace"):
-            self._name("a tablespace")
+    def _parameters(self) -> tuple[tuple[str, str], ...]:
+        """Storage parameters, or an operator class's: `(a = 70, b = off, c)`, by name."""
+        self._expect("(")
+        found = [self._parameter()]
+        while self._accept(","):
+            found.append(self._parameter())
+        self._expect(")")
+        return tuple(sorted(found))
+
+    def _parameter(self) -> tuple[str, str]:
+        """A name and its value as reloptions has it; a name alone says true."""
+        name = self._name("a parameter")
+        if not self._accept("="):
+            return name, "true"
+        sign = "-" if self._accept("-") else ""
+        token = self._token()
+        if token is None or not _is_value(token):
+            self._fail("a name, a number or a string in single quotes")
+        self._at += 1
+        return name, sign + _value(token)
 
     def _predicate(self) -> str:
         inside = self._tokens[self._at :]
@@ -179,11 +205,11 @@ class _Reader:
         self._at += 1
         return unquote(token.text)
 
-    def _dotted(self, what: str) -> str:
+    def _dotted(self, what: str) -> list[str]:
         parts = [self._name(what)]
         while self._accept("."):
             parts.append(self._name(what))
-        return ".".join(parts)
+        return parts
 
     def _skip_parentheses(self) -> None:
         depth = 0
@@ -221,6 +247,18 @@ class _Reader:
             f"Line {line}, column {column}: expected {expected}, found {found}.",
             hint="A declared index is one CREATE INDEX statement.",
         )
+
+
+def _is_value(token: Token) -> bool:
+    plain = token.lexeme is Lexeme.STRING and token.text[0] == "'"
+    return plain or token.lexeme in {*_NAMES, Lexeme.NUMBER}
+
+
+def _value(token: Token) -> str:
+    text = token.text
+    if token.lexeme is Lexeme.STRING:
+        return text[1:].removesuffix("'").replace("''", "'")
+    return unquote(text) if token.lexeme in _NAMES else text
 
 
 def _wrapped(tokens: list[Token]) -> bool:

@@ -83,8 +83,8 @@ def test_options_include_and_predicate_are_told_apart(snapshot: Catalog) -> None
 
 def test_expressions_opclasses_and_collations_are_read(snapshot: Catalog) -> None:
     expected = (
-        IndexKey("lower(word)", is_column=False, opclass="text_pattern_ops", collation="C"),
-        IndexKey("word", collation="POSIX"),
+        IndexKey("lower(word)", is_column=False, opclass="text_pattern_ops", collation='"C"'),
+        IndexKey("word", collation='"POSIX"'),
     )
 
     assert expected == _index(snapshot, "expression").definition.keys

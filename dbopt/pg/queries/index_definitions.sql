@@ -1,7 +1,8 @@
 -- name: index_definitions
 -- Every index of the given tables (or the one of that name): each key's column or expression,
--- operator class if not the default, collation if not the column's own, direction bits; the
--- INCLUDE columns; predicate; what depends on it; size in bytes; scans; whether it is being built.
+-- operator class and its options, collation if not the column's own, direction bits; the INCLUDE
+-- columns; predicate; storage parameters and tablespace ('' if the database's own); what depends on
+-- it; size in bytes; scans; whether it is being built.
 -- pg_index.indkey lists key columns, then INCLUDE columns; the other vectors have keys only.
 -- Source: pg_index, pg_constraint, pg_stat_all_indexes, pg_stat_progress_create_index.
 SELECT i.indexrelid::bigint AS oid,
@@ -18,6 +19,9 @@ SELECT i.indexrelid::bigint AS oid,
        i.indisready AS ready,
        i.indisreplident AS replica_identity,
        c.relkind = 'I' AS partitioned,
+       coalesce(c.reloptions, '{}') AS storage,
+       coalesce((SELECT ts.spcname::text FROM pg_tablespace ts WHERE ts.oid = c.reltablespace), '')
+           AS tablespace,
        pg_get_indexdef(i.indexrelid) AS sql,
        coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false) AS nulls_not_distinct,
        CASE WHEN c.relkind = 'I' THEN 0 ELSE coalesce(pg_relation_size(c.oid), 0) END AS size_bytes,
@@ -44,9 +48,13 @@ SELECT i.indexrelid::bigint AS oid,
                   'expression', coalesce(a.attname::text,
                                          pg_get_indexdef(i.indexrelid, k.n, true)),
                   'is_column', a.attname IS NOT NULL,
-                  'opclass', CASE WHEN op.opcdefault THEN '' ELSE op.opcname::text END,
-                  'collation', CASE WHEN co.oid = coalesce(a.attcollation, 100) THEN ''
-                                    ELSE coalesce(co.collname::text, '') END,
+                  'opclass', op.opcname,
+                  'opclass_schema', ons.nspname,
+                  'opclass_default', op.opcdefault,
+                  'opclass_options', coalesce(own.attoptions, '{}'),
+                  'collation', CASE WHEN co.oid <> coalesce(a.attcollation, 100)
+                                    THEN co.collname END,
+                  'collation_schema', cns.nspname,
                   'option', i.indoption[k.n - 1])
                   ORDER BY k.n) FILTER (WHERE k.n <= i.indnkeyatts) AS keys,
               coalesce(array_agg(a.attname::text ORDER BY k.n)
@@ -54,8 +62,11 @@ SELECT i.indexrelid::bigint AS oid,
          FROM generate_series(1, i.indnatts) AS k (n)
          LEFT JOIN pg_attribute a
            ON a.attrelid = i.indrelid AND a.attnum = i.indkey[k.n - 1] AND a.attnum > 0
+         JOIN pg_attribute own ON own.attrelid = i.indexrelid AND own.attnum = k.n
          LEFT JOIN pg_opclass op ON op.oid = i.indclass[k.n - 1]
-         LEFT JOIN pg_collation co ON co.oid = i.indcollation[k.n - 1]) AS keys
+         LEFT JOIN pg_namespace ons ON ons.oid = op.opcnamespace
+         LEFT JOIN pg_collation co ON co.oid = i.indcollation[k.n - 1]
+         LEFT JOIN pg_namespace cns ON cns.oid = co.collnamespace) AS keys
  WHERE i.indrelid = ANY (%(tables)s::oid[])
    AND (%(name)s::text IS NULL OR c.relname = %(name)s::text)
  ORDER BY n.nspname, t.relname, c.relname;

@@ -15,6 +15,12 @@ SAME = [
     ("deleted_at is null", "(deleted_at IS NULL)"),
     ("a > 0 and b < -1", "((a > (0)::numeric) AND (b < '-1'::integer))"),
     ("lower(email)", "lower((email)::text)"),
+    ("status = 'active'", "(status = 'active'::text)"),
+    ("status = '1'", "((status)::text = '1'::text)"),
+    ("code = '1'", "(code = '1'::bpchar)"),
+    ("mood = 'glad'", "(mood = 'glad'::mood)"),
+    ("x >= -1.5", "(x >= ('-1.5'::numeric)::double precision)"),
+    ("a = 1", "(a = (1)::numeric)"),
     ("name like 'x%'", "((name)::text ~~ 'x%'::text)"),
     ("a != 1", "(a <> 1)"),
     ("not active", "(NOT active)"),
@@ -27,6 +33,10 @@ SAME = [
     ("F_x(A)", "f_x(a)"),
 ]
 OTHER = [
+    ("a = '1'", "a = 1"),
+    ("a = '1'::text", "a = '-1'::text"),
+    ("(a + 1)::int = 2", "a + 1 = 2"),
+    ("(-a)::int = 2", "-a = 2"),
     ("a = 'x'", "a = 'X'"),
     ("a", '"A"'),
     ("a::text", "a"),

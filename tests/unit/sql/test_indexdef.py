@@ -15,11 +15,21 @@ def test_every_clause() -> None:
     keys = (
         IndexKey("lower(email)", False, "text_pattern_ops", "", True, False),
         IndexKey("a"),
-        IndexKey("a || b", False, "", "C"),
+        IndexKey("a || b", False, "", '"C"'),
         IndexKey("c", nulls_first=True),
     )
     expected = IndexDefinition(
-        "Idx", "public", "T", "btree", keys, ("x", "Y"), "b IS NOT NULL", True, True
+        name="Idx",
+        schema="public",
+        table="T",
+        method="btree",
+        keys=keys,
+        include=("x", "Y"),
+        predicate="b IS NOT NULL",
+        unique=True,
+        nulls_not_distinct=True,
+        storage=(("fillfactor", "70"),),
+        tablespace="s",
     )
     assert expected == parse_index(FULL)
 
@@ -33,6 +43,23 @@ def test_every_clause() -> None:
             "CREATE INDEX CONCURRENTLY i ON s.t USING gin (doc jsonb_path_ops)",
         ),
         (
+            'create index i on t (a collate "en.utf8", b collate "S".x)',
+            'CREATE INDEX CONCURRENTLY i ON t USING btree (a COLLATE "en.utf8", b COLLATE "S".x)',
+        ),
+        (
+            'create index i on t (a s."my.ops", b pg_catalog.text_pattern_ops)',
+            'CREATE INDEX CONCURRENTLY i ON t USING btree (a s."my.ops", b text_pattern_ops)',
+        ),
+        (
+            "create index i on t (a) with (fillfactor=70, Deduplicate_Items = OFF, x, y='it''s')",
+            "CREATE INDEX CONCURRENTLY i ON t USING btree (a) "
+            "WITH (deduplicate_items='off', fillfactor='70', x='true', y='it''s')",
+        ),
+        (
+            'create index i on t (a) tablespace "Fast" where b',
+            'CREATE INDEX CONCURRENTLY i ON t USING btree (a) TABLESPACE "Fast" WHERE b',
+        ),
+        (
             "create index i on t (a desc, b desc nulls last)",
             "CREATE INDEX CONCURRENTLY i ON t USING btree (a DESC, b DESC NULLS LAST)",
         ),
@@ -42,7 +69,7 @@ def test_every_clause() -> None:
         ),
         (
             "create index i on t using gist (g gist_trgm_ops(siglen=32))",
-            "CREATE INDEX CONCURRENTLY i ON t USING gist (g gist_trgm_ops(siglen=32))",
+            "CREATE INDEX CONCURRENTLY i ON t USING gist (g gist_trgm_ops (siglen='32'))",
         ),
         (
             'create index i on t (a collate pg_catalog."default", b collate s."C")',
@@ -88,6 +115,15 @@ def test_create_sql_of_every_clause_reads_back() -> None:
             "Line 7, column 32: expected a predicate, found the end.",
         ),
         (
+            "create index i on t (a) with (x = e'secret')",
+            "Line 7, column 37: expected a name, a number or a string in single quotes, "
+            "found a constant.",
+        ),
+        (
+            "create index i on t (a collate x.y.z)",
+            'Line 7, column 39: expected a collation, found ")".',
+        ),
+        (
             "create index i on t (a); select 1",
             'Line 7, column 26: expected the end of the statement, found ";".',
         ),
@@ -100,6 +136,11 @@ def test_errors_say_where(sql: str, message: str) -> None:
 
 
 SAME = [
+    ("create index i on t (a)", "create index i on t (a) with (fillfactor = 50) tablespace x"),
+    ('create index i on t (a collate "C")', 'create index i on t (a collate pg_catalog."C")'),
+    ('create index i on t (a collate "x.y")', 'create index i on t (a collate s."x.y")'),
+    ("create index i on t (a my_ops)", "create index i on t (a s.my_ops)"),
+    ("create index i on t (a o(n=1))", "create index i on t (a o (N = '1'))"),
     ("create index i on t (a)", "create index j on public.t using btree (a asc nulls last)"),
     ("create index i on t (a text_ops)", "create index i on t (a)"),
     ("create index i on t (a desc)", "create index i on t (a desc nulls first)"),
@@ -111,6 +152,11 @@ SAME = [
     ("create index i on t (lower(a))", "create index i on t (lower((a)::text))"),
 ]
 OTHER = [
+    ('create index i on t (a collate "x.y")', "create index i on t (a collate x.y)"),
+    ("create index i on t (a collate r.c)", "create index i on t (a collate s.c)"),
+    ("create index i on t (a r.my_ops)", "create index i on t (a s.my_ops)"),
+    ("create index i on t (a o(n=1))", "create index i on t (a o(n=2))"),
+    ("create index i on t (a o(n=1))", "create index i on t (a o)"),
     ("create index i on t (a)", "create index i on u (a)"),
     ("create index i on a.t (a)", "create index i on b.t (a)"),
     ("create index i on t (a)", "create index i on t using hash (a)"),
