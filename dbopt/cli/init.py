@@ -26,13 +26,20 @@ CREATE INDEX idx_orders_customer ON orders (customer_id, created_at DESC);
 ```
 """
 
+_ALEMBIC = """\
+# For plain `alembic`: dbopt's own commands need no such file.
+[alembic]
+script_location = %(here)s/migrations
+path_separator = os
+"""
+
 
 @click.command()
 @click.argument("where", type=click.Path(path_type=Path, file_okay=False), metavar="DIR")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def init(context: Context, where: Path, as_json: bool) -> None:
-    """Make config.toml, indexes/ and migrations/ in DIR, for an application's own repository.
+    """Make config.toml, indexes/, migrations/ and alembic.ini in DIR, for your own repository.
 
     What is already there is left as it is.
 
@@ -62,7 +69,7 @@ def init(context: Context, where: Path, as_json: bool) -> None:
 
 
 def _make(where: Path) -> list[Path | None]:
-    return [_config(where), _indexes(where), _migrations(where)]
+    return [_config(where), _indexes(where), _migrations(where), _alembic(where)]
 
 
 def _config(where: Path) -> Path | None:
@@ -90,4 +97,12 @@ def _migrations(where: Path) -> Path | None:
     shutil.copytree(
         directory("migrations"), path, ignore=shutil.ignore_patterns("__pycache__", ".*")
     )
+    return path
+
+
+def _alembic(where: Path) -> Path | None:
+    path = where / "alembic.ini"
+    if path.exists():
+        return None
+    path.write_text(_ALEMBIC, encoding="utf-8")
     return path

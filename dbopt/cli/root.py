@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import traceback
 from pathlib import Path
 
 import click
@@ -20,7 +22,7 @@ from dbopt.cli.serve import serve
 from dbopt.cli.stats import stats
 from dbopt.cli.status import status
 from dbopt.configfile import FILE_NAME
-from dbopt.errors import EXIT_CODES, EXIT_OK, EXIT_USAGE, DboptError
+from dbopt.errors import EXIT_CODES, EXIT_PARTIAL, EXIT_USAGE, DboptError
 from dbopt.settings import Settings
 
 _EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {n}  {words}" for n, words in EXIT_CODES.items())
@@ -60,7 +62,7 @@ def root(
     """
     sources = Sources.of(path, overrides, dsn)
     settings = Settings() if ctx.invoked_subcommand in _WITHOUT_SETTINGS else sources.load()
-    ctx.obj = Context(settings, Console(), sources)
+    ctx.obj = Context(settings, _Console(), sources)
 
 
 for command in (config, demo, index, init, migrate, serve, stats, status):
@@ -70,20 +72,56 @@ for command in (config, demo, index, init, migrate, serve, stats, status):
 def main() -> None:
     """Run a command. An error is one line on standard error and the exit code of its class."""
     try:
-        code = root.main(standalone_mode=False, prog_name="dbopt")
+        # Not root.main(): that one, and rich, end with 1 when a pipe's reader has gone, and
+        # 1 means findings.
+        with root.make_context("dbopt", sys.argv[1:]) as ctx:
+            root.invoke(ctx)
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
-    except click.Abort:
-        click.echo("Stopped.", err=True)
+    except (click.Abort, KeyboardInterrupt):
+        _say("Stopped.")
         sys.exit(130)
     except click.ClickException as error:
         error.show()
         sys.exit(EXIT_USAGE)
     except DboptError as error:
-        click.echo(f"dbopt: {error}", err=True)
+        _say(f"dbopt: {error}")
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # The reader of a pipe has gone: nothing to tell, and nobody to tell it to.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(EXIT_OK)
-    sys.exit(code if isinstance(code, int) else EXIT_OK)
+        _forget_output()
+    except OSError as error:
+        _forget_output()
+        where = f"{error.filename}: " if error.filename else ""
+        _say(f"dbopt: {where}{error.strerror or type(error).__name__}.")
+        sys.exit(EXIT_PARTIAL)
+    except Exception as error:
+        if sys.flags.dev_mode:
+            raise
+        _say(f"dbopt: {_defect(error)}")
+        sys.exit(EXIT_PARTIAL)
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Let `main` decide how that ends."""
+        raise BrokenPipeError
+
+
+def _say(words: str) -> None:
+    with contextlib.suppress(OSError):
+        click.echo(words, err=True)
+
+
+def _forget_output() -> None:
+    """What is still buffered must not fail again when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _defect(error: Exception) -> str:
+    """Where it failed, and the type: the words might hold a literal or a password."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return (
+        f"failed unexpectedly: {type(error).__name__} at {place.filename}:{place.lineno}. "
+        "This is a defect of dbopt; `python -X dev -m dbopt …` shows more."
+    )
