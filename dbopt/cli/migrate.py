@@ -124,7 +124,9 @@ def _bars(context: Context) -> Iterator[Report]:
         bars.TaskProgressColumn(),
         bars.TextColumn("{task.fields[note]}"),
     )
-    with bars.Progress(*columns, console=context.console, transient=True) as shown:
+    # Elsewhere than on a terminal a bar that vanishes leaves an empty line.
+    hidden = not context.console.is_terminal
+    with bars.Progress(*columns, console=context.console, transient=True, disable=hidden) as shown:
         yield _Reporter(shown)
 
 
