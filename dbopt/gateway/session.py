@@ -103,7 +103,7 @@ def _literal(text: str) -> str:
 def _escaped(character: str) -> str:
     code = ord(character)
     if character in "\\'":
-        return "\\" + character
+        return character * 2
     if code < 0x80:
         return character
     if 0xDC80 <= code <= 0xDCFF:
