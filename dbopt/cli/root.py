@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 
 import click
 from rich.console import Console
@@ -28,6 +31,7 @@ from dbopt.settings import Settings
 _EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {n}  {words}" for n, words in EXIT_CODES.items())
 _WITHOUT_SETTINGS = frozenset(("init", "config", "demo"))
 """Commands that must work where the configuration does not: they load it themselves."""
+_ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 
 
 @click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
@@ -74,7 +78,7 @@ def main() -> None:
     try:
         # Not root.main(): that one, and rich, end with 1 when a pipe's reader has gone, and
         # 1 means findings.
-        with root.make_context("dbopt", sys.argv[1:]) as ctx:
+        with _signals_unwind(), root.make_context("dbopt", sys.argv[1:]) as ctx:
             root.invoke(ctx)
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
@@ -100,6 +104,21 @@ def main() -> None:
             raise
         _say(f"dbopt: {_defect(error)}")
         sys.exit(EXIT_PARTIAL)
+
+
+@contextlib.contextmanager
+def _signals_unwind() -> Iterator[None]:
+    """Inside, SIGTERM and SIGHUP end with what Ctrl-C does: every `with` puts its things away."""
+    before = {number: signal.signal(number, _terminated) for number in _ENDINGS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _terminated(number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
 
 
 class _Console(Console):

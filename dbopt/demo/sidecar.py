@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -25,6 +26,19 @@ from dbopt.settings import TABLE
 _READY_WITHIN = 20.0
 _STOP_WITHIN = 15.0
 _LOG_LINES = 15
+
+# The daemon ends when we do, even by SIGKILL: a watcher reads our pipe. A line means goodbye,
+# end of file that we died. See dbopt.demo.leash.
+_LEASHED = """
+exec 3<&0 </dev/null
+daemon=$$
+( (read -r goodbye <&3 || kill -TERM "$daemon") >/dev/null 2>&1 & )
+exec 3<&-
+exec "$@"
+"""
+
+# No proxy: the environment's would be asked for an address of this machine.
+_open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 
 
 class SidecarFailed(DboptError):
@@ -64,13 +78,11 @@ class Sidecar:
     def __enter__(self) -> Self:
         handle, name = tempfile.mkstemp(prefix="dbopt-demo-", suffix=".log")
         self._log = Path(name)
-        # By the environment, not the command line: that one anybody can read.
-        env = {**os.environ, **{TABLE[k].env: _text(v) for k, v in self._settings.items()}}
-        env.pop("DBOPT_CONFIG", None)
+        command = [sys.executable, "-m", "dbopt", "--config", os.devnull, "serve"]
         with os.fdopen(handle, "wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 - ourselves, no word of a user's
-                [sys.executable, "-m", "dbopt", "--config", os.devnull, "serve"],
-                env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                ["/bin/sh", "-c", _LEASHED, "sh", *command],
+                env=self._environment(), stdin=subprocess.PIPE, stdout=log, stderr=log,
                 start_new_session=True,
             )  # fmt: skip
         try:
@@ -89,15 +101,21 @@ class Sidecar:
         if self._process is not None:
             self._stop(self._process)
 
+    def _environment(self) -> dict[str, str]:
+        """By it go the settings: a command line anybody can read. The user's own take no part."""
+        others = {k: v for k, v in os.environ.items() if not k.startswith("DBOPT_")}
+        return others | {TABLE[k].env: _text(v) for k, v in self._settings.items()}
+
     def get(self, path: str) -> Any:
         """The JSON that the daemon answers, None where there is no such thing.
 
         Raises SidecarFailed.
         """
         try:
-            with urllib.request.urlopen(self.url + path, timeout=10) as response:  # noqa: S310 - our own address
+            with _open(self.url + path, timeout=10) as response:
                 return json.load(response)
         except urllib.error.HTTPError as error:
+            error.close()
             if error.code == HTTPStatus.NOT_FOUND:
                 return None
             raise SidecarFailed(f"The daemon answered {path} with {error.code}.") from None
@@ -110,7 +128,7 @@ class Sidecar:
             if process.poll() is not None:
                 break
             try:
-                urllib.request.urlopen(self.url + "/readyz", timeout=2).close()  # noqa: S310
+                _open(self.url + "/readyz", timeout=2).close()
             except OSError:
                 time.sleep(0.05)
                 continue
@@ -129,6 +147,9 @@ class Sidecar:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        if process.stdin is not None:
+            with contextlib.suppress(OSError), process.stdin as leash:
+                leash.write(b"\n")
         self._log.unlink(missing_ok=True)
 
 
