@@ -68,7 +68,6 @@ def _nothing(outcome: Outcome) -> None:
 def _stay(screen: RichScreen, outcome: Outcome, console: Console) -> None:
     """Keep everything up until Ctrl-C or SIGTERM."""
     screen.done()
-    addresses(outcome, console)
     stop = threading.Event()
 
     def stopped(_signal: int, _frame: FrameType | None) -> None:
@@ -76,5 +75,7 @@ def _stay(screen: RichScreen, outcome: Outcome, console: Console) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stopped)
+    # After the handlers: who reads "Ctrl-C stops it all" may press it at once.
+    addresses(outcome, console)
     stop.wait()
     console.print("\nStopping.")
