@@ -66,8 +66,9 @@ class Table:
 class Index:
     """An index: its definition, and what the catalog and the statistics know of it.
 
-    `constraint` is "p", "u" or "x" (primary key, unique, exclusion) or "". `fk_target`: a
-    foreign key of some table points at it. `builder_pid` is the session that builds it now.
+    `constraint` is "p", "u" or "x" (primary key, unique, exclusion) or "". `deferrable`: it is
+    checked when the transaction ends, if asked to. `fk_target`: a foreign key of some table points
+    at it. `builder_pid` is the session that builds it now.
     `sql` is the server's own text of it.
     """
 
@@ -79,6 +80,7 @@ class Index:
     valid: bool = True
     ready: bool = True
     constraint: str = ""
+    deferrable: bool = False
     replica_identity: bool = False
     fk_target: bool = False
     partitioned: bool = False
@@ -146,6 +148,23 @@ class Catalog:
             groups[index.table_oid].append(index)
         return {oid: tuple(indexes) for oid, indexes in groups.items()}
 
+    @cached_property
+    def foreign_keys_by_table(self) -> dict[int, tuple[ForeignKey, ...]]:
+        """The foreign keys by their own table's oid; a table without any is not in it."""
+        groups: defaultdict[int, list[ForeignKey]] = defaultdict(list)
+        for key in self.foreign_keys:
+            groups[key.table_oid].append(key)
+        return {oid: tuple(keys) for oid, keys in groups.items()}
+
+    @cached_property
+    def partitions(self) -> dict[int, tuple[Table, ...]]:
+        """The partitions by the oid of their partitioned table."""
+        groups: defaultdict[int, list[Table]] = defaultdict(list)
+        for table in self.tables:
+            if table.parent is not None:
+                groups[table.parent].append(table)
+        return {oid: tuple(tables) for oid, tables in groups.items()}
+
     @property
     def stats_age(self) -> float:
         """Seconds over which the counters have counted."""
@@ -155,7 +174,7 @@ class Catalog:
         """Estimated rows; of a partitioned table those of its partitions together."""
         if not table.partitioned:
             return table.rows
-        return sum(self.rows(child) for child in self.tables if child.parent == table.oid)
+        return sum(self.rows(child) for child in self.partitions.get(table.oid, ()))
 
 
 def read(connection: Connection) -> Catalog:

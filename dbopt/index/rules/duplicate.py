@@ -36,9 +36,14 @@ def needed(index: Index) -> bool:
 def _groups(indexes: list[Index]) -> Iterator[list[Index]]:
     while indexes:
         first = indexes[0]
-        same = [index for index in indexes if first.definition.same_as(index.definition)]
+        same = [index for index in indexes if _twins(first, index)]
         indexes = [index for index in indexes if index not in same]
         yield same
+
+
+def _twins(one: Index, other: Index) -> bool:
+    # A deferrable constraint lets duplicates be until the end, and serves no ON CONFLICT.
+    return one.definition.same_as(other.definition) and one.deferrable == other.deferrable
 
 
 def _rank(index: Index) -> tuple[bool, int, str]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dbopt.index.rules.support import btree, supports
+from dbopt.index.rules.support import btree, supported
 from dbopt.pg.catalog import Catalog, ForeignKey, Table
 from dbopt.settings import Index as IndexSettings
 from dbopt.sql.findings import Finding, Severity
 
 RULE = "missing_foreign_key_index"
+_PARTITIONED = (
+    " It is partitioned: to let nobody wait, build the index concurrently in each partition first."
+)
 
 
 def check(catalog: Catalog, settings: IndexSettings) -> Iterator[Finding]:
@@ -18,8 +21,7 @@ def check(catalog: Catalog, settings: IndexSettings) -> Iterator[Finding]:
         table = catalog.by_oid.get(key.table_oid)
         if table is None or catalog.rows(table) < settings.min_table_rows:
             continue
-        indexes = catalog.indexes_by_table.get(table.oid, ())
-        if not any(supports(index, key) for index in indexes):
+        if not supported(catalog, key):
             yield _finding(catalog, table, key)
 
 
@@ -30,7 +32,7 @@ def _finding(catalog: Catalog, table: Table, key: ForeignKey) -> Finding:
         severity=Severity.WARNING,
         object=f"{table}({', '.join(key.columns)})",
         message=f"No index for the foreign key {key.name} to {key.referenced}: deleting a row "
-        "there reads all of this table.",
+        f"there reads all of this table.{_PARTITIONED if table.partitioned else ''}",
         evidence={
             "constraint": key.name,
             "referenced": key.referenced,

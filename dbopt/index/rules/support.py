@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from dbopt.pg.catalog import Catalog, ForeignKey, Index
@@ -36,8 +37,10 @@ def quoted(*names: str) -> str:
 
 
 def drop(index: Index) -> str:
-    """The remedy that drops an index without stopping anyone."""
-    return f"DROP INDEX CONCURRENTLY {quoted(index.definition.schema, index.name)};"
+    """The remedy that drops an index, without stopping anyone where PostgreSQL can do that."""
+    # On a partitioned table it drops nothing concurrently.
+    concurrently = "" if index.partitioned else "CONCURRENTLY "
+    return f"DROP INDEX {concurrently}{quoted(index.definition.schema, index.name)};"
 
 
 def supports(index: Index, key: ForeignKey) -> bool:
@@ -57,14 +60,40 @@ def supports(index: Index, key: ForeignKey) -> bool:
     )
 
 
+def supported(catalog: Catalog, key: ForeignKey) -> bool:
+    """Whether some index supports the foreign key: one of its table's, or, where that is
+    partitioned, one in each partition."""
+    indexes = catalog.indexes_by_table.get(key.table_oid, ())
+    if any(supports(index, key) for index in indexes):
+        return True
+    parts = catalog.partitions.get(key.table_oid, ())
+    return bool(parts) and all(
+        supported(catalog, replace(key, table_oid=part.oid)) for part in parts
+    )
+
+
 def _only_not_null(predicate: str, key: ForeignKey) -> bool:
     bare = predicate.strip("() ").replace('"', "")
     return bare in {f"{column} IS NOT NULL" for column in key.columns}
 
 
 def supports_foreign_key(catalog: Catalog, index: Index) -> bool:
-    """Whether any foreign key can use it: its checks do not count as scans of the index."""
-    return any(supports(index, key) for key in catalog.foreign_keys)
+    """Whether any foreign key can use it: its checks do not count as scans of the index.
+
+    A partition's index serves the foreign key of the partitioned table.
+    """
+    return any(
+        supports(index, replace(key, table_oid=index.table_oid))
+        for oid in _ancestors(catalog, index.table_oid)
+        for key in catalog.foreign_keys_by_table.get(oid, ())
+    )
+
+
+def _ancestors(catalog: Catalog, oid: int | None) -> Iterator[int]:
+    while oid is not None:
+        yield oid
+        table = catalog.by_oid.get(oid)
+        oid = table.parent if table else None
 
 
 def btree(schema: str, table: str, columns: Sequence[str]) -> IndexDefinition:

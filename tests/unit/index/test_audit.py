@@ -39,3 +39,10 @@ def test_the_same_catalog_gives_the_same_findings() -> None:
     indexes = [index("one", "a"), index("two", "a"), index("three", "a", "b")]
 
     assert _said(indexes=indexes) == _said(indexes=indexes[::-1])
+
+
+def test_what_takes_over_from_another_is_not_dropped_as_unused() -> None:
+    """Both remedies together would leave no index for the queries of the short one."""
+    indexes = [index("short", "a", scans=9), index("long", "a", "b")]
+
+    assert _said(indexes=indexes) == [("redundant", "s.short")]

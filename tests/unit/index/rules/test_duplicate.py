@@ -36,3 +36,17 @@ def test_invalid_ones_and_other_tables_are_no_twins() -> None:
     other = table("other", oid=2)
 
     assert _dropped(index("a", "a"), index("b", "a", valid=False), index("c", "a", on=other)) == []
+
+
+def test_a_deferrable_constraint_is_no_twin_of_what_is_checked_at_once() -> None:
+    deferrable = index("z", "a", unique=True, constraint="u", deferrable=True)
+
+    assert _dropped(index("a", "a", unique=True), deferrable) == []
+
+
+def test_a_partitioned_index_is_dropped_as_postgresql_can() -> None:
+    indexes = [index("a", "a", partitioned=True), index("b", "a", partitioned=True)]
+
+    found = check(catalog(indexes=indexes), Settings())
+
+    assert [finding.remedy for finding in found] == ["DROP INDEX s.b;"]

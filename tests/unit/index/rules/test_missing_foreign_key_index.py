@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dbopt.index.rules.missing_foreign_key_index import check
-from dbopt.index.rules.support import index_name
+from dbopt.index.rules.support import index_name, supports_foreign_key
 from dbopt.pg.catalog import Catalog
 from dbopt.settings import Index as Settings
 from tests.unit.index.builders import catalog, foreign_key, index, table
@@ -56,3 +56,17 @@ def test_a_name_is_never_longer_than_postgresql_keeps() -> None:
 
     assert len(name.encode()) <= 63
     assert name.endswith("_idx")
+
+
+def test_an_index_in_each_partition_serves_a_partitioned_table() -> None:
+    """As it is when they were built concurrently, and not attached."""
+    top, *parts = [table(partitioned=True), *(table(f"p{n}", oid=n, parent=1) for n in (2, 3))]
+    indexes = [index(f"i{part.oid}", "a", on=part) for part in parts]
+    settings = Settings(min_table_rows=0)
+
+    both = catalog([top, *parts], indexes, [foreign_key("a")])
+    one = catalog([top, *parts], indexes[:1], [foreign_key("a")])
+
+    assert [] == list(check(both, settings))
+    assert ["s.t(a)"] == [finding.object for finding in check(one, settings)]
+    assert all(supports_foreign_key(both, one_index) for one_index in indexes)
