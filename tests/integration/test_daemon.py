@@ -15,7 +15,9 @@ from pathlib import Path
 import psycopg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from psycopg.conninfo import make_conninfo
 
+from dbopt.demo.cluster import EmbeddedCluster
 from tests.fix_pg import Server, fresh_database
 from tests.integration.daemon_support import Daemon, alive, dbopt, running
 from tests.support import wait_until
@@ -158,6 +160,53 @@ def test_nothing_secret_is_in_the_whole_log(daemon: Daemon) -> None:
     assert "hunter2" not in daemon.log_text()
 
 
+def test_slow_statements_wait_for_the_store(pg_dsn: str, tmp_path: Path) -> None:
+    with running(pg_dsn, tmp_path, trace__slow=50, stats__interval=1) as daemon:
+        with daemon.connect() as connection:
+            connection.execute(SLEEP)
+        wait_until(lambda: daemon.get("/slow"), what="the slow statement")
+        store = daemon.get("/status")["store"]
+        assert {
+            "ready": False,
+            "reason": "The store has no schema dbopt, or an old one. Run `dbopt migrate upgrade`.",
+        } == store
+        assert 0 == dbopt("migrate", "upgrade", "0001", dsn=pg_dsn).returncode
+
+        with psycopg.connect(pg_dsn, autocommit=True) as connection:
+            query = "SELECT text, plan IS NOT NULL FROM dbopt.slow_statement"
+            row = wait_until(lambda: connection.execute(query).fetchone(), what="the stored one")
+        assert ("SELECT pg_sleep($1), $2", True) == row
+        # A job that fails each second says so once.
+        assert 1 == len(daemon.events("job failed"))
+        assert "snapshot" == daemon.wait_event("job works again")["job"]
+
+
+def test_a_store_of_its_own(pg_backend: Server, pg_dsn: str, tmp_path: Path) -> None:
+    with fresh_database(pg_backend) as store:
+        assert 0 == dbopt("migrate", "upgrade", "0001", dsn=store).returncode
+        settings = {"trace__slow": 50, "stats__enabled": False, "store__dsn": store}
+        with running(pg_dsn, tmp_path, **settings) as daemon:
+            with daemon.connect() as connection:
+                connection.execute(SLEEP)
+            with psycopg.connect(store, autocommit=True) as connection:
+                query = "SELECT text FROM dbopt.slow_statement"
+                row = wait_until(lambda: connection.execute(query).fetchone(), what="the stored")
+        assert ("SELECT pg_sleep($1), $2",) == row
+    with psycopg.connect(pg_dsn) as connection:
+        assert (None,) == connection.execute("SELECT to_regnamespace('dbopt')").fetchone()
+
+
+def test_what_was_slow_just_before_the_end_is_stored(pg_dsn: str, tmp_path: Path) -> None:
+    assert 0 == dbopt("migrate", "upgrade", "0001", dsn=pg_dsn).returncode
+    with running(pg_dsn, tmp_path, trace__slow=50, stats__enabled=False) as daemon:
+        with daemon.connect() as connection:
+            connection.execute(SLEEP)
+        assert 0 == daemon.terminate()
+    with psycopg.connect(pg_dsn) as connection:
+        row = connection.execute("SELECT text FROM dbopt.slow_statement").fetchone()
+    assert ("SELECT pg_sleep($1), $2",) == row
+
+
 # Reload
 
 
@@ -262,7 +311,34 @@ def test_sigint_is_as_good_as_sigterm(pg_dsn: str, tmp_path: Path) -> None:
         assert 0 == daemon.wait()
 
 
+def test_who_does_not_end_is_cut_at_the_deadline(pg_dsn: str, tmp_path: Path) -> None:
+    with (
+        running(pg_dsn, tmp_path, gateway__shutdown_timeout=0.2) as daemon,
+        closing(daemon.connect()) as connection,
+    ):
+        connection.execute("BEGIN")
+        assert 0 == daemon.terminate()
+        with pytest.raises(psycopg.errors.AdminShutdown):
+            connection.execute("SELECT 1")
+
+
 # What may be in the way
+
+
+def test_a_wrong_password_is_told_and_not_logged(
+    scram_server: EmbeddedCluster, tmp_path: Path
+) -> None:
+    dsn = make_conninfo(scram_server.dsn(), password="hunter2")
+    with running(dsn, tmp_path, stats__interval=1, pool__min_size=1) as daemon:
+        with pytest.raises(psycopg.OperationalError):
+            daemon.connect()
+        answer = daemon.answer("/readyz")
+        assert 503 == answer.status_code
+        daemon.wait_event("job failed")
+        everything = answer.text + daemon.answer("/status").text + daemon.answer("/metrics").text
+        assert 0 == daemon.terminate()
+        daemon.log()
+        assert "hunter2" not in daemon.log_text() + everything
 
 
 @pytest.mark.parametrize("key", ["gateway.port", "http.port"])
