@@ -163,6 +163,8 @@ class Daemon:
             await work()
         except DboptError as error:
             failed, hint = error.message, error.hint
+        except asyncio.CancelledError:
+            return  # the daemon ends
         except Exception as error:
             # The type alone: the words might hold what must not be logged.
             failed = type(error).__name__
@@ -294,12 +296,12 @@ class Daemon:
         pools = self.workers.pools()
         if pools and not no_backend(pools):
             return ""
+        # A connection of its own: the pool could only say that it has none.
         try:
-            with translated("Looking whether the server answers"):
-                async with self._pool.connection(timeout=_PROBE_TIMEOUT) as connection:
-                    await connection.execute("SELECT 1")
+            connection = await connect_async(self.settings.server.dsn, timeout=_PROBE_TIMEOUT)
         except DboptError as error:
             return str(error)
+        await connection.close()
         return ""
 
     @property

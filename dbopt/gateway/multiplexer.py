@@ -58,6 +58,7 @@ class Pool:
         self.target = target
         self.database = database
         self.user = user
+        self.name = f"{database}/{user}"
         self.settings = settings
         self.registry = Registry(max(1000, 10 * settings.gateway.prepared_statements))
         self.parameters: dict[str, str] = {}
@@ -94,7 +95,7 @@ class Pool:
             max_size=pool.max_size,
             open=False,
             check=_check_open,
-            name=f"{self.database}/{self.user}",
+            name=self.name,
             max_idle=pool.max_idle,
             max_lifetime=pool.max_lifetime,
             reconnect_timeout=_RECONNECT_TIMEOUT,
@@ -207,7 +208,9 @@ class Pool:
             return
         self._fetching -= 1
         self._leased.add(backend)
-        self._last_error = None
+        if self._last_error is not None:
+            log.info("the server can be reached again", pool=self.name)
+            self._last_error = None
         if not self.parameters:
             self.parameters = backend.parameters
         backend.settings = self.canonical(backend.settings)
@@ -235,6 +238,8 @@ class Pool:
 
         So a server that restarts costs its clients time, and a wrong password does not.
         """
+        if self._last_error is None or self._last_error.message != error.message:
+            log.warning("cannot connect to the server", pool=self.name, error=str(error))
         self._last_error = error
         self.server_errors += 1
         if self._leased or (isinstance(error, ServerRefused) and error.temporary):
@@ -264,7 +269,7 @@ class Pool:
             return ConnectError(self._last_error.message, hint=self._last_error.hint)
         most = self.settings.pool.max_size
         return QueueTimeout(
-            f"No server connection of pool {self.database}/{self.user} came free within "
+            f"No server connection of pool {self.name} came free within "
             f"{self.settings.gateway.queue_timeout:g} s: {len(self._leased)} of {most} are in use "
             f"and {len(self._waiting)} clients wait.",
             hint="Look for long transactions, or raise pool.max_size.",
@@ -275,7 +280,7 @@ class Pool:
         if not self._warned and len(self._leased) > pool.warn_ratio * pool.max_size:
             self._warned = True
             log.warning(
-                "pool is nearly used up", pool=f"{self.database}/{self.user}",
+                "pool is nearly used up", pool=self.name,
                 in_use=len(self._leased), max_size=pool.max_size,
             )  # fmt: skip
 

@@ -36,7 +36,7 @@ def test_one_json_object_a_line_where_it_is_no_terminal(stderr: Written) -> None
     logs.configure(Log())
 
     structlog.get_logger("dbopt.x").info("line\none", worker=1)
-    logging.getLogger("psycopg.pool").warning("cannot connect to %s", "there")
+    logging.getLogger("psycopg").warning("cannot connect to %s", "there")
 
     first, second = lines(stderr)
     assert ("line\none", "info", "dbopt.x", 1) == (
