@@ -220,6 +220,8 @@ class Downstream:
             upstream.forget_names()
         if head.kind == EXECUTE:
             ledger.complete(now)
+        elif head.kind != QUERY:
+            raise ProtocolError("The server completed a command that nobody sent.")
 
     def _ready(self, payload: bytes, ledger: Ledger, now: float) -> None:
         status = _status(payload)
@@ -283,6 +285,8 @@ class Downstream:
     def _error(self, payload: bytes, upstream: Upstream, prepared: Prepared, now: float) -> None:
         error = ErrorResponse.parse(payload)
         self._note_fatal(error)
+        if self.fatal:
+            return  # the loss of the connection settles what is in flight
         upstream.undo(upstream.ledger.fail(error.sqlstate, now), prepared)
 
     def _note_fatal(self, error: ErrorResponse) -> None:
