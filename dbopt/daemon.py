@@ -46,7 +46,6 @@ from dbopt.trace.slow import SlowEvent, SlowLog
 from dbopt.trace.workers import Workers
 from dbopt.web.app import create_app
 from dbopt.web.server import HttpServer
-from dbopt.web.state import no_backend
 
 log = structlog.get_logger("dbopt.daemon")
 
@@ -292,17 +291,27 @@ class Daemon:
         return {"ready": not self._store_error, "reason": self._store_error}
 
     async def unready(self) -> str:
-        """Why no statement can be served now; "" where one can."""
-        pools = self.workers.pools()
-        if pools and not no_backend(pools):
-            return ""
-        # A connection of its own: the pool could only say that it has none.
+        """Why no statement can be served now; "" where one can.
+
+        The server is asked: a pool's idle connections may have died unnoticed.
+        """
+        if not self.workers.live():
+            return "No gateway worker has reported."
         try:
-            connection = await connect_async(self.settings.server.dsn, timeout=_PROBE_TIMEOUT)
+            with translated("Looking whether the server answers"):
+                async with self._pool.connection(timeout=_PROBE_TIMEOUT) as connection:
+                    await connection.execute("SELECT 1")
+        except DboptError:
+            return await self._unreachable()
+        return ""
+
+    async def _unreachable(self) -> str:
+        """What a connection of its own says: the pool, after an outage, tries seldom."""
+        try:
+            async with await connect_async(self.settings.server.dsn, timeout=_PROBE_TIMEOUT):
+                return ""
         except DboptError as error:
             return str(error)
-        await connection.close()
-        return ""
 
     @property
     def gateway_address(self) -> str:

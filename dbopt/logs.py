@@ -51,6 +51,8 @@ def configure(log: Log) -> None:
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("dbopt").setLevel(log.level.upper())
+    # A run that is left out since the last one still runs is no news: jobs are made so.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
     # Its warnings come with each attempt to connect; the pools' owners say it once.
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
 

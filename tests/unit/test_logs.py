@@ -80,7 +80,8 @@ def test_a_new_level_holds_for_loggers_in_use(stderr: Written) -> None:
 def test_others_information_is_not_written(stderr: Written) -> None:
     logs.configure(Log(level="debug"))
 
-    logging.getLogger("apscheduler.scheduler").info("Added job")
+    logging.getLogger("uvicorn.error").info("Started")
+    logging.getLogger("apscheduler.scheduler").warning("maximum number of running instances")
 
     assert "" == stderr()
 
