@@ -65,6 +65,7 @@ _KNOWN = frozenset(
     )
 )  # fmt: skip
 _ROWS = re.compile(rb"(?:SELECT|INSERT \d+|UPDATE|DELETE|MERGE|FETCH|MOVE|COPY) (\d+)\0\Z")
+_FORGETTING = frozenset((b"DISCARD ALL\0", b"DEALLOCATE ALL\0", b"RESET\0"))
 _FATAL = frozenset(("FATAL", "PANIC"))
 
 
@@ -92,10 +93,11 @@ class Downstream:
     After `receive`: `fatal` holds the SQLSTATE with which the server ended the connection,
     `settings` the ParameterStatus that arrived. While `hiding`, replies to what the gateway
     itself sent are swallowed up to their ReadyForQuery; `refused` is the error among them.
+    `reset` tells that the client ran RESET or DISCARD ALL in this lease.
     """
 
     __slots__ = (
-        "_pass_bytes", "_rest", "fatal", "fatal_message", "hiding", "refused", "settings",
+        "_pass_bytes", "_rest", "fatal", "fatal_message", "hiding", "refused", "reset", "settings",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -105,6 +107,7 @@ class Downstream:
         self.fatal_message = ""
         self.hiding = False
         self.refused: ErrorResponse | None = None
+        self.reset = False
         self.settings: list[tuple[str, str]] = []
 
     @property
@@ -215,9 +218,11 @@ class Downstream:
         rows = _ROWS.match(tag)
         if rows is not None:
             head.rows += int(rows[1])
-        elif tag in (b"DISCARD ALL\0", b"DEALLOCATE ALL\0"):
-            prepared.clear()
-            upstream.forget_names()
+        elif tag in _FORGETTING:
+            self.reset |= tag != b"DEALLOCATE ALL\0"
+            if tag != b"RESET\0":
+                prepared.clear()
+                upstream.forget_names()
         if head.kind == EXECUTE:
             ledger.complete(now)
         elif head.kind != QUERY:

@@ -6,7 +6,7 @@ from dbopt.clock import Clock
 from dbopt.errors import ProtocolError
 from dbopt.gateway.backend import Backend
 from dbopt.gateway.multiplexer import Pool
-from dbopt.gateway.session import tracked
+from dbopt.gateway.session import reported, tracked
 from dbopt.gateway.upstream import Upstream
 
 
@@ -34,6 +34,8 @@ class Leftover:
             changed = tracked(dict(backend.downstream.settings))
             backend.settings = {**backend.settings, **changed}
             backend.downstream.settings.clear()
+        if backend.downstream.reset:
+            backend.settings = reported(backend.settings, backend.parameters)
         if backend.downstream.refused is not None:
             self.server_lost()  # it does not have the settings that it is noted to have
         elif ledger.copying:

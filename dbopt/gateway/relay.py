@@ -18,7 +18,7 @@ from dbopt.gateway.framing import end_of_copy, is_one_request, needed
 from dbopt.gateway.ledger import SETTINGS, Ledger, Request
 from dbopt.gateway.leftover import Leftover
 from dbopt.gateway.multiplexer import Pool
-from dbopt.gateway.session import change, tracked
+from dbopt.gateway.session import after_reset, change, reported, tracked
 from dbopt.gateway.upstream import Upstream
 from dbopt.wire import encode
 from dbopt.wire.types import F_TERMINATE, IDLE
@@ -65,7 +65,7 @@ class Relay(Connection):
         super().__init__()
         self._client = client
         self._pool = pool
-        self._settings = settings
+        self._settings = self._startup = settings
         self._clock = clock
         self._ledger = Ledger(scope)
         self._upstream = Upstream(self._ledger, pool.registry)
@@ -176,6 +176,7 @@ class Relay(Connection):
     def _begin_lease(self, backend: Backend, out: list[bytes]) -> None:
         self._fresh = False
         self._ledger.backend_pid = backend.pid
+        backend.downstream.reset = False
         if backend.settings is not self._settings:
             message = change(backend.settings, self._settings)
             if message:
@@ -212,7 +213,7 @@ class Relay(Connection):
         elif out:
             self.transport.write(b"".join(out))
         self._pool.sent += len(data)
-        if downstream.settings:
+        if downstream.settings or downstream.reset:
             self._settings_changed(backend)
         if self._cancel_wanted and not downstream.hiding:
             self.cancel()
@@ -252,12 +253,16 @@ class Relay(Connection):
 
     def _settings_changed(self, backend: Backend) -> None:
         """The server reported settings: the client's own SET, or what the gateway applied."""
-        mine = tracked(dict(backend.downstream.settings))
-        backend.downstream.settings.clear()
-        if all(self._settings.get(name) == value for name, value in mine.items()):
-            return
-        self._settings = self._pool.canonical({**self._settings, **mine})
-        backend.settings = self._settings
+        downstream = backend.downstream
+        mine = tracked(dict(downstream.settings))
+        downstream.settings.clear()
+        if downstream.reset:
+            backend.settings = {**reported(backend.settings, backend.parameters), **mine}
+            mine = after_reset(mine, backend.parameters, self._startup)
+            self._settings = self._pool.canonical({**self._settings, **mine})
+        elif any(self._settings.get(name) != value for name, value in mine.items()):
+            self._settings = self._pool.canonical({**self._settings, **mine})
+            backend.settings = self._settings
         if "application_name" in mine:
             scope = self._ledger.scope
             self._ledger.scope = self._client.gate.counts.scope(

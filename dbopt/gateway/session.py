@@ -82,6 +82,24 @@ def tracked(parameters: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in parameters.items() if name.lower() in CANONICAL}
 
 
+def reported(settings: Mapping[str, str], parameters: Mapping[str, str]) -> dict[str, str]:
+    """What is still known of a session after a RESET: of the settings, those the server reports."""
+    return {name: value for name, value in settings.items() if name in parameters}
+
+
+def after_reset(
+    changed: Mapping[str, str], defaults: Mapping[str, str], startup: Mapping[str, str]
+) -> dict[str, str]:
+    """What a client has after its RESET, which led to what the backend began with.
+
+    The client began with its own startup settings, so it gets those in their place.
+    """
+    return {
+        name: startup.get(name, value) if value == defaults.get(name) else value
+        for name, value in changed.items()
+    }
+
+
 def change(current: Mapping[str, str], wanted: Mapping[str, str]) -> bytes:
     """The Query that takes a session from `current` to `wanted` settings; b"" for none."""
     resets = [f"RESET {_identifier(name)}" for name in current if name not in wanted]

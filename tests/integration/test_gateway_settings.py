@@ -170,3 +170,28 @@ def test_an_unnamed_statement_is_its_clients(one_backend: Gateway) -> None:
         found = two.ask(bind() + execute() + SYNC)
         assert "26000" == fields(found[0])["C"]
         assert [] == rows(found)
+
+
+@pytest.mark.parametrize("reset", ["DISCARD ALL", "RESET ALL", "RESET TimeZone; RESET ALL"])
+def test_a_reset_leads_to_the_clients_own_settings(one_backend: Gateway, reset: str) -> None:
+    """As asyncpg and Npgsql do it when a connection goes back to their pool."""
+    options = "-c TimeZone=Asia/Tokyo -c statement_timeout=12345"
+    with (
+        one_backend.connect(application_name="me", options=options, prepare_threshold=None) as mine,
+        one_backend.connect(application_name="other") as other,
+    ):
+        for turn in range(2):
+            mine.execute("SET TimeZone = 'CET'")
+            assert ("CET", "12345ms") == (show(mine, "TimeZone"), show(mine, "statement_timeout"))
+            mine.execute(reset)
+            assert ("Asia/Tokyo", "12345ms", "me") == (
+                show(mine, "TimeZone"), show(mine, "statement_timeout"),
+                show(mine, "application_name"),
+            )  # fmt: skip
+            assert ("0", "other") == (
+                show(other, "statement_timeout"), show(other, "application_name"),
+            ), turn  # fmt: skip
+            with mine.transaction():
+                mine.execute("RESET TimeZone")
+                mine.execute("SET TimeZone = 'CET'")
+            assert "CET" == show(mine, "TimeZone")
