@@ -94,6 +94,7 @@ class Backend(asyncio.Protocol):
         self.closed = False
         self.idle_since = 0.0
         self.cancels = 0
+        self.greeted = False
         self.transport: asyncio.Transport
         self._login: BackendLogin | None = None
         self._waiter: asyncio.Future[None] | None = None

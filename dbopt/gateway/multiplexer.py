@@ -211,12 +211,19 @@ class Pool:
         if self._last_error is not None:
             log.info("the server can be reached again", pool=self.name)
             self._last_error = None
-        if not self.parameters:
-            self.parameters = backend.parameters
+        self._greet(backend)
         backend.settings = self.canonical(backend.settings)
         self._warn_when_busy()
         self._offer(backend, monotonic())
         self._fetch_more()
+
+    def _greet(self, backend: Backend) -> None:
+        """A new backend tells the defaults of today: an ALTER ROLE or an upgrade changes them."""
+        if not backend.greeted:
+            backend.greeted = True
+            if backend.parameters != self.parameters:
+                self.parameters = dict(backend.parameters)
+                self.welcomes.clear()
 
     def _give_back(self, backend: Backend) -> None:
         self._leased.discard(backend)

@@ -22,6 +22,7 @@ from tests.integration.gateway_support import (
     run,
     sqlstates,
 )
+from tests.support import wait_until
 
 Connection = psycopg.Connection[Any]
 
@@ -195,3 +196,23 @@ def test_a_reset_leads_to_the_clients_own_settings(one_backend: Gateway, reset: 
                 mine.execute("RESET TimeZone")
                 mine.execute("SET TimeZone = 'CET'")
             assert "CET" == show(mine, "TimeZone")
+
+
+def test_new_defaults_of_the_server_reach_new_clients(
+    make_gateway: GatewayFactory, pg_conn: Connection
+) -> None:
+    gateway = make_gateway(pool__max_size=1, pool__max_lifetime=1.0)
+    with gateway.connect() as before:
+        old = show(before, "TimeZone")
+        name = psycopg.sql.Identifier(pg_conn.info.dbname)
+        alter = psycopg.sql.SQL("ALTER DATABASE {} SET TimeZone = 'Asia/Tokyo'")
+        pg_conn.execute(alter.format(name))
+
+        def new() -> bool:
+            with gateway.connect() as connection:
+                told = connection.info.parameter_status("TimeZone")
+                assert told == show(connection, "TimeZone")
+            return told == "Asia/Tokyo"
+
+        wait_until(new, 10, "a backend with the new default")
+        assert old == show(before, "TimeZone")
