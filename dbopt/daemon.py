@@ -51,6 +51,8 @@ log = structlog.get_logger("dbopt.daemon")
 
 _STORE_SLOW_EVERY = 2.0
 _PROBE_TIMEOUT = 2.0
+_POOL_TIMEOUT = 0.3
+"""Seconds that /readyz waits for the pool; who probes us waits for a second, as a rule."""
 _PLAN_GRACE = 3.0
 """Seconds that a slow statement waits for its plan before it is stored without."""
 
@@ -299,7 +301,7 @@ class Daemon:
             return "No gateway worker has reported."
         try:
             with translated("Looking whether the server answers"):
-                async with self._pool.connection(timeout=_PROBE_TIMEOUT) as connection:
+                async with self._pool.connection(timeout=_POOL_TIMEOUT) as connection:
                     await connection.execute("SELECT 1")
         except DboptError:
             return await self._unreachable()

@@ -186,6 +186,7 @@ class Worker:
     def reload(self, settings: Settings) -> None:
         """Take the settings that can change while it runs."""
         self.settings = settings
+        configure(settings.log)
         self.users = _users(settings)
         self.verifiers = _verifiers(settings, self.users, self._mock_key)
         self.counts.slow_us = settings.trace.slow * 1000.0

@@ -100,18 +100,25 @@ def test_without_the_daemon_its_worker_serves_who_is_there(pg_dsn: str, tmp_path
 
 
 def test_a_database_that_goes_and_comes_back(cluster: EmbeddedCluster, tmp_path: Path) -> None:
-    settings = {"stats__interval": 1, "pool__min_size": 1}
-    with running(cluster.dsn(), tmp_path, **settings) as daemon:
+    def code() -> int:
+        return daemon.answer("/readyz").status_code
+
+    # An idle server connection in the pool: it dies, and must not be taken for a working one.
+    with running(cluster.dsn(), tmp_path, stats__interval=1, pool__min_size=1) as daemon:
         with daemon.connect() as connection:
             connection.execute("SELECT 1")
-        assert 200 == daemon.answer("/readyz").status_code
+        assert 200 == code()
 
-        cluster.restart(immediate=True)
-        cluster_port = cluster.port
-        wait_until(lambda: daemon.answer("/readyz").status_code == 200, what="ready again")
+        os.kill(cluster.pid, signal.SIGINT)
+        wait_until(lambda: not cluster.running, what="the server to stop")
+        wait_until(lambda: code() == 503, what="not to be ready")
+        assert "Connection refused" in daemon.answer("/readyz").json()["reason"]
+        assert 200 == daemon.answer("/healthz").status_code
+
+        cluster.restart()
+        wait_until(lambda: code() == 200, what="ready again")
         with daemon.connect() as connection:
             assert (1,) == connection.execute("SELECT 1").fetchone()
-        assert cluster_port == cluster.port
         assert 0 == daemon.get("/status")["worker_restarts"]
 
 
