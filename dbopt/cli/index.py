@@ -18,8 +18,13 @@ from dbopt.migrate.declared import canonical_declared, declared
 from dbopt.migrate.plan import Action, Step, plan
 from dbopt.pg import catalog
 from dbopt.pg.connect import Connection, connect
+from dbopt.pg.workload import hides_statements
 from dbopt.sql.findings import Finding, Severity
 
+_HIDDEN = (
+    "Not examined: the statements of other roles, which are hidden from this one. "
+    "GRANT pg_read_all_stats TO dbopt's role shows them."
+)
 _COLOURS = {Severity.CRITICAL: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 
 
@@ -71,10 +76,13 @@ def advise(context: Context, as_json: bool, prove_with_locks: bool) -> None:
     """
     with _connect(context) as connection:
         found = _advice(context, connection, prove_with_locks)
+        hidden = hides_statements(connection)
     if as_json:
         print_json([advice.to_dict() for advice in found])
     else:
         _show_advice(context, found)
+    if hidden:
+        click.echo(_HIDDEN, err=True)
 
 
 @index.command("declared")

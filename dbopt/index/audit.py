@@ -17,7 +17,8 @@ def audit(catalog: Catalog, settings: Index) -> list[Finding]:
     """All findings, the gravest first. Pure: the same catalog gives the same findings."""
     found = [finding for rule in RULES for finding in rule(catalog, settings)]
     said = {(f.rule, f.object) for f in found}
-    kept = {f.evidence[name] for f in found for name in _KEPT if name in f.evidence}
+    used = [f for f in found if f.evidence.get("scans", 0) > settings.unused_scans]
+    kept = {f.evidence[name] for f in used for name in _KEPT if name in f.evidence}
     return by_importance([f for f in found if not (_said_better(f, said) or _needed(f, kept))])
 
 
@@ -29,5 +30,5 @@ def _said_better(finding: Finding, said: set[tuple[str, str]]) -> bool:
 
 
 def _needed(finding: Finding, kept: set[str]) -> bool:
-    """Whether it would drop, as unused, what another finding relies on: it may be used then."""
+    """Whether it would drop, as unused, what takes over from one that is used."""
     return finding.rule == unused.RULE and finding.object in kept

@@ -124,7 +124,8 @@ class _Trial:
 
     def _gain(self, candidate: Candidate, round_: int) -> _Gain:
         with self._connection.transaction(force_rollback=True):
-            self._build(candidate)
+            if not self._can_build(candidate):
+                return _Gain(0.0, round_)
             touched = self._touching(candidate.definition.table)
             after = self._explain_all(touched)
             name = candidate.definition.name
@@ -166,6 +167,18 @@ class _Trial:
             ddl.create(self._connection, candidate.definition, concurrently=False)
         except ddl.ServerError as error:
             raise ddl.translate(f'Trying the index "{candidate.definition.name}"', error) from None
+
+    def _can_build(self, candidate: Candidate) -> bool:
+        """Build it; False where its table's rows or types allow no such index, as a btree of
+        values above 2.7 kB. One candidate must not cost the others their proof."""
+        try:
+            with self._connection.transaction():
+                ddl.create(self._connection, candidate.definition, concurrently=False)
+        except ddl.UNFIT:
+            return False
+        except ddl.ServerError as error:
+            raise ddl.translate(f'Trying the index "{candidate.definition.name}"', error) from None
+        return True
 
     def _size(self, candidate: Candidate) -> int:
         definition = candidate.definition

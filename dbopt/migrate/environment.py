@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,21 +77,28 @@ def _from_command_line(context: EnvironmentContext) -> Run:
 
 
 def _run(context: EnvironmentContext, ours: Run) -> None:
-    try:
+    with refusals("Migrating"):
         if context.is_offline_mode():
             _offline(context)
         else:
             _online(context, ours)
+
+
+@contextmanager
+def refusals(what: str) -> Iterator[None]:
+    """Turn what the server refuses inside, through psycopg or SQLAlchemy, into MigrationError."""
+    try:
+        yield
     except ServerError as error:
-        raise _refused(error) from None
+        raise _refused(what, error) from None
     except DBAPIError as error:
         # SQLAlchemy's text shows the statement; the server's own error is inside.
-        raise _refused(error.orig) from None
+        raise _refused(what, error.orig) from None
 
 
-def _refused(error: BaseException | None) -> MigrationError:
+def _refused(what: str, error: BaseException | None) -> MigrationError:
     cause = error if isinstance(error, ServerError) else ServerError()
-    answer = translate("Migrating", cause)
+    answer = translate(what, cause)
     return MigrationError(answer.message, hint=answer.hint)
 
 

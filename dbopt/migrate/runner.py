@@ -16,7 +16,7 @@ from alembic.util import CommandError
 from dbopt import resources
 from dbopt.errors import UsageError
 from dbopt.migrate.apply import Built
-from dbopt.migrate.environment import ATTRIBUTE, SCHEMA, Run
+from dbopt.migrate.environment import ATTRIBUTE, SCHEMA, Run, refusals
 from dbopt.migrate.progress import Report
 from dbopt.pg.engine import engine
 from dbopt.settings import Settings
@@ -64,8 +64,15 @@ def downgrade(settings: Settings, revision: str, progress: Report | None = None)
 
 
 def current(settings: Settings) -> str:
-    """The revision of the served database; "" where nothing has been applied."""
-    with engine(settings.server.dsn, timeout=settings.server.connect_timeout).connect() as link:
+    """The revision of the served database; "" where nothing has been applied.
+
+    Raises ConnectError, AuthenticationError, ConfigError, or MigrationError where it may not be
+    read.
+    """
+    with (
+        refusals("Reading the revision"),
+        engine(settings.server.dsn, timeout=settings.server.connect_timeout).connect() as link,
+    ):
         context = MigrationContext.configure(link, opts={"version_table_schema": SCHEMA})
         return context.get_current_revision() or ""
 

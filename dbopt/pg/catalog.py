@@ -13,8 +13,12 @@ from functools import cached_property
 from typing import Any
 
 from dbopt.pg.connect import Connection, Row
+from dbopt.pg.refusal import translated
 from dbopt.pg.sqlfile import statement
 from dbopt.sql.indexdef import IndexDefinition, IndexKey, parameters_sql, qualified
+
+LOCK_TIMEOUT = 5.0
+"""Seconds that a reader of the catalog waits for somebody's exclusive lock."""
 
 SKIPPED_SCHEMAS = ("information_schema", "dbopt")
 """Not examined: the system's schemas, and dbopt's own."""
@@ -178,11 +182,16 @@ class Catalog:
 
 
 def read(connection: Connection) -> Catalog:
-    """The whole catalog of the connection's database, as of one moment."""
+    """The whole catalog of the connection's database, as of one moment.
+
+    Raises QueryFailed, also where a table is locked for longer than LOCK_TIMEOUT, or ServerLost.
+    """
     ours = connection.info.transaction_status.name == "IDLE"
-    with connection.transaction():
+    with translated("Reading the catalog"), connection.transaction():
         if ours:  # a caller's transaction keeps its own modes
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            # pg_get_indexdef locks the table; whoever comes to alter one must not wait behind us.
+            connection.execute(f"SET LOCAL lock_timeout = {round(LOCK_TIMEOUT * 1000)}")
         rows = _rows(connection, "catalog_tables", skip=list(SKIPPED_SCHEMAS))
         oids = [row["oid"] for row in rows]
         return Catalog(

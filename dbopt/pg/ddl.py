@@ -30,6 +30,15 @@ TAKEN = errors.DuplicateTable
 DUPLICATES = errors.UniqueViolation
 """A unique index over rows that are not."""
 
+UNFIT = (
+    errors.ProgramLimitExceeded,
+    errors.UndefinedObject,
+    errors.FeatureNotSupported,
+    errors.InvalidObjectDefinition,
+    errors.WrongObjectType,
+)
+"""No such index can be on this table: its values are too long, its types have no such class."""
+
 _PROBE = "dbopt_probe"
 
 
@@ -133,7 +142,13 @@ def canonical(connection: Connection, definition: IndexDefinition) -> IndexDefin
 
 def _refused(definition: IndexDefinition, error: ServerError) -> MigrationError:
     answer = translate(f'Making the index "{definition.name}" on {definition.table}', error)
-    return MigrationError(answer.message, hint="Check its columns, expressions and privileges.")
+    hint = "Check its columns and expressions."
+    if isinstance(error, errors.InsufficientPrivilege):
+        hint = (
+            "It is tried on a temporary copy of the table's columns: dbopt's role needs TEMPORARY "
+            "on the database and SELECT on the table."
+        )
+    return MigrationError(answer.message, hint=answer.hint or hint)
 
 
 def _probe(connection: Connection, schema: str, definition: IndexDefinition) -> IndexDefinition:

@@ -22,6 +22,8 @@ def engine(dsn: str, *, timeout: float = 5.0) -> Engine:
                 dsn,
                 connect_timeout=max(2, round(timeout)),
                 fallback_application_name=APPLICATION_NAME,
+                # SQLAlchemy reads the server's version as text, which SQL_ASCII would make bytes.
+                client_encoding="utf8",
                 prepare_threshold=None,
             )
         except psycopg.OperationalError as error:

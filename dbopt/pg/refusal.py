@@ -16,7 +16,10 @@ from psycopg import errors
 from dbopt.errors import ConnectError, DboptError, QueryFailed, ServerLost, StoreMissing
 
 HINTS: dict[type[psycopg.Error], str] = {
-    errors.InsufficientPrivilege: "Grant dbopt's role the privilege (pg_monitor for statistics).",
+    errors.InsufficientPrivilege: (
+        "dbopt's role lacks the privilege: statistics need pg_monitor, dbopt's schema CREATE on "
+        "the database or USAGE of it, an index its table's owner."
+    ),
     errors.QueryCanceled: "It took longer than the statement timeout allows.",
     errors.LockNotAvailable: "Another session holds a lock on it; try again later.",
     errors.UndefinedTable: "Check the name, the schema and the database.",

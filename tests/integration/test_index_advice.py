@@ -182,3 +182,36 @@ def test_two_entries_of_one_statement_are_one() -> None:
     assert workload.merged(one, replace(one, calls=30, mean_ms=6.0)) == WorkloadQuery(
         1, "SELECT 1", 40, 5.0
     )
+
+
+def test_a_table_whose_values_no_btree_holds_costs_nobody_else_the_proof(pg_dsn: str) -> None:
+    """54000: a row of a btree takes 2.7 kB at most."""
+    with connect(pg_dsn) as made:
+        made.execute("CREATE TABLE notes (id int, body text)")
+        made.execute(
+            "INSERT INTO notes SELECT n, (SELECT string_agg(md5(n || 'x' || m), '')"
+            " FROM generate_series(1, 300) m) FROM generate_series(1, 2000) n"
+        )
+        made.execute("ANALYZE notes")
+        queries = [
+            _query("SELECT * FROM notes WHERE id = %s"),
+            _query("SELECT * FROM notes WHERE body = %s"),
+        ]
+
+        found = advisor.advise(made, queries, catalog.read(made), [], Index(), allow_lock=True)
+
+    assert [("id",)] == [_keys(advice.index) for advice in found]
+
+
+def test_a_comment_in_front_hides_no_statement(pg_dsn: str) -> None:
+    with connect(pg_dsn) as made:
+        made.execute("CREATE TABLE tagged (id int)")
+        made.execute("/* route='a' */ SELECT id FROM tagged WHERE id = 1")
+        made.execute("-- a\n(SELECT id FROM tagged) UNION SELECT 2")
+
+        texts = {query.text for query in workload.read(made)}
+
+    assert {
+        "SELECT id FROM tagged WHERE id = $1",
+        "(SELECT id FROM tagged) UNION SELECT $1",
+    } <= texts

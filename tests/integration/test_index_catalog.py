@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 
+from dbopt.errors import QueryFailed
 from dbopt.pg import catalog, ddl
 from dbopt.pg.catalog import Catalog, Column, Index
 from dbopt.pg.connect import Connection, connect
@@ -190,3 +192,14 @@ def test_postgresql_15_is_read_too(pg15_dsn: str) -> None:
     assert read.version == 15
     assert _index(read, "strict").definition.nulls_not_distinct
     assert not _index(read, "parent_pkey").definition.nulls_not_distinct
+
+
+def test_an_exclusive_lock_ends_the_reading_in_time(
+    snapshot: Catalog, pg_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "LOCK_TIMEOUT", 0.1)
+    with psycopg.connect(pg_dsn) as holder, connect(pg_dsn) as other:
+        holder.execute("LOCK TABLE parent IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(QueryFailed, match=r"55P03 .* Another session holds a lock"):
+            catalog.read(other)
+        holder.rollback()

@@ -3,10 +3,12 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from psycopg.conninfo import make_conninfo
 from rich.console import Console
 
 from dbopt.cli.context import Context
@@ -134,3 +136,17 @@ def test_no_advice_says_so(settings: Settings, connection: Connection) -> None:
 @pytest.mark.parametrize("words", [("index", "audit"), ("index", "advise"), ("migrate", "upgrade")])
 def test_each_command_shows_examples(settings: Settings, words: tuple[str, str]) -> None:
     assert "Examples:" in _run(settings, *words, "--help")[0].stdout
+
+
+def test_hidden_statements_are_said_to_be_not_examined(
+    connection: Connection, settings: Settings
+) -> None:
+    connection.execute("DROP ROLE IF EXISTS dbopt_blind; CREATE ROLE dbopt_blind LOGIN")
+    dsn = make_conninfo(settings.server.dsn, user="dbopt_blind")
+    try:
+        result, shown = _run(replace(settings, server=Server(dsn=dsn)), "index", "advise")
+    finally:
+        connection.execute("DROP ROLE dbopt_blind")
+
+    assert (0, "No index to advise.\n") == (result.exit_code, shown)
+    assert "Not examined: the statements of other roles" in result.stderr

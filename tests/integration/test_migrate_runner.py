@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from dbopt.errors import ConnectError, DeclarationError, MigrationError, UsageError
 from dbopt.migrate import runner
@@ -290,3 +291,39 @@ def test_what_cannot_be_cleaned_up_is_told_and_mended_by_the_next_run(
     assert names == {"people_mail"}
     assert _states(connection) == {"people_mail": False}
     assert runner.upgrade(settings).indexes[0].action is Action.REBUILD
+
+
+def test_a_role_that_may_not_read_the_revision_is_told_so(
+    connection: Connection, settings: Settings
+) -> None:
+    runner.upgrade(settings, "0001")
+    connection.execute("DROP ROLE IF EXISTS dbopt_stranger; CREATE ROLE dbopt_stranger LOGIN")
+    stranger = make_conninfo(settings.server.dsn, user="dbopt_stranger")
+    try:
+        with pytest.raises(
+            MigrationError, match="Reading the revision: .* 42501"
+        ):
+            runner.current(replace(settings, server=Server(dsn=stranger)))
+    finally:
+        connection.execute("DROP ROLE dbopt_stranger")
+
+
+def test_a_database_without_an_encoding_is_migrated_too(
+    pg_backend: Backend, settings: Settings
+) -> None:
+    with psycopg.connect(pg_backend.dsn, autocommit=True) as made:
+        made.execute("CREATE DATABASE dbopt_ascii TEMPLATE template0 ENCODING SQL_ASCII LOCALE 'C'")
+        try:
+            dsn = make_conninfo(pg_backend.dsn, dbname="dbopt_ascii")
+            plain = replace(settings, server=Server(dsn=dsn))
+            assert runner.upgrade(plain, "0001").revision == "0001"
+        finally:
+            made.execute("DROP DATABASE dbopt_ascii")
+
+
+def test_a_read_only_session_is_named_as_the_cause(settings: Settings) -> None:
+    dsn = make_conninfo(settings.server.dsn, options="-c default_transaction_read_only=on")
+    with pytest.raises(
+        MigrationError, match="25006 .* read-only transaction or on a standby"
+    ):
+        runner.upgrade(replace(settings, server=Server(dsn=dsn)))

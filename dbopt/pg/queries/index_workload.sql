@@ -14,8 +14,13 @@ SELECT s.query, s.calls, s.total_exec_time / s.calls AS mean_ms
   FROM {view} s
  WHERE s.dbid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
    AND s.calls > 0
-   AND s.query ~* '^\s*(select|with|update|delete|insert|merge|values)\M'
+   AND s.query ~* '^(\s|\(|/\*.*?\*/|--[^\n]*\n)*(select|with|update|delete|insert|merge|values)\M'
    AND s.query NOT LIKE '%%/* dbopt */%%'
    AND s.query !~* '\m(pg_\w+|information_schema|dbopt)\M'
  ORDER BY s.total_exec_time DESC
  LIMIT %(limit)s;
+
+-- name: index_workload_hidden
+-- Whether other roles' statements show no text to this role.
+-- Source: docs, "Predefined Roles".
+SELECT NOT pg_has_role('pg_read_all_stats', 'usage') AS hidden;

@@ -40,7 +40,8 @@ def test_the_servers_words_are_not_passed_on() -> None:
         raise errors.InsufficientPrivilege('permission denied for "secret"')
     expected = (
         "Reading x: PostgreSQL answered 42501 (insufficient privilege). "
-        "Grant dbopt's role the privilege (pg_monitor for statistics)."
+        "dbopt's role lacks the privilege: statistics need pg_monitor, dbopt's schema CREATE on "
+        "the database or USAGE of it, an index its table's owner."
     )
     assert expected == str(caught.value)
     assert caught.value.__cause__ is None
