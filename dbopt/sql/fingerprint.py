@@ -13,14 +13,7 @@ from collections.abc import Iterable
 from hashlib import blake2b
 
 from dbopt.sql import fold
-from dbopt.sql.lexer import (
-    WHITESPACE,
-    Lexeme,
-    flat_tokens,
-    fold_case,
-    is_flat,
-    tokens,
-)
+from dbopt.sql.lexer import WHITESPACE, flat_tokens, fold_case, is_flat, texts
 from dbopt.sql.redact import redact
 from dbopt.sql.tags import tags
 
@@ -35,7 +28,10 @@ class _Canonical(dict[str, str]):
     """Token → canonical token. Literals and comments are never kept: they are not ours to keep."""
 
     def __missing__(self, token: str) -> str:
-        if token.startswith(("--", "/*")):
+        first = token[0]
+        if first in "'0123456789":
+            return fold.PLACEHOLDER
+        if first in "-/" and token[1:2] in {"-", "*"}:
             return ""
         if is_literal(token):
             return fold.PLACEHOLDER
@@ -80,7 +76,7 @@ def normalize(text: str) -> str:
     """
     text = text.rstrip(WHITESPACE)
     flat = is_flat(text)
-    found: Iterable[str] = flat_tokens(text) if flat else _nested_tokens(text)
+    found: Iterable[str] = flat_tokens(text) if flat else texts(text)
     canonical = list(map(_canonical.__getitem__, found))
     if "--" in text or "/*" in text:
         canonical = list(filter(None, canonical))
@@ -89,10 +85,6 @@ def normalize(text: str) -> str:
     if not fold.needless(canonical):
         canonical = fold.fold(canonical)
     return " ".join(canonical)
-
-
-def _nested_tokens(text: str) -> Iterable[str]:
-    return (token.text for token in tokens(text) if token.lexeme is not Lexeme.SPACE)
 
 
 def fingerprint(text: str) -> int:

@@ -94,6 +94,9 @@ _NOT_OPERANDS = frozenset(
 _LIST_TOKENS = frozenset({PLACEHOLDER, ",", "(", ")", "[", "]", "-", "::", "."})
 _CONSTANT_WORDS = frozenset({"null", "true", "false"})
 _CONSTANTS = _CONSTANT_WORDS | {PLACEHOLDER}
+_PLAIN_LIST = frozenset({PLACEHOLDER, ","})
+_NEAR = 32
+"""Tokens that are searched at once, in C; the bound keeps the work linear."""
 _OPENING = {"(": ")", "[": "]"}
 
 
@@ -105,7 +108,7 @@ def _is_operand(token: str) -> bool:
 
 
 def _minus(tokens: list[str], at: int, out: list[str]) -> int:
-    stop = at
+    stop = at + 1
     while stop < len(tokens) and tokens[stop] == "-":
         stop += 1
     signed = stop < len(tokens) and tokens[stop] in _CONSTANTS
@@ -146,8 +149,20 @@ def _constant_at(tokens: list[str], at: int) -> bool:
     return typed and token not in _NOT_OPERANDS
 
 
+def _flat_end(tokens: list[str], start: int) -> int:
+    """Where the parenthesis at `start` closes, if it is near and holds no other, else -1."""
+    near = tokens[start + 1 : start + _NEAR]
+    if ")" not in near:
+        return -1
+    length = near.index(")")
+    return -1 if "(" in near[:length] else start + 1 + length
+
+
 def _constants_end(tokens: list[str], start: int) -> int:
     """Where the bracket at `start` closes if it holds constants alone, else -1."""
+    end = _flat_end(tokens, start)
+    if end > start + 1 and _PLAIN_LIST.issuperset(tokens[start + 1 : end]):
+        return end
     depth, found = 0, False
     for at in range(start, len(tokens)):
         token = tokens[at]
@@ -187,46 +202,80 @@ _HANDLERS: dict[str, Callable[[list[str], int, list[str]], int]] = {
     "array": _constant_list,
 }
 
-needless = frozenset({*_HANDLERS, "values"}).isdisjoint
-"""Whether these tokens hold nothing that `fold` would change."""
+_COMMANDS = frozenset({"set", "savepoint", "release", "rollback", "deallocate"})
+_MARK_WORDS = frozenset({"savepoint", "prepare", "work", "transaction", "to"})
+_HANDLED = frozenset(_HANDLERS)
+_FOLDED = _HANDLED | {"values"}
+
+
+def needless(tokens: list[str]) -> bool:
+    """Whether these tokens hold nothing that `fold` would change."""
+    return _FOLDED.isdisjoint(tokens) and not (tokens and tokens[0] in _COMMANDS)
 
 
 def fold(tokens: list[str]) -> list[str]:
-    """The same tokens with signs, constant words, constant lists and VALUES rows folded."""
+    """The same tokens with signs, constant words, constant lists and VALUES rows folded.
+
+    And what a first SET, SAVEPOINT, RELEASE, ROLLBACK TO or DEALLOCATE names. What lies between
+    two tokens that may be folded is copied at once.
+    """
+    if tokens and tokens[0] in _COMMANDS:
+        tokens = _command(tokens)
     out: list[str] = []
-    at, end = 0, len(tokens)
-    while at < end:
-        handler = _HANDLERS.get(tokens[at])
-        if handler is None:
-            out.append(tokens[at])
-            at += 1
-        else:
-            at = handler(tokens, at, out)
+    done = 0
+    if not _HANDLED.isdisjoint(tokens):
+        for at in [at for at, token in enumerate(tokens) if token in _HANDLERS]:
+            if at >= done:
+                out += tokens[done:at]
+                done = _HANDLERS[tokens[at]](tokens, at, out)
+    out += tokens[done:]
     return _fold_rows(out) if "values" in out else out
+
+
+def _command(tokens: list[str]) -> list[str]:
+    """The tokens with `?` for what the first statement sets, or the name that it marks."""
+    end = tokens.index(";") if ";" in tokens else len(tokens)
+    start = (_value if tokens[0] == "set" else _mark)(tokens, end)
+    if start >= end or tokens[start:end] in (["default"], ["all"]):
+        return tokens
+    return [*tokens[:start], PLACEHOLDER, *tokens[end:]]
+
+
+def _value(tokens: list[str], end: int) -> int:
+    """Where the value of `set name = value` starts: a word or a list of words; else `end`."""
+    named = 2 if tokens[1:2] in (["session"], ["local"]) else 1
+    if tokens[named : named + 1] == ["role"]:
+        return named + 1
+    return next((at + 1 for at in range(named, end) if tokens[at] in {"=", "to"}), end)
+
+
+def _mark(tokens: list[str], end: int) -> int:
+    """Where the name of a savepoint or prepared statement is, which drivers number; else `end`."""
+    to = tokens[0] != "rollback" or "to" in tokens[1:end]
+    return end - 1 if to and 1 < end <= 5 and _MARK_WORDS.issuperset(tokens[1 : end - 1]) else end
 
 
 def _fold_rows(tokens: list[str]) -> list[str]:
     """Of the equal rows that follow one another after VALUES, one stays."""
     out: list[str] = []
-    at = 0
-    while at < len(tokens):
-        out.append(tokens[at])
-        at += 1
-        if out[-1] == "values":
-            at = _rows(tokens, at, out)
+    done = 0
+    for at in [at for at, word in enumerate(tokens) if word == "values"]:
+        if at >= done:
+            out += tokens[done : at + 1]
+            done = _rows(tokens, at + 1, out)
+    out += tokens[done:]
     return out
 
 
 def _rows(tokens: list[str], at: int, out: list[str]) -> int:
     last: list[str] = []
-    while (stop := _row_end(tokens, at)) > at:
-        row = tokens[at:stop]
+    start, stop = at, _row_end(tokens, at)
+    while stop > 0:
+        row = tokens[start:stop]
         if row != last:
-            out.extend([",", *row] if last else row)
-        last, at = row, stop
-        if tokens[at : at + 1] != [","] or _row_end(tokens, at + 1) < 0:
-            break
-        at += 1
+            out += [",", *row] if last else row
+        last, at, start = row, stop, stop + 1
+        stop = _row_end(tokens, start) if tokens[at : at + 1] == [","] else -1
     return at
 
 
@@ -234,6 +283,9 @@ def _row_end(tokens: list[str], start: int) -> int:
     """One past the parenthesis that closes the row at `start`, or -1 where there is no row."""
     if tokens[start : start + 1] != ["("]:
         return -1
+    end = _flat_end(tokens, start)
+    if end > start and "values" not in tokens[start:end]:
+        return end + 1
     depth = 0
     for at in range(start, len(tokens)):
         part = tokens[at]

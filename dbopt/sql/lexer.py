@@ -14,8 +14,10 @@ from collections.abc import Callable, Iterator
 from enum import IntEnum
 from typing import NamedTuple
 
-_WORD_START = r"A-Za-z_\x80-\U0010ffff"
-_WORD = _WORD_START + "0-9"
+# All but the rest of ASCII: so said, a class is one table of 128 bits for `re`.
+_WORD_START = r"^\x00-@\[-\^`{-\x7f"
+_WORD = r"^\x00-#%-/:-@\[-\^`{-\x7f"
+_TAG = r"^\x00-/:-@\[-\^`{-\x7f"
 _SPACE = r" \t\n\r\f\v"
 _ANY_OP = r"~!@#%^&|`?*/<>=+\-"
 _PLAIN_OP = r"*/<>=+\-"
@@ -45,15 +47,25 @@ _OPERATOR = (
 )
 _LINE_COMMENT = r"--[^\n\r]*+"
 _FLAT_COMMENT = r"/\*[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/|\Z)"
-_DOLLAR_TAG = rf"\$(?:[{_WORD_START}][{_WORD}]*+)?\$"
+_DOLLAR_TAG = rf"\$(?:[{_WORD_START}][{_TAG}]*+)?\$"
 
+# The order is for speed: the frequent first, and those that begin with a set of characters before
+# those that begin otherwise, since `re` passes over the former without trying them. A word of two
+# characters is no prefix of a string.
 _TOKEN = "|".join(
     [
-        rf"(?![eEbBxXnN]'|[uU]&['\"])[{_WORD_START}][{_WORD}$]*+",
+        rf"[{_WORD_START}][{_WORD}]++",
         r"[(),;\[\]]",
-        _STRING,
+        r"\.(?![0-9.])",
+        rf"[{_PLAIN_OP}](?![{_ANY_OP}])",
         r"\$[0-9]++",
-        rf"=(?![{_ANY_OP}])",
+        rf"'{_QUOTED_BODY}(?:{_NEXT_PART}{_QUOTED_BODY})*+",
+        r'"[^"]*+(?:""[^"]*+)*+(?:"|\Z)',
+        r"[0-9]++(?![0-9_.A-Za-z])",
+        r"[\x00-\x08\x0e-\x1f\x7f\\{}]",
+        r"\+(?=[-+]{3})|-(?=\+[-+]{2})",
+        rf"(?![eEbBxXnN]'|[uU]&['\"])[{_WORD_START}]",
+        _STRING,
         _NUMBER,
         _LINE_COMMENT,
         _FLAT_COMMENT,
@@ -66,7 +78,7 @@ _TOKEN = "|".join(
 # With dollar quotes, and with only the opening of a block comment, since those may nest.
 _FULL = "|".join(
     [
-        rf"(?P<word>(?![eEbBxXnN]'|[uU]&['\"])[{_WORD_START}][{_WORD}$]*+)",
+        rf"(?P<word>(?![eEbBxXnN]'|[uU]&['\"])[{_WORD_START}][{_WORD}]*+)",
         rf"(?P<space>[{_SPACE}]++)",
         r"(?P<punct>[(),;\[\]]|::|:=|\.\.)",
         rf"(?P<string>{_STRING}|(?P<tag>{_DOLLAR_TAG})(?:(?s:.*?)(?P=tag)|(?s:.*)))",
@@ -86,6 +98,7 @@ flat_tokens: Callable[[str], list[str]] = re.compile(rf"[{_SPACE}]*+({_TOKEN})",
 """All tokens of a text that ends in no whitespace and that `is_flat`, comments among them."""
 
 _full_match = re.compile(_FULL, re.DOTALL).match
+_full_iterator = re.compile(_FULL, re.DOTALL).finditer
 _dollar_quote = re.compile(_DOLLAR_TAG).search
 _comment_edge = re.compile(r"/\*|\*/").finditer
 
@@ -148,6 +161,23 @@ def tokens(text: str) -> Iterator[Token]:
         stop = _comment_end(text, at) if group == "block" else match.end()
         yield Token(_LEXEMES[group], text[at:stop], at)
         at = stop
+
+
+def texts(text: str) -> Iterator[str]:
+    """What `flat_tokens` gives, of any text: the tokens' texts, comments among them."""
+    at = 0
+    while at < len(text):
+        # A block comment may nest, so the expression stops at its opening.
+        for match in _full_iterator(text, at):
+            group = match.lastgroup
+            if group == "block":
+                at = _comment_end(text, match.start())
+                yield text[match.start() : at]
+                break
+            if group != "space":
+                yield match.group()
+        else:
+            return
 
 
 def code(text: str) -> list[Token]:

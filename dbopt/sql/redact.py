@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dbopt.sql.lexer import BLANKS, LITERALS, WHITESPACE, Lexeme, Token, tokens
 
 _PARAM = re.compile(r"\$[0-9]{1,5}(?![0-9])").findall
-_LIST = re.compile(r"\b(in|IN|In) ?\((\$[0-9]+)(?:, ?\$[0-9]+)+\)")
+_LIST = re.compile(r"(?<![\w$\x80-\U0010ffff])(in|IN|In) ?\((\$[0-9]+)(?:, ?\$[0-9]+)+\)")
 
 
 LONGEST_SHOWN = 100_000

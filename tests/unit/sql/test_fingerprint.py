@@ -59,6 +59,24 @@ NORMAL = [
     ("where a is true and b = false", "where a is true and b = ?"),
     ("select extract(YEAR from a) limit all", "select extract ( ? from a ) limit ?"),
     ("select 1; select 2;", "select ? ; select ?"),
+    ('set search_path = a, "B"', "set search_path = ?"),
+    ("SET LOCAL work_mem TO '4MB'; select 1", "set local work_mem to ? ; select ?"),
+    ("set session a.b = on", "set session a . b = ?"),
+    ("set work_mem to default", "set work_mem to default"),
+    ("set role bob", "set role ?"),
+    ("set transaction read only", "set transaction read only"),
+    ("update t set a = b", "update t set a = b"),
+    ("set", "set"),
+    ("savepoint _pg3_1; select 1", "savepoint ? ; select ?"),
+    ('release savepoint "S 1"', "release savepoint ?"),
+    ("release s", "release ?"),
+    ("rollback to savepoint s", "rollback to savepoint ?"),
+    ("rollback work to s", "rollback work to ?"),
+    ("rollback", "rollback"),
+    ("rollback work", "rollback work"),
+    ("rollback and chain", "rollback and chain"),
+    ("deallocate _pg3_12", "deallocate ?"),
+    ("deallocate all", "deallocate all"),
     ("select a[1:2], b := 1, c => 2, 1..2", "select a [ ? : ? ] , b := ? , c => ? , ? .. ?"),
     ("select \x00 { \\", "select \x00 { \\"),
 ]
@@ -89,6 +107,7 @@ SERVER = [
     ("select N'abc'", "select N$1"),
     ("select extract(year from now())", "select extract($1 from now())"),
     ("select 'a', a - 1 from t", "select $1, a - $2 from t"),
+    ("set search_path = a, b", "set search_path = $1, b"),
 ]
 
 
