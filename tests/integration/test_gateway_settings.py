@@ -10,7 +10,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from tests.fix_gateway import Gateway, GatewayFactory
+from tests.fix_gateway import Gateway, GatewayFactory, Runner, running
+from tests.fix_pg import Server, fresh_database
 from tests.integration.gateway_support import (
     SYNC,
     bind,
@@ -27,9 +28,13 @@ from tests.support import wait_until
 Connection = psycopg.Connection[Any]
 
 
-@pytest.fixture
-def one_backend(make_gateway: GatewayFactory) -> Gateway:
-    return make_gateway(pool__max_size=1)
+@pytest.fixture(scope="module")
+def one_backend(pg_backend: Server, gateway_loop: Runner) -> Iterator[Gateway]:
+    with (
+        fresh_database(pg_backend) as dsn,
+        running(dsn, gateway_loop, pool__max_size=1) as gateway,
+    ):
+        yield gateway
 
 
 def show(connection: Connection, name: str) -> str:
