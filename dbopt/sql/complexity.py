@@ -33,6 +33,7 @@ WEIGHTS: dict[str, tuple[int, str]] = {
     "field": (1, "field"),
     "depth": (10, "level of nesting"),
     "join": (5, "join"),
+    "many joins": (4, "join beyond the third"),
     "outer join": (7, "outer join"),
     "lateral join": (5, "lateral join"),
     "cross join": (25, "cross join"),
@@ -57,14 +58,17 @@ WEIGHTS: dict[str, tuple[int, str]] = {
 }
 """What → (points for each, how it reads). The one table of weights."""
 
+_CHEAP_JOINS = 3
+"""Each further join multiplies the orders that the planner weighs, and its estimates' errors."""
 _LIST_STEP = 20
 _MOST_LISTS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a node stands: how many SELECTs enclose it, and whether a predicate does."""
+    """Where a node stands: the statement's CTEs, SELECTs around it, whether a predicate is."""
 
+    ctes: frozenset[str]
     depth: int = 0
     predicate: bool = False
 
@@ -116,16 +120,17 @@ def _reason(what: str, count: int) -> Reason:
 def _measure(tree: exp.Expr) -> Counter[str]:
     counts: Counter[str] = Counter()
     deepest = 1
-    todo = [(tree, _Place())]
+    ctes = frozenset(cte.alias.lower() for cte in tree.find_all(exp.CTE))
+    todo = [(tree, _Place(ctes))]
     while todo:
         node, place = todo.pop()
         if isinstance(node, exp.Select):
-            place = _Place(place.depth + 1)
+            place = _Place(ctes, place.depth + 1)
             deepest = max(deepest, place.depth)
         counts.update(_features(node, place))
         todo.extend(_steps(node, place))
     counts["depth"] = deepest
-    counts.update(_result(tree))
+    counts.update(_result(tree, ctes))
     return counts
 
 
@@ -134,7 +139,7 @@ def _steps(node: exp.Expr, place: _Place) -> Iterator[tuple[exp.Expr, _Place]]:
         predicate = place.predicate or isinstance(node, exp.Where) or key == "on"
         for child in value if isinstance(value, list) else (value,):
             if isinstance(child, exp.Expr):
-                yield child, _Place(place.depth, predicate)
+                yield child, _Place(place.ctes, place.depth, predicate)
 
 
 def _features(node: exp.Expr, place: _Place) -> Iterator[str]:
@@ -164,12 +169,13 @@ def _of_select(node: exp.Select, place: _Place) -> Iterator[str]:
     if node.args.get("distinct"):
         yield "distinct"
     yield from comma_joins(node)
+    yield from ["many joins"] * (len(node.args.get("joins") or ()) - _CHEAP_JOINS)
     bounded = node.args.get("limit") is not None
     if node.args.get("order") and not bounded:
         yield "sort"
     if node.is_star and not isinstance(node.parent, exp.Exists):
         yield "star"
-    if not bounded and node.args.get("where") is None and reads_table(node):
+    if not bounded and node.args.get("where") is None and reads_table(node, place.ctes):
         yield "no where"
     if place.depth > 1 and not isinstance(node.parent, exp.CTE | exp.SetOperation):
         yield "correlated subquery" if is_correlated(node) else "subquery"
@@ -197,12 +203,12 @@ def _of_predicate(node: exp.Expr) -> Iterator[str]:
         yield "function"
 
 
-def _result(tree: exp.Expr) -> Iterator[str]:
+def _result(tree: exp.Expr, ctes: frozenset[str]) -> Iterator[str]:
     """What the statement's own result adds; subqueries are judged by what they feed."""
     select = tree.unnest() if isinstance(tree, exp.Subquery) else tree
     if not isinstance(select, exp.Select) or select.args.get("limit") is not None:
         return
-    if reads_table(select) and not is_aggregate_row(select) and not has_equality(select):
+    if reads_table(select, ctes) and not is_aggregate_row(select) and not has_equality(select):
         yield "unbounded"
 
 

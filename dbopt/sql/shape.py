@@ -79,12 +79,17 @@ def conjuncts(condition: exp.Expr) -> Iterator[exp.Expr]:
             yield part
 
 
-def reads_table(select: exp.Select) -> bool:
-    """Whether FROM has a table, and not only functions or subqueries."""
+def reads_table(select: exp.Select, ctes: frozenset[str]) -> bool:
+    """Whether FROM has a table, and not only functions, subqueries or one of the given CTEs."""
     source = select.args.get("from_")
     joins = select.args.get("joins") or ()
     sources = [part.this for part in (source, *joins) if part is not None]
-    return any(isinstance(s, exp.Table) and isinstance(s.this, exp.Identifier) for s in sources)
+    return any(isinstance(s, exp.Table) and _is_table(s, ctes) for s in sources)
+
+
+def _is_table(source: exp.Table, ctes: frozenset[str]) -> bool:
+    named = isinstance(source.this, exp.Identifier)
+    return named and (bool(source.db) or source.name.lower() not in ctes)
 
 
 def is_aggregate_row(select: exp.Select) -> bool:

@@ -15,6 +15,11 @@ ADDS = [
     ("select a from t cross join u where b = 1 limit 1", {"cross join"}),
     ("select a from t, u where b = 1 limit 1", {"cross join"}),
     ("select a from t join u on true where b = 1 limit 1", {"cross join"}),
+    (
+        "select a from t join u using (a) join v using (a) join w using (a) join x using (a)"
+        " where b = 1 limit 1",
+        {"join", "many joins"},
+    ),
     ("select a from t, unnest(x) y where b = 1 limit 1", {"lateral join"}),
     ("select a from t where b = 1 and c in (select 1) limit 1", {"field", "depth", "subquery"}),
     (
@@ -69,6 +74,42 @@ def test_each_thing_costs(text: str, added: set[str]) -> None:
 )
 def test_what_costs_nothing(text: str) -> None:
     assert complexity(FLAT) == complexity(text)
+
+
+def test_a_cte_is_no_whole_table() -> None:
+    assert "no where" not in points("with x as (select a from t where b = 1) select a from x")
+    assert "no where" in points("with x as (select a from t where b = 1) select a from s.x")
+
+
+# From PostgreSQL's primary-key lookup to TPC-H 2: each is dearer than the one before.
+IN_ORDER = [
+    "select id, email, name from users where id = $1",
+    "select * from users where id = $1",
+    "select u.name, p.score from users u join progress p on p.user_id = u.id where u.id = $1"
+    " order by p.score limit 10",
+    "select count(*) from users",
+    "select id, email from users",
+    "select * from users",
+    "select s, count(*) from users where e like '%x' group by s order by 2",
+    "select n.name, sum(l.price) from customer c join orders o on c.id = o.c join line l on l.o ="
+    " o.id join supplier s on s.id = l.s join nation n on n.id = s.n join region r on r.id = n.r"
+    " where r.name = 'ASIA' group by n.name order by 2 desc",
+    "select u.id, p.score, p.x from users u cross join progress p order by p.score",
+    "select s_acctbal, s_name from part, supplier, partsupp, nation, region where p_partkey ="
+    " ps_partkey and s_suppkey = ps_suppkey and p_size = 15 and p_type like '%BRASS' and"
+    " s_nationkey = n_nationkey and n_regionkey = r_regionkey and ps_supplycost = (select"
+    " min(ps_supplycost) from partsupp, supplier, nation, region where p_partkey = ps_partkey and"
+    " s_suppkey = ps_suppkey and s_nationkey = n_nationkey and n_regionkey = r_regionkey)"
+    " order by s_acctbal desc limit 100",
+]
+
+
+def test_scores_are_in_a_sensible_order() -> None:
+    found = [complexity(text) for text in IN_ORDER]
+    assert found == sorted(found, key=lambda one: one.score)
+    assert [13, 15] == [one.score for one in found[:2]]
+    grades = ["simple"] * 4 + ["moderate"] * 3 + ["complex"] * 3
+    assert grades == [one.grade for one in found]
 
 
 def test_the_seeds_rule_is_the_base() -> None:
