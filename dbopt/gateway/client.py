@@ -40,8 +40,8 @@ class Gate(Protocol):
     def pool(self, database: str, user: str) -> Pool:
         """The pool of that database and user."""
 
-    def cancel(self, request: CancelRequest) -> None:
-        """A CancelRequest came."""
+    def cancel(self, request: CancelRequest) -> asyncio.Task[None] | None:
+        """A CancelRequest came; gives what is done when the server has acted on it."""
 
     def gone(self, client: Client) -> None:
         """The client has left."""
@@ -127,13 +127,19 @@ class Client(Connection):
         login = self._login
         answer = login.receive(data)
         if login.cancel is not None:
-            self.gate.cancel(login.cancel)
-            self.close()
+            self._close_after(self.gate.cancel(login.cancel))
         elif login.done:
             self._early = data[len(data) - login.rest :] if login.rest else b""
             self._enter(answer)
         elif answer:
             self.transport.write(answer)
+
+    def _close_after(self, task: asyncio.Task[None] | None) -> None:
+        """As PostgreSQL does: who sees the close knows that no later statement is hit."""
+        if task is None:
+            self.close()
+        else:
+            task.add_done_callback(lambda _: self.close())
 
     def _enter(self, answer: bytes) -> None:
         """The client is who it says: find its pool, and what to welcome it with."""
@@ -252,10 +258,9 @@ class Client(Connection):
 
     # What the worker asks
 
-    def cancel(self) -> None:
+    def cancel(self) -> asyncio.Task[None] | None:
         """A CancelRequest for this client."""
-        if self._relay is not None:
-            self._relay.cancel()
+        return self._relay.cancel() if self._relay is not None else None
 
     def drain(self) -> None:
         """The gateway shuts down: an idle client is told and closed."""

@@ -160,10 +160,10 @@ class Pool:
             backend.abort()
             self.backend_lost(backend)
 
-    def cancel(self, backend: Backend) -> None:
+    def cancel(self, backend: Backend) -> asyncio.Task[None]:
         """Cancel what a leased backend runs; it is not shared before that is over."""
         backend.cancels += 1
-        self._spawn(self._cancelled(backend))
+        return self._spawn(self._cancelled(backend))
 
     async def _cancelled(self, backend: Backend) -> None:
         await cancel(backend)
@@ -335,10 +335,11 @@ class Pool:
             server_errors=self.server_errors,
         )
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 async def _check_open(backend: Backend) -> None:

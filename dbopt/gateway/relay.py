@@ -329,7 +329,7 @@ class Relay(Connection):
         else:
             self.fatal(error)
 
-    def cancel(self) -> None:
+    def cancel(self) -> asyncio.Task[None] | None:
         """A CancelRequest for this client: cancel what runs, or take it out of the queue.
 
         While the gateway's own settings query runs it waits: that one must not be hit.
@@ -337,10 +337,11 @@ class Relay(Connection):
         if self.backend is not None:
             self._cancel_wanted = self.backend.downstream.hiding
             if self._ledger.requests and not self._cancel_wanted:
-                self._pool.cancel(self.backend)
+                return self._pool.cancel(self.backend)
         elif self.waiting:
             self._pool.forsake(self)
             self.refused(QueryCancelled("The statement was cancelled while it was queued."))
+        return None
 
     def drain(self) -> None:
         """The gateway shuts down: an idle client is told and closed."""

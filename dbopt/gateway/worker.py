@@ -102,19 +102,18 @@ class Worker:
             self._spawn(found.open())
         return found
 
-    def cancel(self, request: CancelRequest) -> None:
+    def cancel(self, request: CancelRequest) -> asyncio.Task[None] | None:
         """See client.Gate: our client's, or another worker's."""
-        if not self.cancel_own(request.pid, request.secret):
+        if request.pid not in self._clients:
             self._tell(Cancelled(request.pid, request.secret))
+        return self.cancel_own(request.pid, request.secret)
 
-    def cancel_own(self, pid: int, secret: bytes) -> bool:
-        """Cancel what a client of this worker runs; whether it is one."""
+    def cancel_own(self, pid: int, secret: bytes) -> asyncio.Task[None] | None:
+        """Cancel what a client of this worker runs, if it is one."""
         client = self._clients.get(pid)
-        if client is None:
-            return False
-        if secrets.compare_digest(client.secret, secret):
-            client.cancel()
-        return True
+        if client is None or not secrets.compare_digest(client.secret, secret):
+            return None
+        return client.cancel()
 
     def gone(self, client: Client) -> None:
         """See client.Gate."""
