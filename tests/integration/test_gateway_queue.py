@@ -204,3 +204,14 @@ def test_workers_share_the_port_and_cancel_for_each_other(
             assert ["57014"] == sqlstates(raw.until(b"Z"))
             wait_until(lambda: not running(pg_conn))
     assert 2 == len(gateway.pids)
+
+
+def test_a_cancel_that_is_over_hits_no_later_statement(one_backend: Gateway) -> None:
+    with raw_client(one_backend.dsn()) as raw:
+        raw.ask(query("BEGIN"))
+        for _ in range(30):
+            raw.send(query("SAVEPOINT s; SELECT pg_sleep(0.003)"))
+            cancel(one_backend.host, one_backend.port, raw)
+            raw.until(b"Z")
+            found = raw.ask(query("ROLLBACK; BEGIN; SELECT pg_sleep(0.01)"))
+            assert [] == sqlstates(found)
