@@ -10,6 +10,7 @@ Source: PostgreSQL's documentation, CREATE INDEX, "Building Indexes Concurrently
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -25,6 +26,10 @@ from dbopt.sql.indexdef import IndexDefinition
 
 ATTEMPTS = 5
 """As safe-pg-migrations does it."""
+CANCEL_TIMEOUT = 5.0
+"""Seconds that a cancelled build may take to end."""
+
+_log = logging.getLogger("dbopt.migrate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +122,12 @@ def _create(
                 _attempt(connection, wanted, deadline)
                 return
             except BaseException as error:
-                # Ctrl-C too leaves an invalid index behind.
+                # Ctrl-C and SIGTERM too leave an invalid index behind.
                 remains = _clean_up(connection, wanted, settings, error)
                 if not isinstance(error, ddl.ServerError):
+                    _log.warning(
+                        "Stopped. %s", remains or f'The index "{wanted.name}" is not there.'
+                    )
                     raise
                 late = clock.monotonic() >= deadline
                 if remains or late or not left or not isinstance(error, ddl.RETRYABLE):
@@ -139,23 +147,37 @@ def _clean_up(
     """Drop what a failed build left; what could not be dropped, in words."""
     if isinstance(error, ddl.TAKEN):
         return ""
+    left = f'The invalid index "{wanted.name}" is left behind; the next run rebuilds it.'
     try:
-        if not connection.broken:
-            _drop_leftover(connection, wanted, settings)
-            return ""
+        if not (connection.broken or ddl.is_running(connection)):
+            return "" if _drop_leftover(connection, wanted, settings) else left
         with sibling(connection) as other:
-            _drop_leftover(other, wanted, settings)
+            # A signal came in the middle: without this the server would go on building.
+            ddl.abandon(connection)
+            _wait_for_end(other, wanted)
+            return "" if _drop_leftover(other, wanted, settings) else left
     except (DboptError, ddl.ServerError):
-        return f'The invalid index "{wanted.name}" is left behind; the next run rebuilds it.'
-    return ""
+        return left
 
 
-def _drop_leftover(connection: Connection, wanted: IndexDefinition, settings: Migrate) -> None:
+def _wait_for_end(connection: Connection, wanted: IndexDefinition) -> None:
+    deadline = clock.monotonic() + CANCEL_TIMEOUT
+    while clock.monotonic() < deadline:
+        found = ddl.find(connection, wanted.schema, wanted.name)
+        if found is None or found.builder_pid is None:
+            return
+        time.sleep(0.05)
+
+
+def _drop_leftover(connection: Connection, wanted: IndexDefinition, settings: Migrate) -> bool:
+    """Drop an invalid index that is ours; False where one is still being built."""
     found = ddl.find(connection, wanted.schema, wanted.name)
-    if found is None or found.valid or found.builder_pid is not None:
-        return
-    if same_index(found.definition, wanted):
-        _drop(connection, wanted, settings)
+    if found is None or found.valid or not same_index(found.definition, wanted):
+        return True
+    if found.builder_pid is not None:
+        return False
+    _drop(connection, wanted, settings)
+    return True
 
 
 def _drop(connection: Connection, wanted: IndexDefinition, settings: Migrate) -> None:

@@ -126,11 +126,19 @@ def _online(context: EnvironmentContext, ours: Run) -> None:
         if context.get_context().opts.get("dont_mutate"):
             _migrate(context)
             return
-        with connect(ours.dsn, timeout=timeout) as guard:
-            require_direct(guard)
-            with migration_lock(guard, ours.settings.migrate.lock_wait, _tell):
-                _make_schema(guard)
-                _migrate(context)
+        with alone(ours) as guard:
+            _make_schema(guard)
+            _migrate(context)
+
+
+@contextmanager
+def alone(ours: Run) -> Iterator[Connection]:
+    """A direct connection that holds the migration lock. Raises MigrationError or ConnectError."""
+    settings = ours.settings
+    with connect(ours.dsn, timeout=settings.server.connect_timeout) as guard:
+        require_direct(guard)
+        with migration_lock(guard, settings.migrate.lock_wait, _tell):
+            yield guard
 
 
 def _make_schema(connection: Connection) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from alembic.runtime.migration import MigrationContext
@@ -10,7 +10,7 @@ from alembic.runtime.migration import MigrationContext
 from dbopt.errors import MigrationError
 from dbopt.migrate.apply import build, remove
 from dbopt.migrate.declared import Declared, declared
-from dbopt.migrate.environment import ATTRIBUTE, Run
+from dbopt.migrate.environment import ATTRIBUTE, Run, alone
 from dbopt.pg import ddl
 from dbopt.pg.connect import Connection, connect
 
@@ -30,12 +30,26 @@ def upgrade_declared(context: MigrationContext) -> None:
         _print(context, [one.definition.create_sql(concurrently=True) for one in found])
         return
     with _direct(context, ours) as connection:
-        for one in found:
-            _check(connection, one)
-        for one in found:
-            ours.built.append(
-                build(connection, one.definition, ours.settings.migrate, ours.progress)
-            )
+        _build(connection, found, ours)
+
+
+def catch_up(ours: Run) -> None:
+    """Build what was declared, or was lost, since the revision was applied.
+
+    Raises as `upgrade_declared` does.
+    """
+    found = declared(ours.settings)
+    if not found:
+        return
+    with alone(ours) as connection:
+        _build(connection, found, ours)
+
+
+def _build(connection: Connection, found: Sequence[Declared], ours: Run) -> None:
+    for one in found:
+        _check(connection, one)
+    for one in found:
+        ours.built.append(build(connection, one.definition, ours.settings.migrate, ours.progress))
 
 
 def downgrade_declared(context: MigrationContext) -> None:

@@ -18,8 +18,9 @@ from dbopt.errors import UsageError
 from dbopt.migrate.apply import Built
 from dbopt.migrate.environment import ATTRIBUTE, SCHEMA, Run, refusals
 from dbopt.migrate.progress import Report
+from dbopt.migrate.revision import catch_up
 from dbopt.pg.engine import engine
-from dbopt.settings import Settings
+from dbopt.settings import TABLE, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +52,19 @@ class Revision:
 def upgrade(settings: Settings, revision: str = "head", progress: Report | None = None) -> Upgraded:
     """Upgrade the served database, and the store's where it is another one.
 
-    `progress` is called from another thread during builds.
+    At the newest revision already, it builds what was declared since. `progress` is called from
+    another thread during builds.
 
     Raises MigrationError, DeclarationError, UsageError (no such revision) or ConnectError.
     """
-    return _command(command.upgrade, settings, revision, progress)
+    done = _command(command.upgrade, settings, revision, progress)
+    newest = ScriptDirectory.from_config(config(settings)).get_current_head()
+    if done.indexes or done.revision != newest:
+        return done
+    run = _run(settings, progress)
+    with refusals("Building the declared indexes"):
+        catch_up(run)
+    return Upgraded(done.revision, tuple(run.built))
 
 
 def downgrade(settings: Settings, revision: str, progress: Report | None = None) -> Upgraded:
@@ -95,9 +104,27 @@ def config(settings: Settings, run: Run | None = None) -> Config:
 
 
 def location(settings: Settings) -> Path:
-    """The environment's directory: the configured one if it is there, else the shipped one."""
+    """The environment's directory: the configured one if it is there, else the shipped one.
+
+    An application often has an Alembic environment of its own in `migrations/`: that one is never
+    run. Raises UsageError where it is what migrate.directory names.
+    """
     own = Path(settings.migrate.directory)
-    return own.absolute() if (own / "env.py").exists() else resources.directory("migrations")
+    if _is_ours(own):
+        return own.absolute()
+    if settings.migrate.directory == TABLE["migrate.directory"].default:
+        return resources.directory("migrations")
+    raise UsageError(
+        f"migrate.directory: {own} holds no Alembic environment of dbopt's.",
+        hint="`dbopt init DIR` makes one there; without the setting the shipped one is run.",
+    )
+
+
+def _is_ours(directory: Path) -> bool:
+    try:
+        return "dbopt.migrate.environment" in (directory / "env.py").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def _run(settings: Settings, progress: Report | None = None) -> Run:

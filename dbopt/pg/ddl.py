@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from psycopg import Error as ServerError
-from psycopg import errors, sql
+from psycopg import errors, pq, sql
 
 from dbopt.errors import FeatureNotSupported, MigrationError
 from dbopt.pg import catalog
@@ -57,6 +57,18 @@ def timeouts(connection: Connection, *, lock: float, statement: float) -> Iterat
         if not connection.broken:
             connection.execute("RESET lock_timeout")
             connection.execute("RESET statement_timeout")
+
+
+def is_running(connection: Connection) -> bool:
+    """Whether a statement was left in its middle, as a signal's handler does that raises."""
+    return connection.info.transaction_status is pq.TransactionStatus.ACTIVE
+
+
+def abandon(connection: Connection) -> None:
+    """Cancel what runs on the connection, if it does, and close it."""
+    if not connection.closed:
+        connection.cancel_safe(timeout=5.0)
+        connection.close()
 
 
 def create(connection: Connection, definition: IndexDefinition, *, concurrently: bool) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from dbopt.pg.connect import Connection, connect
 from dbopt.settings import Index, Migrate, Server, Settings, Store
 from tests.fix_pg import Server as Backend
 from tests.fix_pg import fresh_database
+from tests.support import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 DECLARED = """
@@ -87,7 +89,7 @@ def test_upgrade_downgrade_upgrade(settings: Settings, connection: Connection) -
     assert runner.downgrade(settings, "base").revision == ""
     assert runner.upgrade(settings).revision == "0002"
     assert _states(connection) == {"people_lower": True, "people_mail": True}
-    assert runner.upgrade(settings).indexes == ()
+    assert {built.action for built in runner.upgrade(settings).indexes} == {Action.PRESENT}
 
 
 def test_the_own_schema_alone(settings: Settings, connection: Connection) -> None:
@@ -300,9 +302,7 @@ def test_a_role_that_may_not_read_the_revision_is_told_so(
     connection.execute("DROP ROLE IF EXISTS dbopt_stranger; CREATE ROLE dbopt_stranger LOGIN")
     stranger = make_conninfo(settings.server.dsn, user="dbopt_stranger")
     try:
-        with pytest.raises(
-            MigrationError, match="Reading the revision: .* 42501"
-        ):
+        with pytest.raises(MigrationError, match=r"Reading the revision: .* 42501"):
             runner.current(replace(settings, server=Server(dsn=stranger)))
     finally:
         connection.execute("DROP ROLE dbopt_stranger")
@@ -323,7 +323,67 @@ def test_a_database_without_an_encoding_is_migrated_too(
 
 def test_a_read_only_session_is_named_as_the_cause(settings: Settings) -> None:
     dsn = make_conninfo(settings.server.dsn, options="-c default_transaction_read_only=on")
-    with pytest.raises(
-        MigrationError, match="25006 .* read-only transaction or on a standby"
-    ):
+    with pytest.raises(MigrationError, match=r"25006 .* read-only transaction or on a standby"):
         runner.upgrade(replace(settings, server=Server(dsn=dsn)))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_in_the_middle_of_a_build_leaves_no_index(
+    connection: Connection, settings: Settings, pg_dsn: str, number: signal.Signals
+) -> None:
+    command = [sys.executable, "-m", "dbopt", "--dsn", pg_dsn, "migrate", "upgrade"]
+    environment = {**os.environ, "DBOPT_INDEX__DIRECTORY": settings.index.directory}
+    with psycopg.connect(pg_dsn) as reader:
+        reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        reader.execute("SELECT 1 FROM pg_class LIMIT 1")
+        with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE) as run:
+            wait_until(lambda: "people_mail" in _states(connection), what="the build")
+            run.send_signal(number)
+            _, said = run.communicate(timeout=30)
+        reader.rollback()
+
+    assert 128 + number == run.returncode
+    assert {} == _states(connection)
+    assert 'The index "people_mail" is not there.' in said.decode()
+
+
+def test_what_is_declared_later_is_built_by_the_next_upgrade(
+    connection: Connection, settings: Settings
+) -> None:
+    runner.upgrade(settings)
+    later = Path(settings.index.directory) / "later.sql"
+    later.write_text("CREATE INDEX people_later ON people (id);")
+    connection.execute("DROP INDEX people_lower")
+
+    built = {one.name: one.action for one in runner.upgrade(settings).indexes}
+
+    assert {
+        "people_later": Action.CREATE,
+        "people_mail": Action.PRESENT,
+        "people_lower": Action.CREATE,
+    } == built
+    assert {"people_later": True, "people_lower": True, "people_mail": True} == _states(connection)
+
+
+def test_an_upgrade_to_the_schema_alone_builds_no_index(
+    connection: Connection, settings: Settings
+) -> None:
+    runner.upgrade(settings, "0001")
+
+    assert () == runner.upgrade(settings, "0001").indexes
+    assert {} == _states(connection)
+
+
+def test_the_applications_own_migrations_are_never_run(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = tmp_path / "app" / "migrations"
+    theirs.mkdir(parents=True)
+    (theirs / "env.py").write_text("raise SystemExit('the application was migrated')")
+    monkeypatch.chdir(theirs.parent)
+
+    assert "0001" == runner.upgrade(settings, "0001").revision
+
+    named = replace(settings, migrate=replace(settings.migrate, directory=str(theirs)))
+    with pytest.raises(UsageError, match="no Alembic environment of dbopt's"):
+        runner.upgrade(named)
