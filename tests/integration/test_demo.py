@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ import psycopg
 import pytest
 
 from dbopt.demo.programs import embedded_bin_dir
+from dbopt.demo.sidecar import Sidecar, SidecarFailed
 from dbopt.errors import ConfigError
 from tests.integration.daemon_support import alive, end, environment
 from tests.support import wait_until
@@ -180,6 +182,24 @@ def test_a_kept_database_serves_again(start: Start, scratch: Path) -> None:
     assert "Dropping the indexes of an earlier run" in shown
     assert (scratch / "k" / "data" / "PG_VERSION").exists()
     wait_until(lambda: not left(scratch), 10.0, "the end of its processes")
+
+
+@pytest.mark.parametrize("name", ["gateway_port", "http_port"])
+def test_another_that_took_the_port_meanwhile(pg_dsn: str, name: str) -> None:
+    sidecar = Sidecar({"server.dsn": pg_dsn, "log.level": "warning"})
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        setattr(sidecar, name, port)
+        with sidecar:
+            assert port != getattr(sidecar, name)
+            assert sidecar.gateway_port == sidecar.get("/status")["gateway"]["port"]
+            assert sidecar.get("/plans/0123456789abcdef") is None
+
+
+def test_a_daemon_that_does_not_start_says_why() -> None:
+    sidecar = Sidecar({"server.dsn": "nix"})
+    with pytest.raises(SidecarFailed, match="is not a PostgreSQL connection string"), sidecar:
+        pass
 
 
 @pytest.mark.slow
