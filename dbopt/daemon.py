@@ -30,7 +30,7 @@ from dbopt.logs import configure
 from dbopt.metrics import Metrics
 from dbopt.observation import SlowStatement
 from dbopt.pg.connect import connect_async
-from dbopt.pg.explain import explain
+from dbopt.pg.explain import explain, require_safe
 from dbopt.pg.plan import Plan
 from dbopt.pg.pool import control_pool
 from dbopt.pg.refusal import translated
@@ -263,12 +263,14 @@ class Daemon:
         plan = self.plans.latest(event.statement.fingerprint)
         return event.statement, plan.json if plan else None
 
-    async def _explain(self, database: str, sql: str) -> Plan:
+    async def _explain(self, database: str, user: str, sql: str) -> Plan:
         settings = self.settings
         timeout = settings.server.connect_timeout
         async with await connect_async(
             settings.server.dsn, timeout=timeout, dbname=database
         ) as connection:
+            if not settings.server.force_user:  # else it ran with our own role's rights
+                await require_safe(connection, user)
             return await explain(connection, sql)
 
     # web.State

@@ -17,8 +17,9 @@ from psycopg import errors
 
 from dbopt.errors import DboptError, QueryFailed, UsageError
 from dbopt.pg.connect import AsyncConnection, Connection, Row
+from dbopt.pg.fetch import fetch
 from dbopt.pg.plan import Plan, parse_plan
-from dbopt.pg.refusal import translate
+from dbopt.pg.refusal import translate, translated
 from dbopt.pg.sqlfile import statement
 
 STATEMENT_TIMEOUT = 5.0
@@ -76,6 +77,23 @@ async def explain(
         # A prepared statement outlives the transaction that made it.
         if held and not conn.closed:
             await conn.execute(f"DEALLOCATE {_NAME}")
+
+
+async def require_safe(conn: AsyncConnection, user: str) -> None:
+    """Raise UsageError where `user` could use our EXPLAIN of its statement to act as us.
+
+    The planner evaluates immutable functions, and whoever wrote one may run in it what our role
+    may: with a superuser's, COPY TO PROGRAM, which a read-only transaction allows. SET ROLE is no
+    help, since a function can reset it.
+    """
+    with translated(_WHAT):
+        rows = await fetch(conn, "explain_role")
+    if rows[0]["powerful"] and rows[0]["role"] != user:
+        raise UsageError(
+            "Statements of other roles are not explained by a superuser: their functions would "
+            "run with its rights.",
+            hint="Give server.dsn a role that has pg_monitor and SELECT (pg_read_all_data) alone.",
+        )
 
 
 def explain_sync(

@@ -57,8 +57,8 @@ class PlanLike(Protocol):
         ...
 
 
-Explain = Callable[[str, str], Awaitable[PlanLike]]
-"""The plan of (database, text). Raises DboptError."""
+Explain = Callable[[str, str, str], Awaitable[PlanLike]]
+"""The plan of (database, user, text). Raises DboptError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +217,7 @@ class PlanCapture:
         if query.kind is not Kind.READ or not query.read_only or not query.parsed:
             self.refused += 1
             return
-        plan = await self._explain(slow.database, slow.sql)
+        plan = await self._explain(slow.database, slow.user, slow.sql)
         before = self._plans.get(slow.fingerprint)
         changed = before is not None and before.shape != plan.shape
         captured = CapturedPlan(

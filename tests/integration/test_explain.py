@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from dbopt.errors import QueryFailed, UsageError
 from dbopt.pg.connect import AsyncConnection, Connection, connect, connect_async
-from dbopt.pg.explain import MAX_TEXT, explain, explain_sync
+from dbopt.pg.explain import MAX_TEXT, explain, explain_sync, require_safe
 from dbopt.pg.plan import Plan
 from dbopt.sql.query import Relation
 
@@ -220,6 +221,27 @@ def test_constants_do_not_reach_the_plan(conn: Connection) -> None:
     plan = explain_sync(conn, sql)
     assert "topsecret" not in repr(plan.json) + repr(plan.root) + plan.text()
     assert "Filter: (person.email = $1" in plan.text()
+
+
+def test_a_role_cannot_use_our_explain_to_act_as_a_superuser(dsn: str, conn: Connection) -> None:
+    """An immutable function is run by the planner, and COPY TO PROGRAM is read only."""
+    conn.execute("DROP ROLE IF EXISTS dbopt_reader; CREATE ROLE dbopt_reader LOGIN")
+    reader = make_conninfo(dsn, user="dbopt_reader")
+
+    async def ask(address: str, user: str) -> None:
+        async with await connect_async(address) as connection:
+            await require_safe(connection, user)
+
+    try:
+        for address, user in ((dsn, "postgres"), (reader, "dbopt_reader"), (reader, "somebody")):
+            asyncio.run(ask(address, user))
+        with pytest.raises(UsageError, match="not explained by a superuser"):
+            asyncio.run(ask(dsn, "somebody"))
+        conn.execute("GRANT pg_execute_server_program TO dbopt_reader")
+        with pytest.raises(UsageError, match="pg_monitor"):
+            asyncio.run(ask(reader, "somebody"))
+    finally:
+        conn.execute("DROP ROLE dbopt_reader")
 
 
 def test_an_error_holds_no_literal(conn: Connection) -> None:

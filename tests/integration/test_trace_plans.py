@@ -44,7 +44,7 @@ class Sidecar:
         self.slow = SlowLog(100, lambda number: "read")
         self.slow.subscribe(self.plans.offer)
 
-    async def _explain(self, database: str, sql: str) -> Plan:
+    async def _explain(self, database: str, user: str, sql: str) -> Plan:
         self.asked.append(sql)
         async with await connect_async(self.dsn) as connection:
             return await explain(connection, sql)

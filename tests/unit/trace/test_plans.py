@@ -39,7 +39,7 @@ class Planner:
         self.asked: list[tuple[str, str]] = []
         self._answers = list(answers)
 
-    async def __call__(self, database: str, sql: str) -> SomePlan:
+    async def __call__(self, database: str, user: str, sql: str) -> SomePlan:
         self.asked.append((database, sql))
         answer = self._answers.pop(0) if self._answers else SomePlan()
         if isinstance(answer, Exception):
