@@ -6,12 +6,13 @@ tree decides about queries and DML. What cannot be parsed is never called read-o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from sqlglot import exp
 
+from dbopt.sql.calls import calls
 from dbopt.sql.functions import is_harmless
 from dbopt.sql.kinds import STRENGTH, first_kind
 from dbopt.sql.lexer import Lexeme, Token, unquote
@@ -137,29 +138,9 @@ def _query(statement: Statement, kind: Kind, harmless: Harmless) -> Judged:
     kind = max(kinds | {Kind.READ}, key=STRENGTH.__getitem__)
     found = relations_of_tree(tree)
     locks = any(isinstance(node, exp.Lock) for node in nodes)
-    pure = all(harmless(*called) for called in _calls(nodes))
+    pure = all(harmless(*called) for called in calls(nodes, statement.tokens))
     read_only = kind is Kind.READ and not found.writes and not locks and pure
     return Judged(statement, tree, _classification(kind, read_only, found))
-
-
-def _calls(nodes: Iterable[exp.Expr]) -> Iterator[tuple[str, str]]:
-    """Schema and name of the functions that sqlglot has no class for: it knows none that writes."""
-    for node in nodes:
-        if isinstance(node, exp.Anonymous | exp.AnonymousAggFunc | exp.NextValueFor):
-            yield _schema_of(node), unquote(node.name)
-        elif isinstance(node, exp.Dot) and isinstance(node.expression, exp.Func):
-            schema = _schema_of(node.expression)
-            if schema != "pg_catalog" and not isinstance(node.expression, exp.Anonymous):
-                yield schema, node.expression.sql_name().lower()
-
-
-def _schema_of(function: exp.Expr) -> str:
-    parent = function.parent
-    if isinstance(parent, exp.Dot) and parent.expression is function:
-        return unquote(parent.this.name)
-    if isinstance(parent, exp.Table) and isinstance(parent.args.get("db"), exp.Identifier):
-        return unquote(parent.args["db"].name)
-    return ""
 
 
 def _unparsed(statement: Statement, kind: Kind) -> Judged:
@@ -203,12 +184,18 @@ def _inner(statement: Statement, harmless: Harmless) -> Judged | None:
 def _explained(statement: Statement) -> tuple[Statement, bool]:
     """The statement inside an EXPLAIN, and whether ANALYZE is among the options."""
     tokens, at = statement.tokens, 1
-    if statement.words[1:2] == ("(",):
+    if statement.words[1:2] == ("(",) and first_kind(statement.words[2:]) not in _QUERIES:
         at = _closing(tokens, 1) + 1
     while at < len(tokens) and tokens[at].text.lower() in {"analyze", "analyse", "verbose"}:
         at += 1
-    options = {token.text.lower() for token in tokens[1:at]}
-    return _rest(statement, at), not options.isdisjoint({"analyze", "analyse"})
+    return _rest(statement, at), any(_may_say_analyze(token) for token in tokens[1:at])
+
+
+def _may_say_analyze(token: Token) -> bool:
+    """An option's name may be quoted, and its letters escaped: U&"\0061nalyze"."""
+    if token.lexeme is Lexeme.NAME and token.text[0] != '"':
+        return True
+    return unquote(token.text) in {"analyze", "analyse"}
 
 
 def _copy(statement: Statement, harmless: Harmless) -> Judged:

@@ -28,6 +28,11 @@ _LINKS = frozenset({("]", "["), (")", ".")})
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL + 1)
 
 _postgres = Dialect.get_or_raise("postgres")
+_parser = _postgres.parser_class
+KNOWN_FUNCTIONS = frozenset(
+    name.lower() for name in (*_parser.FUNCTIONS, *_parser.FUNCTION_PARSERS)
+)
+"""Functions that it has a class for: PostgreSQL's and many of other servers, in lower case."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import LiteralString, NamedTuple, cast
 
@@ -134,3 +135,14 @@ def test_a_declared_index_is_the_one_that_the_server_shows(
     assert server.covers(ours)
     conn.execute(cast(LiteralString, ours.create_sql(concurrently=False)))
     assert server.same_as(parse_index(shown(conn)))
+
+
+@pytest.mark.pg("== 18")
+def test_the_harmless_functions_are_what_the_server_says(conn: psycopg.Connection) -> None:
+    listed = files("dbopt.sql").joinpath("harmless_functions.txt").read_text(encoding="utf-8")
+    names = {line for line in listed.splitlines() if line[0] != "#"}
+    rows = conn.execute(
+        "select proname from pg_proc where pronamespace = 'pg_catalog'::regnamespace"
+        " group by proname having bool_and(provolatile <> 'v' and prokind <> 'p')"
+    ).fetchall()
+    assert set() == names - {name for (name,) in rows}
