@@ -20,7 +20,7 @@ def called(text: str) -> set[tuple[str, str]]:
         ('select f(1), S.G(2), "H"(3)', {("", "f"), ("s", "g"), ("", "H")}),
         ("select * from s.f(1)", {("s", "f")}),
         ("select app.lower('x'), pg_catalog.upper('x')", {("app", "lower"), ("", "lower")}),
-        ('select encrypt(a), "hex"(b) from t', {("", "encrypt"), ("", "hex")}),
+        ('select encrypt(a, b), "hex"(b) from t', {("", "encrypt"), ("", "hex")}),
         ("select a operator(app.+) b, a operator(pg_catalog.+) b", {("app", "+")}),
         ("with search (a) as (select 1) select * from search as list (b)", set()),
         ("select 1 where (a) and (b) or (c) = any (array(select 1))", set()),
