@@ -33,6 +33,12 @@ async def fetch(
     return await cursor.fetchall() if cursor.description else []
 
 
+def holds_unicode(conn: AsyncConnection) -> bool:
+    """Whether the database can hold every character. In another encoding, one that it lacks ends
+    the statement with 22P05; SQL_ASCII takes any bytes."""
+    return conn.info.parameter_status("server_encoding") in ("UTF8", "SQL_ASCII")
+
+
 async def copy_into(
     conn: AsyncConnection,
     table: tuple[str, str],

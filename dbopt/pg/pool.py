@@ -58,6 +58,8 @@ def control_pool(dsn: str, settings: Settings, *, connect_timeout: float = 5.0) 
 def session_options(given: str, statement_timeout: float) -> str:
     """libpq's `options`: those of the DSN, then ours; the server takes the last of each."""
     ours = {
+        # No object of a user's own may stand in for one of the system's (CVE-2018-1058).
+        "search_path": "pg_catalog",
         "statement_timeout": round(statement_timeout * 1000),
         "lock_timeout": round(LOCK_TIMEOUT * 1000),
         "idle_in_transaction_session_timeout": round(statement_timeout * 3000),

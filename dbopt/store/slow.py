@@ -10,7 +10,7 @@ from typing import Any
 
 from dbopt.observation import SlowStatement
 from dbopt.pg.connect import AsyncConnection
-from dbopt.pg.fetch import copy_into, fetch
+from dbopt.pg.fetch import copy_into, fetch, holds_unicode
 from dbopt.pg.refusal import translated
 from dbopt.store.bigint import signed, unsigned
 from dbopt.store.text import storable
@@ -61,18 +61,19 @@ async def append(
     Gives how many. Raises StoreMissing without the schema, else ServerLost or QueryFailed.
     """
     with translated("Storing slow statements", store=True):
-        values = (_values(statement, plan) for statement, plan in batch)
+        unicode = holds_unicode(conn)
+        values = (_values(statement, plan, unicode) for statement, plan in batch)
         return await copy_into(conn, ("dbopt", "slow_statement"), COLUMNS, values)
 
 
-def _values(statement: SlowStatement, plan: PlanJson | None) -> tuple[Any, ...]:
+def _values(statement: SlowStatement, plan: PlanJson | None, unicode: bool) -> tuple[Any, ...]:
     return (
         datetime.fromtimestamp(statement.started, UTC),
         signed(statement.fingerprint),
-        storable(statement.text),
-        storable(statement.database),
-        storable(statement.user),
-        storable(statement.application),
+        storable(statement.text, unicode=unicode),
+        storable(statement.database, unicode=unicode),
+        storable(statement.user, unicode=unicode),
+        storable(statement.application, unicode=unicode),
         statement.duration_ms,
         statement.queue_ms,
         statement.server_ms,

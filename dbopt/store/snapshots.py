@@ -10,7 +10,7 @@ from typing import Any
 
 from dbopt.errors import UsageError
 from dbopt.pg.connect import AsyncConnection, Row
-from dbopt.pg.fetch import copy_into, fetch
+from dbopt.pg.fetch import copy_into, fetch, holds_unicode
 from dbopt.pg.refusal import translated
 from dbopt.sql.findings import Finding, Severity
 from dbopt.store.bigint import signed, unsigned
@@ -73,14 +73,15 @@ async def write(
 async def _copy(
     conn: AsyncConnection, number: int, table: str, columns: Sequence[str], rows: list[Row]
 ) -> None:
-    values = ([number, *(_to_column(name, row[name]) for name in columns)] for row in rows)
+    unicode = holds_unicode(conn)
+    values = ([number, *(_to_column(name, row[name], unicode) for name in columns)] for row in rows)
     await copy_into(conn, (SCHEMA, table), ["snapshot_id", *columns], values)
 
 
-def _to_column(name: str, value: Any) -> Any:
+def _to_column(name: str, value: Any, unicode: bool) -> Any:
     if name == "fingerprint":
         return signed(value)
-    return storable(value) if isinstance(value, str) else value
+    return storable(value, unicode=unicode) if isinstance(value, str) else value
 
 
 def _header_params(header: Header) -> dict[str, Any]:
@@ -101,7 +102,7 @@ async def _keep_texts(conn: AsyncConnection, texts: Mapping[int, str]) -> None:
     if texts:
         params = {
             "fingerprints": [signed(fingerprint) for fingerprint in texts],
-            "texts": [storable(text) for text in texts.values()],
+            "texts": [storable(text, unicode=holds_unicode(conn)) for text in texts.values()],
         }
         await fetch(conn, "store_statement_texts", params)
 

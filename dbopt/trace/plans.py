@@ -27,6 +27,8 @@ from dbopt.trace.slow import SlowEvent
 log = structlog.get_logger("dbopt.trace")
 
 MAX_PLANS = 1000
+_MAX_LINES = 2000
+"""A longer plan (of thousands of partitions) is cut, and its document is not kept."""
 _MAX_QUEUED = 100
 _CUT_SHORT = frozenset({"", "57014"})
 """SQLSTATEs after which a plan tells why: none, and a statement that its timeout ended."""
@@ -218,6 +220,7 @@ class PlanCapture:
             self.refused += 1
             return
         plan = await self._explain(slow.database, slow.user, slow.sql)
+        lines = tuple(plan.text().splitlines())
         before = self._plans.get(slow.fingerprint)
         changed = before is not None and before.shape != plan.shape
         captured = CapturedPlan(
@@ -225,11 +228,11 @@ class PlanCapture:
             database=slow.database,
             cost=plan.total_cost,
             shape=plan.shape,
-            lines=tuple(plan.text().splitlines()),
+            lines=lines[:_MAX_LINES],
             captured_at=wall(),
             duration_ms=slow.duration_ms,
             previous_shape=before.shape if before and changed else "",
-            json=plan.json,
+            json=plan.json if len(lines) <= _MAX_LINES else {},
         )
         self.captured += 1
         _put(self._plans, slow.fingerprint, captured)

@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 from click.testing import CliRunner, Result
+from psycopg.conninfo import make_conninfo
 from rich.console import Console
 
 from dbopt.cli.context import Context
@@ -16,8 +17,11 @@ from dbopt.cli.stats import stats
 from dbopt.errors import ConnectError, StoreMissing, UsageError
 from dbopt.settings import Server, Settings
 from dbopt.sql.fingerprint import fingerprint, fingerprint_hex
-from tests.integration.store_support import create_store
+from dbopt.store import slow as slow_store
+from tests.fix_pg import Server as Backend
+from tests.integration.store_support import create_store, on_connection
 from tests.integration.test_stats_snapshot import SCHEMA, wait_for_counts
+from tests.unit.trace.observations import slow
 
 QUERY = "SELECT note FROM item WHERE id = 42"
 
@@ -137,3 +141,21 @@ def test_json_and_markdown_exclude_each_other(dsn: str) -> None:
 def test_every_command_has_examples(command: str) -> None:
     result = CliRunner().invoke(stats, [command, "--help"])
     assert f"dbopt stats {command}" in result.output.partition("Examples:\n")[2]
+
+
+def test_a_database_of_another_encoding_takes_any_statement(pg_backend: Backend) -> None:
+    """Its encoding lacks the sign of a cut text, and what a client's wrong bytes become."""
+    with psycopg.connect(pg_backend.dsn, autocommit=True) as made:
+        made.execute("DROP DATABASE IF EXISTS dbopt_latin")
+        made.execute("CREATE DATABASE dbopt_latin TEMPLATE template0 ENCODING LATIN1 LOCALE 'C'")
+        dsn = create_store(make_conninfo(pg_backend.dsn, dbname="dbopt_latin"))
+        try:
+            with psycopg.connect(dsn, autocommit=True) as app:
+                app.execute("CREATE EXTENSION pg_stat_statements")
+                app.execute('CREATE TABLE "caf\xe9" (id int)')
+                app.execute("SELECT " + "||".join(["lower('x')"] * 2000))
+            assert 0 == invoke(dsn, "snapshot")[0].exit_code
+            statement = slow(text="SELECT \N{REPLACEMENT CHARACTER}", application="\N{ELEPHANT}")
+            assert 1 == on_connection(dsn, lambda c: slow_store.append(c, [(statement, None)]))
+        finally:
+            made.execute("DROP DATABASE dbopt_latin WITH (FORCE)")

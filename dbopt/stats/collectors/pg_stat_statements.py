@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterable
 from functools import cache
@@ -13,6 +14,7 @@ from dbopt.pg.sqlfile import statements
 from dbopt.sql.findings import Finding
 from dbopt.sql.fingerprint import fingerprint, redact
 from dbopt.stats.view import Collected, View, not_examined
+from dbopt.store.text import MAX_TEXT
 
 OLDEST = 108
 """1.8, of PostgreSQL 13: total_exec_time, plans, WAL."""
@@ -92,6 +94,8 @@ class StatementsCollector:
         schema = server.statements_schema
         for row in await fetch(conn, "stats_statement_texts", params, schema=schema):
             self._known[row["queryid"]] = identify(row["query"])
+            # A long text takes a while: let the process's other work have its turn.
+            await asyncio.sleep(0)
 
     def _fingerprinted(self, rows: Iterable[Row]) -> tuple[list[Row], dict[int, str]]:
         kept: list[Row] = []
@@ -110,7 +114,8 @@ def identify(text: str) -> tuple[int, str] | None:
     number = fingerprint(text)
     if _OWN.search(text) or number in _own_fingerprints():
         return None
-    return number, redact(text)
+    # No more than the store keeps: what is remembered of 20,000 statements must stay small.
+    return number, redact(text, MAX_TEXT)[: MAX_TEXT + 1]
 
 
 @cache

@@ -11,7 +11,8 @@ from dbopt.settings import Stats
 
 def test_options() -> None:
     expected = (
-        "-c statement_timeout=2500 -c lock_timeout=1000 -c idle_in_transaction_session_timeout=7500"
+        "-c search_path=pg_catalog -c statement_timeout=2500 -c lock_timeout=1000"
+        " -c idle_in_transaction_session_timeout=7500"
     )
     assert expected == session_options("", 2.5)
     assert session_options("-c geqo=off", 2.5) == f"-c geqo=off {expected}"
@@ -22,7 +23,7 @@ def test_a_pool_is_made_closed_and_small() -> None:
     assert pool.closed
     assert (pool.min_size, pool.max_size) == (1, 4)
     assert isinstance(pool.kwargs, dict)
-    assert pool.kwargs["options"].startswith("-c geqo=off -c statement_timeout=10000")
+    assert pool.kwargs["options"].startswith("-c geqo=off -c search_path=pg_catalog")
     assert pool.kwargs["application_name"] == "dbopt"
 
 

@@ -18,7 +18,11 @@ def test_what_postgresql_refuses_is_replaced() -> None:
 
 def test_long_text_is_cut() -> None:
     assert storable("x" * MAX_TEXT) == "x" * MAX_TEXT
-    assert storable("x" * (MAX_TEXT + 1)) == "x" * (MAX_TEXT - 1) + "…"
+    assert storable("x" * (MAX_TEXT + 1)) == "x" * (MAX_TEXT - 3) + "..."
+
+
+def test_what_another_encoding_lacks_is_escaped() -> None:
+    assert storable("ä\udcff🐘", unicode=False) == "\\xe4?\\U0001f418"
 
 
 @given(st.text(st.characters(codec=None)))
