@@ -35,6 +35,7 @@ _RECONNECT_TIMEOUT = 3.0
 """psycopg_pool waits ever longer between attempts; given up early, the next client's need
 starts anew, so that a server that comes back is found within seconds."""
 _MAX_WELCOMES = 1000
+_WARN_EVERY = 60.0
 
 
 class Waiter(Protocol):
@@ -77,7 +78,7 @@ class Pool:
         self._last_error: DboptError | None = None
         self._canonical: dict[frozenset[tuple[str, str]], dict[str, str]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._warned = False
+        self._warned_at = -_WARN_EVERY
         self._pg = self._make_pool()
 
     def _make_pool(self) -> AsyncConnectionPool[Any]:
@@ -268,8 +269,6 @@ class Pool:
             self._give_back(self._idle.pop(0))
         if self.clients or self._leased:
             self.unused_since = now
-        if len(self._leased) <= self.settings.pool.warn_ratio * self.settings.pool.max_size:
-            self._warned = False
 
     def _queue_timeout(self) -> DboptError:
         if self._last_error is not None:
@@ -283,9 +282,11 @@ class Pool:
         )
 
     def _warn_when_busy(self) -> None:
-        pool = self.settings.pool
-        if not self._warned and len(self._leased) > pool.warn_ratio * pool.max_size:
-            self._warned = True
+        pool, now = self.settings.pool, monotonic()
+        if len(self._leased) <= pool.warn_ratio * pool.max_size:
+            return
+        if now - self._warned_at >= _WARN_EVERY:
+            self._warned_at = now
             log.warning(
                 "pool is nearly used up", pool=self.name,
                 in_use=len(self._leased), max_size=pool.max_size,

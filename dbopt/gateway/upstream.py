@@ -118,10 +118,9 @@ class Upstream:
         """
         ledger = self.ledger
         size = len(data)
-        position = start = 0
-        if self.pass_bytes:
-            position = min(self.pass_bytes, size)
-            self.pass_bytes -= position
+        position = min(self.pass_bytes, size)
+        self.pass_bytes -= position
+        start = 0
         while size - position >= 5:
             kind = data[position]
             length = _length(data, position + 1)[0]
@@ -129,45 +128,32 @@ class Upstream:
                 raise impossible_length(kind, length)
             end = position + 1 + length
             if end > size:
-                if kind == F_COPY_DATA:
+                if kind == F_COPY_DATA:  # it need not be gathered first
                     self.pass_bytes = end - size
                     position = size
                 break
             if kind == F_QUERY:
-                if not ledger.skipping:  # else the server discards it, as all up to Sync
-                    if ledger.open_batch:
-                        out.append(data[start:position])
-                        out.append(self._fence())
-                        start = position
-                    request = Request(QUERY, data[position + 5 : end - 1], now)
-                    request.queue_us, queue_us = queue_us, 0.0
-                    ledger.requests.append(request)
-                    ledger.ends += 1
-                    ledger.open_batch = False
-                    prepared.unnamed = self._unnamed = None
+                if ledger.open_batch and not ledger.skipping:
+                    out.append(data[start:position])
+                    out.append(self._fence())
+                    start = position
+                self._query(data[position + 5 : end - 1], prepared, now, queue_us)
+                queue_us = 0.0
             elif kind == F_SYNC:
                 if not ledger.copying:
                     ledger.requests.append(SYNC_REQUEST)
                     ledger.ends += 1
                     ledger.open_batch = ledger.skipping = False
             elif kind == F_EXECUTE:
-                ledger.open_batch = True
-                if not ledger.skipping:
-                    request = self._execute(data, position + 5, end, now)
-                    request.queue_us, queue_us = queue_us, 0.0
-                    ledger.requests.append(request)
-            elif kind in _PASSING:
-                pass
-            elif kind == F_TERMINATE:
-                self.closing = True
-                if start < position:
-                    out.append(data[start:position])
-                return size
-            else:
+                self._execute(data, position + 5, end, now, queue_us)
+                queue_us = 0.0
+            elif kind not in _PASSING:
                 message = self._other(kind, data, position, end, prepared, now)
                 if message is not None:
                     if start < position:
                         out.append(data[start:position])
+                    if self.closing:
+                        return size
                     out.extend(message)
                     start = end
             position = end
@@ -175,12 +161,29 @@ class Upstream:
             out.append(data if start == 0 and position == size else data[start:position])
         return position
 
-    def _execute(self, data: bytes, start: int, end: int, now: float) -> Request:
+    def _query(self, text: bytes, prepared: Prepared, now: float, queue_us: float) -> None:
+        ledger = self.ledger
+        if ledger.skipping:
+            return  # the server discards it, as all up to Sync
+        request = Request(QUERY, text, now)
+        request.queue_us = queue_us
+        ledger.requests.append(request)
+        ledger.ends += 1
+        ledger.open_batch = False
+        prepared.unnamed = self._unnamed = None
+
+    def _execute(self, data: bytes, start: int, end: int, now: float, queue_us: float) -> None:
+        ledger = self.ledger
+        ledger.open_batch = True
+        if ledger.skipping:
+            return
         if start < end and data[start] == 0:
             statement = self._portals.get(b"")
         else:
             statement = self._portals.get(data[start : terminator(data, start, end)])
-        return Request(EXECUTE, statement.sql if statement is not None else b"", now)
+        request = Request(EXECUTE, statement.sql if statement is not None else b"", now)
+        request.queue_us = queue_us
+        ledger.requests.append(request)
 
     def _other(
         self, kind: int, data: bytes, position: int, end: int, prepared: Prepared, now: float
@@ -193,6 +196,9 @@ class Upstream:
             return None
         if kind == F_FUNCTION_CALL:
             return self._function_call(data, position, end, now)
+        if kind == F_TERMINATE:
+            self.closing = True
+            return []
         if kind not in KNOWN:
             raise unknown_type(kind)
         ledger.open_batch = True

@@ -155,7 +155,8 @@ class Worker:
             now = monotonic()
             for key, pool in list(self._pools.items()):
                 pool.tick(now)
-                if now - pool.unused_since > _UNUSED_POOL:
+                # One that never had a backend was asked for under a name that there is not.
+                if now - pool.unused_since > (_UNUSED_POOL if pool.parameters else _TICK):
                     del self._pools[key]
                     self._spawn(pool.close())
 

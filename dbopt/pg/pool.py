@@ -14,6 +14,9 @@ MAX_SIZE = 4
 LOCK_TIMEOUT = 1.0
 """Seconds. A reader of statistics that waits for a lock makes others wait behind it."""
 
+RECONNECT_TIMEOUT = 5.0
+"""Seconds of attempts to connect, after which psycopg_pool waits to be asked again."""
+
 Pool = AsyncConnectionPool[AsyncConnection]
 
 
@@ -41,6 +44,8 @@ def control_pool(dsn: str, settings: Settings, *, connect_timeout: float = 5.0) 
         open=False,
         name="dbopt-control",
         timeout=connect_timeout * 2,
+        # Given up early, the next job's need starts anew: else its waits grow to minutes.
+        reconnect_timeout=RECONNECT_TIMEOUT,
         check=AsyncConnectionPool.check_connection,
         kwargs={
             "row_factory": dict_row,
