@@ -12,7 +12,7 @@ import contextlib
 import signal
 from collections import deque
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -21,7 +21,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from dbopt import __version__
 from dbopt.clock import monotonic
 from dbopt.configfile import merged
-from dbopt.errors import DboptError
+from dbopt.errors import DboptError, StoreMissing
 from dbopt.gateway import userlist
 from dbopt.gateway.link import Observed
 from dbopt.gateway.listener import socket_path
@@ -39,17 +39,20 @@ from dbopt.settings import Settings
 from dbopt.sql.analyze import Analyzer
 from dbopt.stats.job import StatsJob
 from dbopt.store import slow as slow_store
+from dbopt.store import snapshots
 from dbopt.trace.jobs import Jobs
 from dbopt.trace.plans import PlanCapture
 from dbopt.trace.recorder import Recorder
 from dbopt.trace.slow import SlowEvent, SlowLog
 from dbopt.trace.workers import Workers
 from dbopt.web.app import create_app
+from dbopt.web.guard import is_loopback
 from dbopt.web.server import HttpServer
 
 log = structlog.get_logger("dbopt.daemon")
 
 _STORE_SLOW_EVERY = 2.0
+_EXPIRE_EVERY = 3600.0
 _PROBE_TIMEOUT = 2.0
 _POOL_TIMEOUT = 0.3
 """Seconds that /readyz waits for the pool; who probes us waits for a second, as a rule."""
@@ -67,6 +70,7 @@ class Daemon:
         self._started = monotonic()
         self._listening = False
         self._store_error = "No snapshot has been taken yet." if settings.stats.enabled else ""
+        self._store_missing = False
         self._reread = reread
         self._stop = asyncio.Event()
         self.analyzer = Analyzer(settings.sql.complexity_limit, settings.trace.max_fingerprints)
@@ -140,14 +144,25 @@ class Daemon:
         host, port = self.http.address
         self._listening = True
         log.info("listening", gateway=self.gateway_address, http=f"{host}:{port}")
+        if not is_loopback(host):
+            log.warning(
+                "HTTP is open to the network",
+                http=f"{host}:{port}",
+                hint="It asks for no password, and shows statements, users and databases. Set "
+                "http.host to 127.0.0.1, or let a firewall or a proxy decide who may ask.",
+            )
 
     def _schedule(self) -> None:
         stats = self.settings.stats
+        first = "snapshot" if stats.enabled else "expire"
         if stats.enabled:
             self._every("snapshot", stats.interval, self._snapshot)
-            # The first one now: a report needs two.
-            self._scheduler.modify_job("snapshot", next_run_time=datetime.now(UTC))
+        else:
+            # Snapshots forget what is old; without them slow statements would pile up.
+            self._every("expire", _EXPIRE_EVERY, self._expire)
         self._every("store-slow", _STORE_SLOW_EVERY, self._store_slow)
+        # The first one now: a report needs two.
+        self._scheduler.modify_job(first, next_run_time=datetime.now(UTC))
         self._scheduler.start()
 
     def _every(self, name: str, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
@@ -229,8 +244,16 @@ class Daemon:
             self._stats.last = await self._stats.take()
         except DboptError as error:
             self._store_error = str(error)
+            self._store_missing = isinstance(error, StoreMissing)
             raise
-        self._store_error = ""
+        self._store_error, self._store_missing = "", False
+
+    async def _expire(self) -> None:
+        """Forget slow statements that are older than the history that is kept."""
+        oldest = datetime.now(UTC) - timedelta(days=self.settings.stats.retention_days)
+        with translated("Expiring the store's history", store=True):
+            async with self._store.connection() as connection:
+                await snapshots.expire(connection, oldest)
 
     def _keep_to_store(self, events: Any) -> None:
         now = monotonic()
@@ -241,7 +264,7 @@ class Daemon:
 
         What cannot be stored is kept for the next time, the newest at least.
         """
-        if self.settings.stats.enabled and self._store_error:
+        if self._store_missing:
             return  # The next snapshot finds out whether the store is there.
         until = monotonic() - grace
         taken: list[tuple[float, SlowEvent]] = []
