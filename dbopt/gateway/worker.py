@@ -147,6 +147,7 @@ class Worker:
             self._servers.append(await make(self.connect, sock=sock))
         self._spawn(self._ticking())
         self._spawn(self._reporting())
+        self.report()  # first, so that who is told of Ready knows the worker
         self._tell(Ready(os.getpid()))
 
     async def _ticking(self) -> None:
