@@ -22,7 +22,8 @@ class Advice:
 
     Costs are the planner's, the mean of a call weighted by calls; `saving` is a share, 0 to 1;
     all are None where the advice is not proven. `covered_by_declared` names a declared index
-    that does the same.
+    that does the same. `partitioned`: writers to its table wait while `create_sql` runs, unless
+    the index was built concurrently in each partition before.
     """
 
     index: IndexDefinition
@@ -33,6 +34,7 @@ class Advice:
     saving: float | None = None
     size_bytes: int | None = None
     covered_by_declared: str | None = None
+    partitioned: bool = False
 
     @property
     def table(self) -> str:
@@ -41,8 +43,8 @@ class Advice:
 
     @property
     def create_sql(self) -> str:
-        """The statement that makes it without making anyone wait."""
-        return self.index.create_sql(concurrently=True) + ";"
+        """The statement that makes it, without making anyone wait where PostgreSQL can do that."""
+        return self.index.create_sql(concurrently=not self.partitioned) + ";"
 
     @property
     def proven(self) -> bool:
@@ -104,6 +106,7 @@ def _from_proof(proof: Proof, declared: Sequence[IndexDefinition]) -> Advice:
         saving=proof.saving,
         size_bytes=proof.size_bytes,
         covered_by_declared=_covering(definition, declared),
+        partitioned=proof.candidate.partitioned,
     )
 
 
@@ -114,6 +117,7 @@ def _from_candidate(candidate: Candidate, declared: Sequence[IndexDefinition]) -
         queries=tuple(sorted(candidate.fingerprints)),
         reason=candidate.reason,
         covered_by_declared=_covering(definition, declared),
+        partitioned=candidate.partitioned,
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
-from dbopt.index.rules.support import index_name, supports
+from dbopt.index.rules.support import index_name, supported
 from dbopt.index.workload import WorkloadQuery
 from dbopt.pg.catalog import Catalog, Table
 from dbopt.sql.columns import ColumnUse, Role, Tables, column_uses
@@ -31,11 +31,15 @@ _Keys = tuple[IndexKey, ...]
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An index that might help these statements (fingerprints), and why one may think so."""
+    """An index that might help these statements (fingerprints), and why one may think so.
+
+    `partitioned`: its table is, so that PostgreSQL does not build it concurrently.
+    """
 
     definition: IndexDefinition
     fingerprints: frozenset[int]
     reason: str
+    partitioned: bool = False
 
 
 def candidates(workload: Sequence[WorkloadQuery], catalog: Catalog) -> list[Candidate]:
@@ -75,7 +79,7 @@ class _Collected:
         if not self._covered(table, definition):
             named = replace(definition, name=self._name(definition))
             self._found[table.oid, method, keys] = Candidate(
-                named, frozenset({fingerprint}), reason
+                named, frozenset({fingerprint}), reason, table.partitioned
             )
 
     def all(self) -> list[Candidate]:
@@ -172,8 +176,7 @@ def _add_foreign_keys(found: _Collected, catalog: Catalog) -> None:
     """Foreign keys without an index, of the tables that the workload touches."""
     for key in catalog.foreign_keys:
         table = catalog.by_oid.get(key.table_oid)
-        indexes = catalog.indexes_by_table.get(key.table_oid, ())
-        if table is None or any(supports(index, key) for index in indexes):
+        if table is None or supported(catalog, key):
             continue
         for fingerprint in sorted(found.touched[table.oid]):
             keys = tuple(map(IndexKey, key.columns))

@@ -3,6 +3,7 @@
 -- operator class and its options, collation if not the column's own, direction bits; the INCLUDE
 -- columns; predicate; storage parameters and tablespace ('' if the database's own); what depends on
 -- it; size in bytes; scans; whether it is being built.
+-- pg_constraint has no index on conindid: it is read once, not once an index.
 -- pg_index.indkey lists key columns, then INCLUDE columns; the other vectors have keys only.
 -- Source: pg_index, pg_constraint, pg_stat_all_indexes, pg_stat_progress_create_index.
 SELECT i.indexrelid::bigint AS oid,
@@ -27,23 +28,28 @@ SELECT i.indexrelid::bigint AS oid,
        coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false) AS nulls_not_distinct,
        CASE WHEN c.relkind = 'I' THEN 0 ELSE coalesce(pg_relation_size(c.oid), 0) END AS size_bytes,
        coalesce(s.idx_scan, 0) AS scans,
-       (SELECT con.contype::text FROM pg_constraint con
-         WHERE con.conindid = i.indexrelid AND con.contype IN ('p', 'u', 'x')
-         ORDER BY con.contype LIMIT 1) AS "constraint",
-       EXISTS (SELECT FROM pg_constraint con
-                WHERE con.conindid = i.indexrelid AND con.contype = 'f') AS fk_target,
+       cons.own AS "constraint",
+       coalesce(cons.is_target, false) AS fk_target,
        (SELECT h.inhparent::bigint FROM pg_inherits h WHERE h.inhrelid = i.indexrelid) AS parent,
        EXISTS (SELECT FROM pg_depend d
                 WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
            AS extension,
-       (SELECT p.pid FROM pg_stat_progress_create_index p
-         WHERE p.index_relid = i.indexrelid LIMIT 1) AS builder_pid
+       building.pid AS builder_pid
   FROM pg_index i
   JOIN pg_class c ON c.oid = i.indexrelid
   JOIN pg_class t ON t.oid = i.indrelid
   JOIN pg_namespace n ON n.oid = t.relnamespace
   JOIN pg_am am ON am.oid = c.relam
   LEFT JOIN pg_stat_all_indexes s ON s.indexrelid = i.indexrelid
+  LEFT JOIN (SELECT con.conindid,
+                    min(con.contype::text) FILTER (WHERE con.contype IN ('p', 'u', 'x')) AS own,
+                    bool_or(con.contype = 'f') AS is_target
+               FROM pg_constraint con
+              WHERE con.conindid <> 0
+              GROUP BY con.conindid) AS cons ON cons.conindid = i.indexrelid
+  LEFT JOIN (SELECT p.index_relid, min(p.pid) AS pid
+               FROM pg_stat_progress_create_index p
+              GROUP BY p.index_relid) AS building ON building.index_relid = i.indexrelid
  CROSS JOIN LATERAL (
        SELECT jsonb_agg(jsonb_build_object(
                   'expression', coalesce(a.attname::text,

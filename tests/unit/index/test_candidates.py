@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from dbopt.index.advisor import suggest
 from dbopt.index.candidates import MAX_WIDTH, candidates
 from dbopt.index.workload import WorkloadQuery
 from dbopt.pg.catalog import Column, Table
@@ -123,3 +124,13 @@ def test_the_most_expensive_statement_comes_first() -> None:
     found = candidates([cheap, dear], catalog([ITEMS]))
 
     assert [c.definition.keys[0].expression for c in found] == ["state", "owner"]
+
+
+def test_advice_for_a_partitioned_table_can_be_run() -> None:
+    """PostgreSQL builds nothing concurrently there."""
+    top = table("parted", "id", "mail", partitioned=True)
+    query = WorkloadQuery(7, "SELECT id FROM s.parted WHERE mail = $1", 10, 5.0)
+
+    (advice,) = suggest([query], catalog([top]), [])
+
+    assert "CREATE INDEX parted_mail_idx ON s.parted USING btree (mail);" == advice.create_sql
