@@ -96,7 +96,7 @@ class RichScreen:
             self._title("1 Trace, 2 Score: what the gateway saw"),
             statements_table(outcome.statements),
         )
-        self._print(*_reasons(outcome))
+        self._print(_reasons(outcome))
         self._print(*_plan(outcome))
         self._print(self._title("3 Audit: what is wrong with the indexes"), *_findings(outcome))
 
@@ -128,15 +128,19 @@ class RichScreen:
         self._print(_comparison(outcome), _verdict(outcome))
 
 
-def _reasons(outcome: Outcome) -> list[Text]:
-    """Why the most complex of the shown statements scores what it scores."""
-    judged = [one for one in outcome.statements if one["complexity"]]
-    if not judged:
-        return []
-    worst = max(judged, key=lambda one: one["complexity"]["score"])
-    reasons = worst["complexity"]["reasons"][:5]
-    words = ", ".join(f"{reason['what']} +{reason['points']}" for reason in reasons)
-    return [Text(f"Most complex, {worst['fingerprint']}: {words}", style="dim")]
+def _reasons(outcome: Outcome) -> Table:
+    """Why each statement scores what it scores, the largest reasons first."""
+    table = Table(box=None, expand=True, show_header=False, title="Why the score", style="dim")
+    table.title_justify = "left"
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+    for one in outcome.statements:
+        judged = one["complexity"]
+        if judged:
+            reasons = (f"{reason['what']} +{reason['points']}" for reason in judged["reasons"])
+            table.add_row(one["fingerprint"], str(judged["score"]), Text(", ".join(reasons)))
+    return table
 
 
 def _plan(outcome: Outcome) -> list[Text]:
