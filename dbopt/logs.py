@@ -47,6 +47,8 @@ def configure(log: Log) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
+    # A line that cannot be written must not bring a traceback, whose words may hold a literal.
+    logging.raiseExceptions = False
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)

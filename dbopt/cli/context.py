@@ -10,8 +10,10 @@ from typing import Any, Self
 
 import click
 from rich.console import Console
+from rich.markup import escape
 
 from dbopt.configfile import FILE_NAME, Found, load, sources
+from dbopt.pg.shown import printable
 from dbopt.settings import Settings
 
 
@@ -47,6 +49,11 @@ class Context:
     settings: Settings
     console: Console
     sources: Sources = field(default_factory=Sources)
+
+
+def shown(text: str) -> str:
+    """Text from a server as rich's markup: no name in it commands the terminal or rich."""
+    return escape(printable(text))
 
 
 def print_json(value: Any) -> None:

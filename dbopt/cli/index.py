@@ -6,10 +6,9 @@ import sys
 from collections.abc import Sequence
 
 import click
-from rich.markup import escape
 from rich.table import Table
 
-from dbopt.cli.context import Context, print_json
+from dbopt.cli.context import Context, print_json, shown
 from dbopt.errors import EXIT_FINDINGS
 from dbopt.index import advisor, workload
 from dbopt.index.advisor import Advice
@@ -131,11 +130,11 @@ def _show_findings(context: Context, findings: Sequence[Finding]) -> None:
         colour = _COLOURS[finding.severity]
         severity = finding.severity.name.lower() if finding.examined else "not examined"
         context.console.print(
-            f"[{colour}]{severity}[/] {finding.rule} [bold]{escape(finding.object)}[/]: "
-            f"{escape(finding.message)}"
+            f"[{colour}]{severity}[/] {finding.rule} [bold]{shown(finding.object)}[/]: "
+            f"{shown(finding.message)}"
         )
         if finding.remedy:
-            context.console.print(f"  {escape(finding.remedy)}", soft_wrap=True, style="dim")
+            context.console.print(f"  {shown(finding.remedy)}", soft_wrap=True, style="dim")
 
 
 def _show_advice(context: Context, found: Sequence[Advice]) -> None:
@@ -147,7 +146,7 @@ def _show_advice(context: Context, found: Sequence[Advice]) -> None:
         saving = "not proven" if advice.saving is None else f"{advice.saving:.0%}"
         size = "" if advice.size_bytes is None else f"{advice.size_bytes / 1024 / 1024:.1f} MiB"
         queries = str(len(advice.queries))
-        table.add_row(escape(advice.create_sql), escape(advice.reason), queries, saving, size)
+        table.add_row(shown(advice.create_sql), shown(advice.reason), queries, saving, size)
     context.console.print(table)
 
 
@@ -156,7 +155,7 @@ def _show_steps(context: Context, steps: Sequence[Step]) -> None:
     for step in steps:
         definition = step.definition
         table.add_row(
-            escape(definition.name), escape(definition.table), _state(step), escape(step.reason)
+            shown(definition.name), shown(definition.table), _state(step), shown(step.reason)
         )
     context.console.print(table)
 

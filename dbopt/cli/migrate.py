@@ -8,10 +8,9 @@ from threading import Lock
 
 import click
 from rich import progress as bars
-from rich.markup import escape
 from rich.table import Table
 
-from dbopt.cli.context import Context, print_json
+from dbopt.cli.context import Context, print_json, shown
 from dbopt.migrate import runner
 from dbopt.migrate.progress import Progress, Report
 from dbopt.migrate.runner import Upgraded
@@ -100,7 +99,7 @@ def history(context: Context, as_json: bool) -> None:
     table = Table("Revision", "Revises", "Applied", "What it does")
     for revision in revisions:
         applied = "yes" if revision.applied else "no"
-        table.add_row(revision.revision, revision.revises, applied, escape(revision.doc))
+        table.add_row(revision.revision, revision.revises, applied, shown(revision.doc))
     context.console.print(table)
 
 
@@ -109,7 +108,7 @@ def _show(context: Context, done: Upgraded) -> None:
         table = Table("Index", "Table", "Action", "Valid", "ms")
         for built in done.indexes:
             valid = "yes" if built.valid else "no"
-            name, of = escape(built.name), escape(built.table)
+            name, of = shown(built.name), shown(built.table)
             table.add_row(name, of, built.action.value, valid, f"{built.ms:.0f}")
         context.console.print(table)
     context.console.print(f"At revision {done.revision or 'base (nothing applied)'}.")
@@ -141,7 +140,7 @@ class _Reporter:
     def __call__(self, look: Progress) -> None:
         with self._lock:
             if look.name not in self._tasks:
-                self._tasks[look.name] = self._shown.add_task(escape(look.name), total=1, note="")
+                self._tasks[look.name] = self._shown.add_task(shown(look.name), total=1, note="")
             blocked = ", ".join(map(str, look.blockers))
             note = f"{look.phase}: waits for {blocked}" if blocked else look.phase
-            self._shown.update(self._tasks[look.name], completed=look.fraction, note=escape(note))
+            self._shown.update(self._tasks[look.name], completed=look.fraction, note=shown(note))

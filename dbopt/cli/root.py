@@ -26,6 +26,7 @@ from dbopt.cli.stats import stats
 from dbopt.cli.status import status
 from dbopt.configfile import FILE_NAME
 from dbopt.errors import EXIT_CODES, EXIT_PARTIAL, EXIT_USAGE, DboptError
+from dbopt.pg.shown import printable
 from dbopt.settings import Settings
 
 _EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {n}  {words}" for n, words in EXIT_CODES.items())
@@ -129,7 +130,8 @@ class _Console(Console):
 
 def _say(words: str) -> None:
     with contextlib.suppress(OSError):
-        click.echo(words, err=True)
+        # A name in it, of an index or a file, may hold what would command a terminal.
+        click.echo("\n".join(map(printable, words.split("\n"))), err=True)
 
 
 def _forget_output() -> None:

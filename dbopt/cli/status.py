@@ -14,6 +14,7 @@ from rich.text import Text
 
 from dbopt.cli.context import Context, print_json
 from dbopt.errors import ConnectError, UsageError
+from dbopt.pg.shown import printable
 from dbopt.settings import Http
 from dbopt.web.terminal import statements_table
 
@@ -133,6 +134,6 @@ def _pools(pools: list[dict[str, Any]]) -> Table:
         table.add_column(title, justify="right")
     for pool in pools:
         # Names come from clients: Text takes no markup from them.
-        names = (Text(pool["database"]), Text(pool["user"]))
+        names = (Text(printable(pool["database"])), Text(printable(pool["user"])))
         table.add_row(*names, *(str(pool[name]) for name in columns))
     return table

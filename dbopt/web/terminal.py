@@ -8,6 +8,8 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from dbopt.pg.shown import printable
+
 
 def statements_table(statements: Sequence[dict[str, Any]], title: str | None = None) -> Table:
     """The statements in the order given. Times are milliseconds; the query is cut to fit."""
@@ -34,4 +36,4 @@ def _row(one: dict[str, Any]) -> list[Text]:
         f"{one['p95_ms']:,.1f}",
         f"{complexity['grade']} {complexity['score']}" if complexity else "",
     )
-    return [Text(cell) for cell in cells]
+    return [Text(printable(cell)) for cell in cells]

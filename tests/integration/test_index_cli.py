@@ -150,3 +150,15 @@ def test_hidden_statements_are_said_to_be_not_examined(
 
     assert (0, "No index to advise.\n") == (result.exit_code, shown)
     assert "Not examined: the statements of other roles" in result.stderr
+
+
+def test_a_name_commands_no_terminal(connection: Connection, settings: Settings) -> None:
+    connection.execute('CREATE INDEX "a\x1b]0;owned" ON people (id, mail)')
+
+    for words in (("index", "audit"), ("index", "declared"), ("migrate", "upgrade")):
+        assert "\x1b" not in _run(settings, *words)[1]
+    connection.execute('CREATE INDEX "b\x1b]0;owned" ON people (filler)')
+    Path(settings.index.directory, "people.sql").write_text(
+        'CREATE INDEX "b\x1b]0;owned" ON people (mail, id);'
+    )
+    assert "\x1b" not in _run(settings, "index", "declared")[1]

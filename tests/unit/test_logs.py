@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import logging
 import sys
@@ -103,3 +104,22 @@ def test_an_exception_is_named_without_its_words(stderr: Written, form: str) -> 
     assert 3 == text.count("ValueError")
     assert 3 == text.count("test_logs.py:")
     assert "Traceback" not in text
+
+
+def test_a_line_that_cannot_be_written_shows_no_traceback(
+    stderr: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging, "raiseExceptions", True)  # it comes back at the end
+    logs.configure(Log())
+    handler = logging.getLogger().handlers[0]
+    assert isinstance(handler, logging.StreamHandler)
+    closed = io.StringIO()
+    closed.close()
+    handler.setStream(closed)
+
+    try:
+        raise ValueError(SECRET)
+    except ValueError:
+        structlog.get_logger("dbopt.x").error("it failed")
+
+    assert "" == stderr()
