@@ -61,7 +61,10 @@ def report(
     """
     if as_json and as_markdown:
         raise click.UsageError("Choose one of --json and --markdown.")
-    made = asyncio.run(_with_store(context.settings, lambda c: _report(c, since, until, top)))
+    settings = context.settings
+    # A store of its own may hold several databases' history.
+    database = resolve(settings.server.dsn).get("dbname") if settings.store.dsn else None
+    made = asyncio.run(_with_store(settings, lambda c: _report(c, since, until, top, database)))
     if as_json:
         print_json(made.to_dict())
     elif as_markdown:
@@ -125,10 +128,14 @@ def list_(
 
 
 async def _report(
-    conn: AsyncConnection, since: datetime | None, until: datetime | None, top: int
+    conn: AsyncConnection,
+    since: datetime | None,
+    until: datetime | None,
+    top: int,
+    database: str | None,
 ) -> Report:
     tables = [view.table for view in VIEWS]
-    old, new = await snapshots.pair(conn, _aware(since), _aware(until))
+    old, new = await snapshots.pair(conn, _aware(since), _aware(until), database)
     before = await snapshots.load(conn, old.id, tables)
     after = await snapshots.load(conn, new.id, tables)
     return build(diff(before, after, VIEWS), top)

@@ -42,7 +42,8 @@ def translated(what: str, *, store: bool = False) -> Iterator[None]:
 
 def translate(what: str, error: psycopg.Error, *, store: bool = False) -> DboptError:
     """The DboptError that stands for a psycopg error."""
-    if store and isinstance(error, errors.UndefinedTable | errors.InvalidSchemaName):
+    absent = errors.UndefinedTable | errors.InvalidSchemaName | errors.UndefinedColumn
+    if store and isinstance(error, absent):
         return StoreMissing(
             "The store has no schema dbopt, or an old one.", hint="Run `dbopt migrate upgrade`."
         )

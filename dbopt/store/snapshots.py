@@ -137,14 +137,17 @@ async def headers(
 
 
 async def pair(
-    conn: AsyncConnection, since: datetime | None = None, until: datetime | None = None
+    conn: AsyncConnection,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    database: str | None = None,
 ) -> tuple[Header, Header]:
     """The two snapshots of one server's database that a report compares, the older first.
 
-    The newer is the last until `until`. The older is the first since `since`, or, without it,
+    The newer is the last until `until`, of `database` if one is given. The older is the first since `since`, or, without it,
     the one just before the newer. Raises UsageError when there are no two.
     """
-    latest = await headers(conn, until=until, limit=1)
+    latest = await headers(conn, until=until, database=database, limit=1)
     if latest:
         after = latest[0]
         before = await _before(conn, after, since)

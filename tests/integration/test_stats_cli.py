@@ -9,16 +9,17 @@ from typing import Any
 import psycopg
 import pytest
 from click.testing import CliRunner, Result
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from rich.console import Console
 
 from dbopt.cli.context import Context
 from dbopt.cli.stats import stats
 from dbopt.errors import ConnectError, StoreMissing, UsageError
-from dbopt.settings import Server, Settings
+from dbopt.settings import Server, Settings, Store
 from dbopt.sql.fingerprint import fingerprint, fingerprint_hex
 from dbopt.store import slow as slow_store
 from tests.fix_pg import Server as Backend
+from tests.fix_pg import fresh_database
 from tests.integration.store_support import create_store, on_connection
 from tests.integration.test_stats_snapshot import SCHEMA, wait_for_counts
 from tests.unit.trace.observations import slow
@@ -159,3 +160,21 @@ def test_a_database_of_another_encoding_takes_any_statement(pg_backend: Backend)
             assert 1 == on_connection(dsn, lambda c: slow_store.append(c, [(statement, None)]))
         finally:
             made.execute("DROP DATABASE dbopt_latin WITH (FORCE)")
+
+
+def test_a_shared_store_reports_on_the_database_that_is_asked_for(
+    dsn: str, pg_backend: Backend
+) -> None:
+    with fresh_database(pg_backend) as other:
+        mine, theirs = (
+            Context(
+                Settings(server=Server(dsn=served), store=Store(dsn=dsn)),
+                Console(file=io.StringIO(), width=160),
+            )
+            for served in (dsn, other)
+        )
+        for context in (mine, mine, theirs, theirs):
+            assert 0 == CliRunner().invoke(stats, ["snapshot"], obj=context).exit_code
+        result = CliRunner().invoke(stats, ["report", "--json"], obj=mine)
+
+    assert conninfo_to_dict(dsn)["dbname"] == json.loads(result.stdout)["period"]["database"]

@@ -30,9 +30,10 @@ def test_the_kind(error: psycopg.Error, kind: type[DboptError]) -> None:
 
 
 def test_a_missing_table_of_the_store() -> None:
-    for error in (errors.UndefinedTable("x"), errors.InvalidSchemaName("x")):
+    kinds = (errors.UndefinedTable, errors.InvalidSchemaName, errors.UndefinedColumn)
+    for error in (kind("x") for kind in kinds):
         assert type(translate("Reading x", error, store=True)) is StoreMissing
-    assert type(translate("Reading x", errors.UndefinedColumn("x"), store=True)) is QueryFailed
+        assert type(translate("Reading x", error)) is QueryFailed
 
 
 def test_the_servers_words_are_not_passed_on() -> None:
