@@ -144,8 +144,9 @@ async def pair(
 ) -> tuple[Header, Header]:
     """The two snapshots of one server's database that a report compares, the older first.
 
-    The newer is the last until `until`, of `database` if one is given. The older is the first since `since`, or, without it,
-    the one just before the newer. Raises UsageError when there are no two.
+    The newer is the last until `until`, of `database` if one is given. The older is the first
+    since `since`, or, without it, the one just before the newer. Raises UsageError when there are
+    no two.
     """
     latest = await headers(conn, until=until, database=database, limit=1)
     if latest:
