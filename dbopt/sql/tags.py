@@ -10,9 +10,9 @@ from urllib.parse import unquote
 
 _LONGEST_COMMENT = 4096
 _MOST_TAGS = 32
-_PAIR = r"\s*+([^\s=,'\"*/]{1,128}+)\s*+=\s*+'((?:[^'\\]|\\.)*+)'\s*+"
+_PAIR = r"\s*+([^\s=,'\"*/]{1,128}+)\s*+=\s*+'((?:[^'\\]|\\.)*)'\s*+"
 _pairs = re.compile(_PAIR).finditer
-_comment = re.compile(rf"{_PAIR}(?:,{_PAIR})*+").fullmatch
+_comment = re.compile(rf"{_PAIR}(?:,{_PAIR})*").fullmatch
 
 
 def tags(text: str) -> dict[str, str]:
