@@ -129,8 +129,8 @@ class Backend(asyncio.Protocol):
                 f"PostgreSQL at {target} did not answer within {timeout:g} s.",
                 hint="Is it overloaded? server.connect_timeout sets the limit.",
             )
-        except OSError as reason:
-            text = reason.strerror or str(reason)
+        except (OSError, UnicodeError) as reason:  # the latter: a host name that cannot be
+            text = getattr(reason, "strerror", None) or str(reason)
             error = ConnectError(
                 f"PostgreSQL at {target} cannot be reached: {text}.",
                 hint="Is it running, and are host and port right?",

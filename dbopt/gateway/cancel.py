@@ -17,6 +17,8 @@ async def cancel(backend: Backend) -> None:
     A server that cannot be reached is no error: the statement then simply goes on. The
     backend must not be given to another client meanwhile: the cancel would hit that one.
     """
+    if not backend.secret:
+        return  # the server gave no key, so that nothing can be cancelled
     target = backend.target
     with contextlib.suppress(OSError, TimeoutError):
         async with asyncio.timeout(_TIMEOUT):

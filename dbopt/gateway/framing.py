@@ -86,7 +86,10 @@ def is_one_request(data: bytes) -> bool:
     position = 0
     while position < len(data):
         kind = data[position]
-        position += needed(data, position)
+        try:
+            position += needed(data, position)
+        except ProtocolError:
+            return False  # no message at all
         if kind in _ENDS:
             return position == len(data)
     return False

@@ -52,12 +52,17 @@ def _tcp(host: str, port: int) -> socket.socket:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         sock = socket.socket(family, kind, protocol)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(address)
-        sock.listen(_BACKLOG)
-    except OSError as error:
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(address)
+            sock.listen(_BACKLOG)
+        except OSError:
+            sock.close()
+            raise
+    except (OSError, UnicodeError) as error:
         raise ConfigError(
-            f"gateway.port: cannot listen on {host}:{port}: {error.strerror}.",
+            f"gateway.port: cannot listen on {host}:{port}: "
+            f"{getattr(error, 'strerror', None) or error}.",
             hint="Give another with gateway.host and gateway.port; port 0 takes a free one.",
         ) from None
     return sock

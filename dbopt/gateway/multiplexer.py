@@ -75,6 +75,8 @@ class Pool:
         self._leased: set[Backend] = set()
         self._waiting: dict[Waiter, float] = {}
         self._fetching = 0
+        self._serving = False
+        self._closing = False
         self._last_error: DboptError | None = None
         self._canonical: dict[frozenset[tuple[str, str]], dict[str, str]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -95,7 +97,6 @@ class Pool:
             min_size=pool.min_size,
             max_size=pool.max_size,
             open=False,
-            check=_check_open,
             name=self.name,
             max_idle=pool.max_idle,
             max_lifetime=pool.max_lifetime,
@@ -108,8 +109,8 @@ class Pool:
 
     async def close(self) -> None:
         """Refuse who waits and close every backend."""
-        for waiter in list(self._waiting):
-            self._refuse(waiter, ConnectError("The gateway is shutting down."))
+        self._closing = True
+        self._refuse_all()
         await self._pg.close(timeout=1.0)
         for backend in list(self._leased):
             self._leased.discard(backend)
@@ -142,20 +143,38 @@ class Pool:
     def _offer(self, backend: Backend, now: float) -> None:
         if backend.closed:
             self.backend_lost(backend)
-        elif backend.status != IDLE or now >= backend._expire_at:
+        elif backend.status != IDLE or now >= backend._expire_at or self._closing:
             # psycopg_pool rolls an open transaction back, and replaces what is too old.
             self._give_back(backend)
-        elif self._waiting:
-            self._grant(backend, now)
         else:
             backend.idle_since = now
             self._idle.append(backend)
+            if self._waiting:
+                self._serve(now)
+
+    def _serve(self, now: float) -> None:
+        """Grants to who waits, in order, what is free.
+
+        In a loop: a client that is done at once (a login whose settings are there already)
+        releases within `granted`, and a thousand of them must not nest.
+        """
+        if self._serving:
+            return
+        self._serving = True
+        try:
+            while self._waiting and self._idle:
+                backend = self._idle.pop()
+                if not backend.closed:
+                    self._grant(backend, now)
+        finally:
+            self._serving = False
 
     def discard(self, backend: Backend, *, cancel_first: bool = False) -> None:
         """A client leaves a backend that is in no state to be shared: close it."""
         self.cl_active -= 1
         if cancel_first and not backend.closed:
             backend.transport.pause_reading()  # nobody wants what it sends
+            backend.cancels += 1  # for good: the end of an earlier cancel must not offer it
             self._spawn(self._cancel_and_close(backend))
         else:
             backend.abort()
@@ -167,26 +186,42 @@ class Pool:
         return self._spawn(self._cancelled(backend))
 
     async def _cancelled(self, backend: Backend) -> None:
-        await cancel(backend)
-        backend.cancels -= 1
+        try:
+            await cancel(backend)
+        finally:
+            backend.cancels -= 1
         if not backend.cancels and backend.holder is None and backend in self._leased:
             self._offer(backend, monotonic())
 
     async def _cancel_and_close(self, backend: Backend) -> None:
-        await cancel(backend)
-        backend.abort()
-        self.backend_lost(backend)
+        try:
+            await cancel(backend)
+        finally:
+            backend.abort()
+            self.backend_lost(backend)
 
     def _grant(self, backend: Backend, now: float) -> None:
         waiter = next(iter(self._waiting))
         since = self._waiting.pop(waiter)
         self.wait_us += (now - since) * 1e6
         self.cl_active += 1
-        waiter.granted(backend, now - since)
+        try:
+            waiter.granted(backend, now - since)
+        except Exception:
+            # One client's failure must not end the call of the client that released.
+            log.exception("a client failed when it was given a backend", pool=self.name)
+            backend.abort()  # whereupon its holder is told, and leaves it
 
     def _refuse(self, waiter: Waiter, error: DboptError) -> None:
-        self._waiting.pop(waiter, None)
-        waiter.refused(error)
+        if self._waiting.pop(waiter, None) is not None:
+            try:
+                waiter.refused(error)
+            except Exception:
+                log.exception("a client failed when it was refused a backend", pool=self.name)
+
+    def _refuse_all(self) -> None:
+        for waiter in list(self._waiting):
+            self._refuse(waiter, ConnectError("The gateway is shutting down."))
 
     # psycopg_pool
 
@@ -198,16 +233,39 @@ class Pool:
 
     async def _fetch(self) -> None:
         try:
-            backend = await self._pg.getconn(_FETCH_TIMEOUT)
-        except PoolTimeout:
-            # Who waits is told by `tick`. Asking again makes psycopg_pool connect again.
-            self._fetching -= 1
-            self._fetch_more()
-            return
+            backend = await self._open_backend()
         except PoolClosed:
-            self._fetching -= 1
+            if self._closing:
+                self._refuse_all()
             return
-        self._fetching -= 1
+        finally:
+            self._fetching -= 1
+        try:
+            if backend is not None:
+                self._fetched(backend)
+        finally:
+            # After a timeout too: asking again makes psycopg_pool connect again. Who waits
+            # too long is told by `tick`.
+            self._fetch_more()
+
+    async def _open_backend(self) -> Backend | None:
+        """A backend of psycopg_pool that is open; None where there is none in time.
+
+        Its own check would wait a second after each that was closed while it was idle; after
+        a restart of the server these are all.
+        """
+        deadline = monotonic() + _FETCH_TIMEOUT
+        while (left := deadline - monotonic()) > 0:
+            try:
+                backend: Backend = await self._pg.getconn(left)
+            except PoolTimeout:
+                break
+            if not backend.closed:
+                return backend
+            await self._pg.putconn(backend)  # which opens another in its place
+        return None
+
+    def _fetched(self, backend: Backend) -> None:
         self._leased.add(backend)
         if self._last_error is not None:
             log.info("the server can be reached again", pool=self.name)
@@ -216,7 +274,6 @@ class Pool:
         backend.settings = self.canonical(backend.settings)
         self._warn_when_busy()
         self._offer(backend, monotonic())
-        self._fetch_more()
 
     def _greet(self, backend: Backend) -> None:
         """A new backend tells the defaults of today: an ALTER ROLE or an upgrade changes them."""
@@ -231,8 +288,10 @@ class Pool:
         self._spawn(self._put(backend))
 
     async def _put(self, backend: Backend) -> None:
-        await self._pg.putconn(backend)
-        self._fetch_more()
+        try:
+            await self._pg.putconn(backend)
+        finally:
+            self._fetch_more()
 
     def backend_lost(self, backend: Backend) -> None:
         """See backend.Owner: psycopg_pool opens another in its place."""
@@ -258,13 +317,20 @@ class Pool:
     # Time
 
     def tick(self, now: float) -> None:
-        """Once in a while: end waits that are too long, give back what is not used."""
+        """Once in a while: end waits that are too long, give back what is not used.
+
+        It also serves and fetches anew for who waits, so that no error leaves one waiting
+        while there is a backend for it.
+        """
         timeout = self.settings.gateway.queue_timeout
         for waiter, since in list(self._waiting.items()):
             if now - since < timeout:
                 break
             self.queue_timeouts += 1
             self._refuse(waiter, self._queue_timeout())
+        if self._waiting:
+            self._serve(now)
+            self._fetch_more()
         while self._idle and now - self._idle[0].idle_since > LEASE_IDLE:
             self._give_back(self._idle.pop(0))
         if self.clients or self._leased:
@@ -341,9 +407,3 @@ class Pool:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-
-async def _check_open(backend: Backend) -> None:
-    """psycopg_pool's check before it hands a connection out: no round trip, the relay reads."""
-    if backend.closed:
-        raise ConnectError("The connection was closed while it was idle.")

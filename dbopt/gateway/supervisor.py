@@ -67,7 +67,7 @@ class Supervisor:
         self._tasks: list[asyncio.Task[None]] = []
         self._ready = asyncio.Event()
         self._ready_numbers: set[int] = set()
-        self._stopping = False
+        self._stopping = asyncio.Event()
 
     @property
     def address(self) -> tuple[str, int]:
@@ -105,8 +105,8 @@ class Supervisor:
         delays = backoff()
         while True:
             started = monotonic()
-            code = await self._run(number)
-            if self._stopping:
+            code = await self._survive(number)
+            if self._stopping.is_set():
                 return
             if monotonic() - started > _LIVED:
                 delays = backoff()
@@ -116,21 +116,41 @@ class Supervisor:
                 "gateway worker died; starting another", worker=number, exit_code=code,
                 delay_s=round(delay, 2),
             )  # fmt: skip
-            await asyncio.sleep(delay)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), delay)
+                return
+
+    async def _survive(self, number: int) -> int | None:
+        """Its exit code; None where it could not be started, or said what cannot be read.
+
+        Such a worker is replaced as one that died: else nobody would start it again.
+        """
+        try:
+            return await self._run(number)
+        except Exception:
+            log.exception("gateway worker failed", worker=number)
+            return None
 
     async def _run(self, number: int) -> int:
         """One life of one worker; gives its exit code (negative: the signal that ended it)."""
         ours, theirs = socket.socketpair()
         listeners = [sock.fileno() for sock in self._sockets]
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "dbopt.gateway.worker", str(theirs.fileno()),
-            pass_fds=(theirs.fileno(), *listeners), stdin=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
-        theirs.close()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "dbopt.gateway.worker", str(theirs.fileno()),
+                pass_fds=(theirs.fileno(), *listeners), stdin=asyncio.subprocess.DEVNULL,
+            )  # fmt: skip
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
         self._processes[number] = process
         reader, writer = await asyncio.open_unix_connection(sock=ours)
         self._links[number] = writer
         writer.write(frame(Start(number, self.settings, listeners, self._mock_key)))
+        if self._stopping.is_set():  # it was too late for the Drain that the others got
+            writer.write(frame(Drain(self.settings.gateway.shutdown_timeout)))
         try:
             async for message in read_to_control(reader):
                 self._heard(number, message)
@@ -161,7 +181,7 @@ class Supervisor:
 
     async def drain(self) -> None:
         """Let the workers end their clients' transactions, and end them."""
-        self._stopping = True
+        self._stopping.set()
         timeout = self.settings.gateway.shutdown_timeout
         self._send(Drain(timeout))
         listener.close(self._sockets)

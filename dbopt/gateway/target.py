@@ -54,8 +54,8 @@ def target(server: Server, database: str, user: str, users: Userlist) -> Target:
     """
     parts = resolve(server.dsn)
     check_encryption(parts)
-    host = parts.get("host") or parts.get("hostaddr", "")
-    port = int(parts.get("port", "5432").split(",")[0])
+    host = parts.get("hostaddr") or parts.get("host", "")  # as libpq, which looks no name up then
+    port = int(parts.get("port", "").split(",")[0] or "5432")
     own_user = parts.get("user", "")
     if server.force_user:
         user = own_user
