@@ -19,7 +19,7 @@ from dbopt.errors import ConnectError, DboptError, QueueTimeout, ServerRefused
 from dbopt.gateway.backend import Backend
 from dbopt.gateway.cancel import cancel
 from dbopt.gateway.counts import readable
-from dbopt.gateway.session import tracked
+from dbopt.gateway.defaults import Defaults
 from dbopt.gateway.statements import Registry
 from dbopt.gateway.target import Target
 from dbopt.observation import PoolSnapshot
@@ -34,7 +34,6 @@ _FETCH_TIMEOUT = 2.0
 _RECONNECT_TIMEOUT = 3.0
 """psycopg_pool waits ever longer between attempts; given up early, the next client's need
 starts anew, so that a server that comes back is found within seconds."""
-_MAX_WELCOMES = 1000
 _WARN_EVERY = 60.0
 
 
@@ -52,18 +51,17 @@ class Waiter(Protocol):
         """Whether it waits to be let in, and so is told at once when the server refuses."""
 
 
-class Pool:
+class Pool(Defaults):
     """The backends of one (database, user), and the clients that wait for one."""
 
     def __init__(self, target: Target, database: str, user: str, settings: Settings) -> None:
+        super().__init__()
         self.target = target
         self.database = database
         self.user = user
         self.name = f"{database}/{user}"
         self.settings = settings
         self.registry = Registry(max(1000, 10 * settings.gateway.prepared_statements))
-        self.parameters: dict[str, str] = {}
-        self.welcomes: dict[frozenset[tuple[str, str]], tuple[dict[str, str], dict[str, str]]] = {}
         self.clients = 0
         self.cl_active = 0
         self.transactions = self.statements = 0
@@ -78,7 +76,6 @@ class Pool:
         self._serving = False
         self._closing = False
         self._last_error: DboptError | None = None
-        self._canonical: dict[frozenset[tuple[str, str]], dict[str, str]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._warned_at = -_WARN_EVERY
         self._pg = self._make_pool()
@@ -270,18 +267,12 @@ class Pool:
         if self._last_error is not None:
             log.info("the server can be reached again", pool=self.name)
             self._last_error = None
-        self._greet(backend)
+        if not backend.greeted:
+            backend.greeted = True
+            self.learn(backend.parameters)
         backend.settings = self.canonical(backend.settings)
         self._warn_when_busy()
         self._offer(backend, monotonic())
-
-    def _greet(self, backend: Backend) -> None:
-        """A new backend tells the defaults of today: an ALTER ROLE or an upgrade changes them."""
-        if not backend.greeted:
-            backend.greeted = True
-            if backend.parameters != self.parameters:
-                self.parameters = dict(backend.parameters)
-                self.welcomes.clear()
 
     def _give_back(self, backend: Backend) -> None:
         self._leased.discard(backend)
@@ -357,26 +348,6 @@ class Pool:
                 "pool is nearly used up", pool=self.name,
                 in_use=len(self._leased), max_size=pool.max_size,
             )  # fmt: skip
-
-    # Settings
-
-    def canonical(self, settings: dict[str, str]) -> dict[str, str]:
-        """The one dict of these settings, so that equal ones are found equal by identity."""
-        if len(self._canonical) > _MAX_WELCOMES:
-            self._canonical.clear()
-        return self._canonical.setdefault(frozenset(settings.items()), settings)
-
-    def remember_welcome(
-        self, requested: dict[str, str], settings: dict[str, str], parameters: dict[str, str]
-    ) -> None:
-        """Keep what the server made of a client's startup settings, for the next like it."""
-        if len(self.welcomes) >= _MAX_WELCOMES:
-            self.welcomes.clear()
-        self.welcomes[frozenset(requested.items())] = (self.canonical(settings), parameters)
-
-    def default_settings(self) -> dict[str, str]:
-        """What a session has that asks for nothing."""
-        return self.canonical(tracked(self.parameters))
 
     def snapshot(self, now: float) -> PoolSnapshot:
         """How the pool is at this moment."""

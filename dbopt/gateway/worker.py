@@ -49,6 +49,8 @@ log = structlog.get_logger("dbopt.gateway")
 
 _TICK = 0.25
 _UNUSED_POOL = 60.0
+_PORTION = 200
+"""Statements in a frame at most: each may bring 16 KiB of text, and a frame has a limit."""
 _MAX_LINK_BACKLOG = 16 << 20
 """Bytes unread by the control process above which observations are kept back, not queued."""
 
@@ -170,7 +172,10 @@ class Worker:
         """Tell the control process what was seen. While that one does not read, go on counting."""
         if self._link.transport.get_write_buffer_size() < _MAX_LINK_BACKLOG:
             counts, slow = self.counts.take()
-            self._tell(Observed(counts, slow, self.snapshot()))
+            snapshot = self.snapshot()
+            for start in range(0, max(len(counts), len(slow), 1), _PORTION):
+                end = start + _PORTION
+                self._tell(Observed(counts[start:end], slow[start:end], snapshot))
 
     def snapshot(self) -> WorkerSnapshot:
         """How the worker is at this moment."""
