@@ -1,0 +1,183 @@
+"""A multiplexer on a stage: psycopg_pool's place is taken by one whose every answer is given."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any, cast
+
+from dbopt.errors import DboptError
+from dbopt.gateway.backend import Backend
+from dbopt.gateway.multiplexer import Pool
+from dbopt.gateway.target import Target
+from dbopt.settings import Settings
+from dbopt.wire.types import IDLE
+
+TARGET = Target("nowhere", 5432, "shop", "ann")
+
+
+class Transport:
+    """It says that it was lost on the loop's next turn, as a real one."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self.lost = False
+
+    def write(self, data: bytes) -> None:
+        assert not self.lost
+
+    def pause_reading(self) -> None:
+        """Nothing is read here."""
+
+    resume_reading = pause_reading
+
+    def abort(self) -> None:
+        if not self.lost:
+            self.lost = True
+            asyncio.get_running_loop().call_soon(self.backend.connection_lost, None)
+
+    close = abort
+
+
+class StandIn:
+    """psycopg_pool as the multiplexer sees it: `asked` are those who wait in getconn."""
+
+    def __init__(self) -> None:
+        self.asked: list[asyncio.Future[Backend]] = []
+        self.returned: list[Backend] = []
+        self.put_fails: Exception | None = None
+
+    async def getconn(self, timeout: float) -> Backend:
+        self.asked.append(asyncio.get_running_loop().create_future())
+        return await self.asked[-1]
+
+    async def putconn(self, backend: Backend) -> None:
+        self.returned.append(backend)
+        if self.put_fails is not None:
+            raise self.put_fails
+
+    async def open(self) -> None:
+        """Nothing to open."""
+
+    async def close(self, timeout: float) -> None:
+        """Nothing to close."""
+
+    def get_stats(self) -> dict[str, int]:
+        return {"pool_available": 0, "pool_size": 0}
+
+
+class Waiter:
+    """Who waits. With `at_once` it is done as soon as it has its backend."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        logging_in: bool = False,
+        at_once: bool = False,
+        fails: Exception | None = None,
+    ) -> None:
+        self.pool = pool
+        self.logging_in = logging_in
+        self.at_once = at_once
+        self.fails = fails
+        self.backend: Backend | None = None
+        self.error: DboptError | None = None
+        self.turns = 0
+
+    def ask(self) -> Waiter:
+        backend = self.pool.acquire(self)
+        if backend is not None:
+            self.granted(backend, 0.0)
+        return self
+
+    def granted(self, backend: Backend, waited: float) -> None:
+        assert backend.holder is None
+        assert not backend.closed
+        self.turns += 1
+        self.backend = backend
+        backend.holder = cast(Any, self)
+        if self.fails is not None:
+            raise self.fails
+        if self.at_once:
+            self.done()
+
+    def refused(self, error: DboptError) -> None:
+        self.error = error
+        if self.fails is not None:
+            raise self.fails
+
+    def server_lost(self) -> None:
+        backend, self.backend = self.backend, None
+        if backend is not None:
+            backend.holder = None
+            self.pool.discard(backend)
+
+    def done(self, status: int = IDLE) -> None:
+        backend, self.backend = self.backend, None
+        assert backend is not None
+        backend.holder = None
+        backend.status = status
+        self.pool.release(backend)
+
+    def leave(self, *, cancel_first: bool = False) -> Backend:
+        backend, self.backend = self.backend, None
+        assert backend is not None
+        backend.holder = None
+        self.pool.discard(backend, cancel_first=cancel_first)
+        return backend
+
+
+class PoolStage:
+    """A Pool, and what its server gives it."""
+
+    def __init__(self, max_size: int = 2) -> None:
+        base = Settings()
+        settings = replace(base, pool=replace(base.pool, max_size=max_size, min_size=0))
+        self.pg = StandIn()
+        self.pool = Pool(TARGET, "shop", "ann", settings)
+        self.pool._pg = cast(Any, self.pg)
+        self.made = 0
+
+    def waiter(self, **options: Any) -> Waiter:
+        return Waiter(self.pool, **options)
+
+    def backend(self, *, closed: bool = False, expires: float = 1e18) -> Backend:
+        self.made += 1
+        backend = Backend(TARGET, self.pool, 10)
+        backend.transport = cast(Any, Transport(backend))
+        backend.pid, backend.secret = self.made, b"1234"
+        backend.settings = {"TimeZone": "UTC"}
+        backend.closed = closed
+        backend._expire_at = expires
+        return backend
+
+    async def turn(self) -> None:
+        """Let all run that can."""
+        for _ in range(12):
+            await asyncio.sleep(0)
+
+    @property
+    def pending(self) -> list[asyncio.Future[Backend]]:
+        return [future for future in self.pg.asked if not future.done()]
+
+    async def give(self, backend: Backend | None = None) -> Backend:
+        """psycopg_pool answers the first who asks."""
+        backend = backend or self.backend()
+        await self.turn()
+        self.pending[0].set_result(backend)
+        await self.turn()
+        return backend
+
+    async def fail(self, error: Exception) -> None:
+        """psycopg_pool refuses the first who asks."""
+        await self.turn()
+        self.pending[0].set_exception(error)
+        await self.turn()
+
+    @property
+    def counts(self) -> tuple[int, int, int, int]:
+        """cl_active, clients that wait, backends leased, backends that are asked for."""
+        snapshot = self.pool.snapshot(0.0)
+        leased = snapshot.sv_active + snapshot.sv_idle
+        return snapshot.cl_active, snapshot.cl_waiting, leased, len(self.pending)
