@@ -229,8 +229,11 @@ class Pool(Defaults):
             self._spawn(self._fetch())
 
     async def _fetch(self) -> None:
+        backend: Backend | None = None
         try:
-            backend = await self._open_backend()
+            backend = await self._pg.getconn(_FETCH_TIMEOUT)
+        except PoolTimeout:
+            pass  # Who waits is told by `tick`. Asking again makes psycopg_pool connect again.
         except PoolClosed:
             if self._closing:
                 self._refuse_all()
@@ -241,29 +244,15 @@ class Pool(Defaults):
             if backend is not None:
                 self._fetched(backend)
         finally:
-            # After a timeout too: asking again makes psycopg_pool connect again. Who waits
-            # too long is told by `tick`.
             self._fetch_more()
-
-    async def _open_backend(self) -> Backend | None:
-        """A backend of psycopg_pool that is open; None where there is none in time.
-
-        Its own check would wait a second after each that was closed while it was idle; after
-        a restart of the server these are all.
-        """
-        deadline = monotonic() + _FETCH_TIMEOUT
-        while (left := deadline - monotonic()) > 0:
-            try:
-                backend: Backend = await self._pg.getconn(left)
-            except PoolTimeout:
-                break
-            if not backend.closed:
-                return backend
-            await self._pg.putconn(backend)  # which opens another in its place
-        return None
 
     def _fetched(self, backend: Backend) -> None:
         self._leased.add(backend)
+        if backend.closed:
+            # It was lost while psycopg_pool had it. That one's own check would wait a second
+            # and more after each, and after a restart of the server these are all.
+            self._give_back(backend)
+            return
         if self._last_error is not None:
             log.info("the server can be reached again", pool=self.name)
             self._last_error = None

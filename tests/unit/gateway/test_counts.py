@@ -1,0 +1,136 @@
+"""Counts: what a worker keeps of the statements that pass, and how it stays bounded."""
+
+from __future__ import annotations
+
+import pytest
+
+from dbopt.gateway import counts as module
+from dbopt.gateway.counts import OTHER, Counts, Scope, readable
+from dbopt.gateway.link import MAX_FRAME, Observed, frame
+from dbopt.gateway.worker import _PORTION
+from dbopt.observation import WorkerSnapshot
+
+
+def counting(capacity: int = 100, slow: int = 3, parameters: bool = False) -> Counts:
+    return Counts(1.0, parameters, capacity, slow, clock=lambda: 1000.0)
+
+
+def add(scope: Scope, sql: str, calls: int = 1, sqlstate: str = "") -> None:
+    for _ in range(calls):
+        scope.count(sql.encode()).add(1.0, 99.0, 2, sqlstate)
+
+
+def texts(counts: Counts) -> list[tuple[str, int]]:
+    return [(count.text, count.calls) for count in counts.take()[0]]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("ann", "ann"), ("zoë", "zoë"), ("a\udcff", "a\N{REPLACEMENT CHARACTER}")],
+)
+def test_readable(name: str, expected: str) -> None:
+    assert expected == readable(name)
+
+
+def test_statements_that_differ_in_literals_are_one() -> None:
+    counts = counting()
+    scope = counts.scope("shop", "ann", "web")
+    add(scope, "SELECT 1")
+    add(scope, "SELECT 2", calls=2, sqlstate="22012")
+    (count,), slow = counts.take()
+    assert [] == slow
+    assert (3, 6, {"22012": 2}) == (count.calls, count.rows, count.errors)
+    assert (3.0, 300.0, 100.0) == (count.queue_us, count.total_us, count.max_us)
+    assert 3 == sum(count.buckets.values())
+    assert "SELECT $1" == count.text
+    assert ("shop", "ann", "web") == (count.database, count.user, count.application)
+
+
+def test_a_text_is_told_once_and_what_was_taken_is_not_told_again() -> None:
+    counts = counting()
+    scope = counts.scope("shop", "ann", "web")
+    add(scope, "SELECT a")
+    assert [("SELECT a", 1)] == texts(counts)
+    assert [] == texts(counts)
+    add(scope, "SELECT a", calls=2)
+    assert [("", 2)] == texts(counts)
+
+
+def test_beyond_the_capacity_all_is_one_and_totals_stay_exact() -> None:
+    counts = counting(capacity=3)
+    scope = counts.scope("shop", "ann", "web")
+    for column in "abcdef":
+        add(scope, f"SELECT {column}")
+    assert [("SELECT a", 1), ("SELECT b", 1), ("SELECT c", 1), (OTHER, 3)] == texts(counts)
+
+
+def test_a_full_worker_forgets_what_is_not_seen() -> None:
+    counts = counting(capacity=2)
+    scope = counts.scope("shop", "ann", "web")
+    add(scope, "SELECT a")
+    add(scope, "SELECT b")
+    counts.take()
+    add(scope, "SELECT b")
+    assert [("", 1)] == texts(counts)  # and now `a` is forgotten
+    add(scope, "SELECT c")
+    assert [("SELECT c", 1)] == texts(counts)
+    add(scope, "SELECT a")
+    assert [("SELECT a", 1)] == texts(counts)
+
+
+def test_long_texts_are_cut_and_not_kept_as_keys() -> None:
+    counts = counting()
+    scope = counts.scope("shop", "ann", "web")
+    add(scope, "SELECT " + ",".join(f"column{i}" for i in range(20_000)))
+    assert {} == scope.by_text
+    assert [16_384] == [len(text) for text, _ in texts(counts)]
+
+
+def test_texts_and_scopes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MAX_TEXTS", 4)
+    monkeypatch.setattr(module, "_MAX_SCOPES", 2)
+    counts = counting()
+    scope = counts.scope("shop", "ann", "web")
+    for number in range(10):
+        add(scope, f"SELECT {number}")
+    assert 2 == len(scope.by_text)
+    assert counts.scope("shop", "ann", "web") is scope
+    counts.scope("shop", "ann", "b")
+    third, fourth = counts.scope("shop", "ann", "c"), counts.scope("shop", "ann", "d")
+    assert third is fourth
+    assert OTHER == third.application
+
+
+@pytest.mark.parametrize(("parameters", "shown"), [(False, "SELECT $1"), (True, "SELECT 'x'")])
+def test_a_slow_statement(parameters: bool, shown: str) -> None:
+    counts = counting(parameters=parameters)
+    scope = counts.scope("shop", "ann", "web")
+    text = b"SELECT 'x'"
+    counts.note_slow(scope, scope.count(text), text, 1000.0, 2000.0, 5, "", 77)
+    ((slow,), rest) = counts.take()[1], counts.take()[1]
+    assert [] == rest
+    assert (shown, "SELECT 'x'", 5, 77) == (slow.text, slow.sql, slow.rows, slow.backend_pid)
+    assert (3.0, 1.0, 2.0) == (slow.duration_ms, slow.queue_ms, slow.server_ms)
+    assert 1000.0 - 0.003 == slow.started
+
+
+def test_of_too_many_slow_statements_the_oldest_are_lost() -> None:
+    counts = counting(slow=3)
+    scope = counts.scope("shop", "ann", "web")
+    for number in range(5):
+        counts.note_slow(scope, scope.count(b"SELECT 1"), b"SELECT 1", 0.0, 0.0, number, "", 1)
+    assert [2, 3, 4] == [slow.rows for slow in counts.take()[1]]
+
+
+def test_a_report_of_the_longest_texts_fits_into_a_frame() -> None:
+    counts = counting(capacity=1000, slow=_PORTION, parameters=True)
+    scope = counts.scope("shop", "ann", "web")
+    for number in range(_PORTION):
+        text = (f"SELECT c{number}, " + "\N{GRINNING FACE}" * 20_000).encode()
+        found = scope.count(text)
+        found.add(0.0, 0.0, 0, "")
+        counts.note_slow(scope, found, text[: 4 * 4096], 0.0, 0.0, 0, "", 1)
+    taken, slow = counts.take()
+    assert _PORTION == len(taken) == len(slow)
+    snapshot = WorkerSnapshot(1, 0, False, [], 0, 0)
+    assert len(frame(Observed(taken, slow, snapshot))) < MAX_FRAME

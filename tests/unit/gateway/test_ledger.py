@@ -1,0 +1,130 @@
+"""Ledger: what is owed, and when the backend may be given away."""
+
+from __future__ import annotations
+
+import pytest
+
+from dbopt.gateway import ledger as module
+from dbopt.gateway.counts import Counts
+from dbopt.gateway.ledger import COPY_END_REQUEST, SYNC_REQUEST, Ledger, Request
+
+KINDS = {
+    "P": module.PARSE, "p": module.PARSE_HIDDEN, "C": module.CLOSE, "E": module.EXECUTE,
+    "Q": module.QUERY, "F": module.FUNCTION,
+}  # fmt: skip
+
+
+def ledger_of(requests: str) -> Ledger:
+    """P Parse, p hidden Parse, C Close, E Execute, Q Query, F function call, S Sync, c copy end."""
+    ledger = Ledger(Counts(1e9, False, 100, 10).scope("shop", "ann", "web"))
+    for letter in requests:
+        shared = {"S": SYNC_REQUEST, "c": COPY_END_REQUEST}.get(letter)
+        request = shared or Request(KINDS[letter], letter.encode(), 1.0)
+        ledger.requests.append(request)
+        ledger.ends += request.kind >= module.QUERY
+    return ledger
+
+
+def letters(ledger: Ledger) -> str:
+    names = {kind: letter for letter, kind in KINDS.items()}
+    names |= {module.SYNC: "S", module.COPY_END: "c"}
+    return "".join(names[request.kind] for request in ledger.requests)
+
+
+def counted(ledger: Ledger) -> list[tuple[str, dict[str, int]]]:
+    scope = ledger.scope
+    return [(text.decode(), count.errors) for text, count in scope.by_text.items()]
+
+
+def test_at_rest() -> None:
+    assert ledger_of("").at_rest
+    assert not ledger_of("Q").at_rest
+    assert not ledger_of("P").at_rest
+    for name, value in (("open_batch", True), ("status", ord("T")), ("ends", 1)):
+        ledger = ledger_of("")
+        setattr(ledger, name, value)
+        assert not ledger.at_rest
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "ends", "skipping", "charged"),
+    [
+        ("Q", "Q", 1, False, ""),
+        ("QQ", "QQ", 2, False, ""),
+        ("F", "F", 1, False, ""),
+        ("PES", "S", 1, False, "P"),
+        ("ES", "S", 1, False, "E"),
+        ("PE", "", 0, True, "P"),
+        ("pES", "S", 1, False, "E"),
+        ("PEQS", "S", 1, False, "P"),
+        ("PESPES", "SPES", 2, False, "P"),
+        ("cS", "S", 1, False, ""),
+        ("C", "", 0, True, ""),
+    ],
+)
+def test_an_error_skips_up_to_sync(
+    before: str, after: str, ends: int, skipping: bool, charged: str
+) -> None:
+    ledger = ledger_of(before)
+    skipped = ledger.fail("22012", 2.0)
+    assert (after, ends, skipping) == (letters(ledger), ledger.ends, ledger.skipping)
+    assert len(before.replace("c", "")) == len(skipped) + len(after)
+    assert ([(charged, {"22012": 1})] if charged else []) == counted(ledger)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "ends", "copying", "open_batch"),
+    [
+        ("Q", "Q", 1, True, False),
+        ("E", "E", 0, True, True),
+        ("ES", "E", 0, True, True),
+        ("EcS", "ES", 1, False, False),
+        ("EScS", "ES", 1, False, False),
+        ("Qc", "Q", 1, False, False),
+        ("QcQ", "QQ", 2, False, False),
+        ("", "", 0, False, False),
+    ],
+)
+def test_a_server_that_copies_ignores_sync(
+    before: str, after: str, ends: int, copying: bool, open_batch: bool
+) -> None:
+    ledger = ledger_of(before)
+    ledger.copy_in_started()
+    assert (after, ends) == (letters(ledger), ledger.ends)
+    assert (copying, open_batch) == (ledger.copying, ledger.open_batch)
+
+
+def test_the_end_of_a_copy() -> None:
+    copying, early, stray = ledger_of("Q"), ledger_of("Q"), ledger_of("")
+    copying.copying = True
+    for ledger in (copying, early, stray):
+        ledger.copy_ended()
+    assert ["Q", "Qc", ""] == [letters(ledger) for ledger in (copying, early, stray)]
+    assert not copying.copying
+
+
+def test_of_a_pipeline_each_is_charged_from_the_end_of_the_one_before() -> None:
+    ledger = ledger_of("EE")
+    ledger.complete(3.0)
+    ledger.complete(4.0)
+    (count,) = ledger.scope.by_text.values()
+    assert (2, 3e6, 2e6) == (count.calls, count.total_us, count.max_us)
+    assert 2 == ledger.answered
+
+
+def test_a_statement_above_the_threshold_is_noted() -> None:
+    ledger = ledger_of("E")
+    ledger.scope.counts.slow_us = 1e6
+    ledger.backend_pid = 7
+    ledger.complete(2.0)
+    (slow,) = ledger.scope.counts.slow
+    assert (1000.0, 7) == (slow.server_ms, slow.backend_pid)
+
+
+def test_clear() -> None:
+    ledger = ledger_of("PEQ")
+    ledger.open_batch = ledger.skipping = ledger.copying = True
+    ledger.status = ord("E")
+    ledger.clear()
+    assert ledger.at_rest
+    assert (False, False) == (ledger.skipping, ledger.copying)
