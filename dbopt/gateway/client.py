@@ -127,6 +127,7 @@ class Client(Connection):
         login = self._login
         answer = login.receive(data)
         if login.cancel is not None:
+            self.transport.pause_reading()  # what follows would be taken for another
             self._close_after(self.gate.cancel(login.cancel))
         elif login.done:
             self._early = data[len(data) - login.rest :] if login.rest else b""
