@@ -317,7 +317,7 @@ class Pool(Defaults):
             self.unused_since = now
 
     def _queue_timeout(self) -> DboptError:
-        if self._last_error is not None:
+        if self._last_error is not None and not self._leased:
             return ConnectError(self._last_error.message, hint=self._last_error.hint)
         most = self.settings.pool.max_size
         return QueueTimeout(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import secrets
 import threading
@@ -215,3 +216,22 @@ def test_a_cancel_that_is_over_hits_no_later_statement(one_backend: Gateway) -> 
             raw.until(b"Z")
             found = raw.ask(query("ROLLBACK; BEGIN; SELECT pg_sleep(0.01)"))
             assert [] == sqlstates(found)
+
+
+def test_four_hundred_clients_log_in_at_once(make_gateway: GatewayFactory) -> None:
+    """Each waits for the welcome that only a backend can give, and there are two."""
+    gateway = make_gateway(pool__max_size=2)
+    dsn = gateway.dsn(application_name="burst")
+
+    async def one(number: int) -> int:
+        async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
+            found = await (await connection.execute("SELECT %s::int", (number,))).fetchone()
+            assert found is not None
+            return int(found[0])
+
+    async def all_at_once() -> list[int]:
+        async with asyncio.timeout(60):
+            return await asyncio.gather(*(one(number) for number in range(400)))
+
+    assert list(range(400)) == asyncio.run(all_at_once())
+    wait_until(lambda: (gateway.pool.cl_active, gateway.pool.cl_waiting) == (0, 0))
