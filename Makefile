@@ -34,7 +34,7 @@ soak: ## The long soak of the gateway
 
 fuzz: ## The long runs of the property tests and fuzzers
 	@scripts/bootstrap.sh dev
-	HYPOTHESIS_PROFILE=long $(PY) -m pytest -m 'fuzz or not fuzz' --timeout 3600 tests/property $(ARGS)
+	HYPOTHESIS_PROFILE=long $(PY) -m pytest -n $(WORKERS) --timeout 3600 tests/property $(ARGS)
 
 bench: ## Compare with PgBouncer; prints ratios
 	@scripts/bootstrap.sh dev

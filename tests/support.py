@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -10,6 +11,14 @@ from typing import TypeVar
 T = TypeVar("T")
 
 INTERVAL = 0.01
+
+LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
+"""Whether this is `make fuzz`."""
+
+
+def examples(count: int) -> int:
+    """How many examples a property test tries that usually tries `count`."""
+    return count * 50 if LONG else count
 
 
 def wait_until(condition: Callable[[], T], timeout: float = 10.0, what: str = "the condition") -> T:

@@ -17,7 +17,8 @@ from tests.fix_gateway import Gateway, GatewayFactory
 from tests.integration.gateway_support import bind, describe, execute, parse, raw_client
 from tests.support import wait_until
 
-SECONDS = 8.0
+SHORT, LONG = 8.0, 600.0
+"""Seconds of the run that is always made, and of `make soak`."""
 CLIENTS = 40
 BACKENDS = 4
 ACCOUNTS = 20
@@ -36,10 +37,10 @@ Connection = psycopg.Connection[Any]
 class Soak:
     """One run: clients in threads, each with a tag of its own."""
 
-    def __init__(self, gateway: Gateway, direct: str) -> None:
+    def __init__(self, gateway: Gateway, direct: str, seconds: float) -> None:
         self.gateway = gateway
         self.direct = direct
-        self.until = time.monotonic() + SECONDS
+        self.until = time.monotonic() + seconds
         self.wrong: list[str] = []
         self.done: Counter[str] = Counter()
 
@@ -109,7 +110,7 @@ class Soak:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(SECONDS + 60)
+            thread.join(max(0.0, self.until - time.monotonic()) + 60)
             assert not thread.is_alive(), "a client waits for a reply that never comes"
 
 
@@ -195,15 +196,17 @@ WORK = (
 )  # fmt: skip
 
 
-@pytest.fixture
-def soak(make_gateway: GatewayFactory, pg_dsn: str) -> Soak:
+@pytest.fixture(
+    params=[SHORT, pytest.param(LONG, marks=[pytest.mark.soak, pytest.mark.timeout(2 * LONG)])]
+)
+def soak(make_gateway: GatewayFactory, pg_dsn: str, request: pytest.FixtureRequest) -> Soak:
     with psycopg.connect(pg_dsn, autocommit=True) as connection:
         connection.execute("CREATE TABLE bank (id int PRIMARY KEY, money int)")
         connection.execute(
             f"INSERT INTO bank SELECT g, 100 FROM generate_series(0, {ACCOUNTS}-1) g"
         )
     gateway = make_gateway(pool__max_size=BACKENDS, gateway__prepared_statements=5)
-    return Soak(gateway, pg_dsn)
+    return Soak(gateway, pg_dsn, request.param)
 
 
 def test_no_reply_is_lost_or_crossed(soak: Soak) -> None:

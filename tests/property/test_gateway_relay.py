@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dbopt.wire import messages as m
+from tests.support import examples
 from tests.unit.gateway.stage import Stage, directly, play, told
 
 SYNC = m.Sync().encode()
@@ -53,6 +54,7 @@ kept = SQL.map(
         + SYNC
     )
 )
+
 extended = st.one_of(parses, binds, executes, describes, closes, runs, st.just(FLUSH))
 batches = st.lists(extended, max_size=6).map(_join)
 synced = batches.map(lambda batch: batch + SYNC)
@@ -118,13 +120,13 @@ def check(scripts: list[list[bytes]], stage: Stage, cut: int, seed: int, *, pati
     assert not stage.discarded
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(script=patient, capacity=st.sampled_from([1, 100]), cut=cuts, seed=seeds)
 def test_a_patient_client(script: list[bytes], capacity: int, cut: int, seed: int) -> None:
     check([script], Stage(1, capacity), cut, seed, patient=True)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     scripts=st.lists(patient, min_size=2, max_size=4),
     backends=st.integers(1, 2),
@@ -138,7 +140,7 @@ def test_patient_clients_that_share_backends(
     check(scripts, Stage(backends, capacity), cut, seed, patient=True)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     scripts=st.lists(hasty, min_size=1, max_size=4),
     backends=st.integers(1, 2),

@@ -12,6 +12,7 @@ from dbopt.sql.parse import split
 from dbopt.sql.redact import redact
 from dbopt.sql.split import statements
 from dbopt.sql.tags import tags
+from tests.support import examples
 
 WORDS = (
     "' '' \" \"\" $$ $a$ $1 $ E' e'\\ U&' U&\" n' \\ -- /* */ /* ; , . .. : :: := ( ) [ ] + - * / <"
@@ -41,19 +42,19 @@ LITERALS = st.one_of(
 @given(ANY)
 @example("is - null")
 @example("limit all")
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 def test_normalising_is_idempotent(text: str) -> None:
     assert normalize(text) == normalize(normalize(text))
 
 
 @given(ANY)
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 def test_the_tokens_join_to_the_text(text: str) -> None:
     assert text == "".join(token.text for token in tokens(text))
 
 
 @given(ANY)
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 def test_both_lexers_find_the_same_tokens(text: str) -> None:
     text = text.rstrip(" \t\n\r\f\v")
     every = [token.text for token in tokens(text) if token.lexeme is not Lexeme.SPACE]
@@ -64,13 +65,13 @@ def test_both_lexers_find_the_same_tokens(text: str) -> None:
 
 @given(ANY)
 @example("\x80in (1,2)")
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_redacting_keeps_the_fingerprint(text: str) -> None:
     assert normalize(text) == normalize(redact(text))
 
 
 @given(ANY)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_nothing_raises(text: str) -> None:
     analyze(text)
     tags(text)

@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 
 from dbopt.errors import AuthenticationError, ProtocolError
 from dbopt.gateway.scram import ScramClient, ScramServer, make_verifier, parse_verifier
+from tests.support import examples
 
 KEY = b"k" * 32
 passwords = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
 garbage = st.binary(max_size=80) | st.text("nyp=,rscvie:AZaz09+/ ", max_size=80).map(str.encode)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 @given(passwords, passwords)
 def test_the_right_password_and_no_other(password: str, other: str) -> None:
     verifier = make_verifier(password, iterations=1)
