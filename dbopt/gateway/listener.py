@@ -22,7 +22,7 @@ def listen(gateway: Gateway) -> list[socket.socket]:
     sockets: list[socket.socket] = []
     try:
         if gateway.host:
-            sockets.append(_tcp(gateway.host, gateway.port))
+            sockets.append(tcp(gateway.host, gateway.port))
         if gateway.unix_socket_dir:
             port = sockets[0].getsockname()[1] if sockets else gateway.port
             sockets.append(_unix(socket_path(gateway.unix_socket_dir, port)))
@@ -46,7 +46,13 @@ def close(sockets: list[socket.socket]) -> None:
         sock.close()
 
 
-def _tcp(host: str, port: int) -> socket.socket:
+def tcp(
+    host: str, port: int, *, section: str = "gateway", backlog: int = _BACKLOG
+) -> socket.socket:
+    """A socket that listens on the first address of `host`; port 0 takes a free one.
+
+    Raises ConfigError, which names the settings `section.host` and `section.port`.
+    """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -55,15 +61,15 @@ def _tcp(host: str, port: int) -> socket.socket:
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind(address)
-            sock.listen(_BACKLOG)
+            sock.listen(backlog)
         except OSError:
             sock.close()
             raise
     except (OSError, UnicodeError) as error:
         raise ConfigError(
-            f"gateway.port: cannot listen on {host}:{port}: "
+            f"{section}.port: cannot listen on {host}:{port}: "
             f"{getattr(error, 'strerror', None) or error}.",
-            hint="Give another with gateway.host and gateway.port; port 0 takes a free one.",
+            hint=f"Give another with {section}.host and {section}.port; port 0 takes a free one.",
         ) from None
     return sock
 

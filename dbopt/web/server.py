@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
-from dbopt.errors import ConfigError
+from dbopt.gateway import listener
 
 _BACKLOG = 128
 _MAX_CONCURRENCY = 64
@@ -58,27 +58,7 @@ class HttpServer:
 
     def listen(self) -> None:
         """Take the address. Raises ConfigError where it cannot be had."""
-        try:
-            family, kind, protocol, _, address = socket.getaddrinfo(
-                self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-            )[0]
-            sock = socket.socket(family, kind, protocol)
-        except OSError as error:
-            raise self._taken(error) from None
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind(address)
-            sock.listen(_BACKLOG)
-        except OSError as error:
-            sock.close()
-            raise self._taken(error) from None
-        self._socket = sock
-
-    def _taken(self, error: OSError) -> ConfigError:
-        return ConfigError(
-            f"http.port: cannot listen on {self._host}:{self._port}: {error.strerror}.",
-            hint="Give another with http.host and http.port; port 0 takes a free one.",
-        )
+        self._socket = listener.tcp(self._host, self._port, section="http", backlog=_BACKLOG)
 
     async def start(self) -> None:
         """Serve in the running loop; returns once requests are answered."""

@@ -26,6 +26,11 @@ def test_a_host_that_is_none_is_said() -> None:
         HttpServer(APP, "no host", 1).listen()
 
 
+def test_a_host_that_no_name_can_be_is_said() -> None:
+    with pytest.raises(ConfigError, match=r"^http\.port: cannot listen on "):
+        HttpServer(APP, "x" * 300, 0).listen()
+
+
 def test_it_serves_and_the_port_is_free_after_it() -> None:
     async def main() -> None:
         server = HttpServer(APP, "127.0.0.1", 0)
