@@ -37,7 +37,7 @@ class Histogram:
 
     def add(self, value: float) -> None:
         """Count one value."""
-        bucket = ceil(log(value) * _SCALE) if value > 1.0 else 0
+        bucket = bucket_of(value)
         self.buckets[bucket] = self.buckets.get(bucket, 0) + 1
         self.count += 1
         self.total += value

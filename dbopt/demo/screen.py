@@ -32,7 +32,6 @@ class RichScreen:
     """A run.Screen on a terminal. With `quiet` only the steps are shown."""
 
     def __init__(self, console: Console, *, quiet: bool = False) -> None:
-        self._console = console
         self._quiet = quiet
         self._progress = Progress(
             SpinnerColumn(), TextColumn("[bold]{task.description}"), BarColumn(bar_width=24),

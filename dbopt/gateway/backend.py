@@ -98,7 +98,6 @@ class Backend(asyncio.Protocol):
         self.transport: asyncio.Transport
         self._login: BackendLogin | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._closed_event = asyncio.Event()
 
     def __repr__(self) -> str:
         return f"<Backend {self.pid} {self.target}>"
@@ -209,7 +208,6 @@ class Backend(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio."""
         self.closed = True
-        self._closed_event.set()
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(
                 ServerLost(f"PostgreSQL at {self.target} closed the connection.")
@@ -255,7 +253,3 @@ class Backend(asyncio.Protocol):
         self.closed = True
         if hasattr(self, "transport"):
             self.transport.abort()
-
-    async def wait_closed(self) -> None:
-        """Until the transport is gone."""
-        await self._closed_event.wait()

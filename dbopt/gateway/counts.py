@@ -5,14 +5,11 @@ On the hot path: one dict look-up by text, one histogram bucket, four additions.
 
 from __future__ import annotations
 
-from math import ceil, log
-
 from dbopt.clock import Clock, wall
-from dbopt.histogram import GAMMA
+from dbopt.histogram import bucket_of
 from dbopt.observation import SlowStatement, StatementCount
 from dbopt.sql.fingerprint import fingerprint, redact
 
-_SCALE = 1.0 / log(GAMMA)
 _MAX_TEXTS = 20_000
 _LONG_TEXT = 4096
 """Longer texts are not kept as keys: they are mostly one-off literals."""
@@ -55,7 +52,7 @@ class Count:
     def add(self, queue_us: float, server_us: float, rows: int, sqlstate: str) -> None:
         """Count one execution; `sqlstate` is empty where it did not fail."""
         total = queue_us + server_us
-        bucket = ceil(log(total) * _SCALE) if total > 1.0 else 0
+        bucket = bucket_of(total)
         self.buckets[bucket] = self.buckets.get(bucket, 0) + 1
         self.calls += 1
         self.rows += rows
