@@ -40,24 +40,42 @@ if [ ! -e "$stamp" ] || [ pyproject.toml -nt "$stamp" ]; then
 fi
 [ "$what" = dev ] || exit 0
 
-# Debian's PostgreSQL 15: a second server version for the tests.
-if [ ! -x /usr/lib/postgresql/15/bin/postgres ]; then
-  if ! command -v apt-get >/dev/null; then
-    say "No apt-get: tests against Debian's postgresql-15 will be skipped."
-    exit 0
+# Debian's packages: a second server version, and node for its clients. Without them, and without
+# the right to install them, their tests are skipped.
+sudo=""
+[ "$(id -u)" = 0 ] || sudo="sudo -n"
+
+may_install() {
+  command -v apt-get >/dev/null && { [ -z "$sudo" ] || { command -v sudo >/dev/null && $sudo true 2>/dev/null; }; }
+}
+
+install() { # install PACKAGE...
+  if ! may_install; then
+    say "No apt-get, or neither root nor sudo: left out $*; its tests will be skipped."
+    return 0
   fi
-  sudo=""
-  if [ "$(id -u)" != 0 ]; then
-    if command -v sudo >/dev/null && sudo -n true 2>/dev/null; then sudo="sudo -n"; else
-      say "Not root and no sudo: left out postgresql-15; its tests will be skipped."
-      exit 0
-    fi
-  fi
-  say "Installing Debian's postgresql-15 (the tests start servers of their own)"
-  $sudo mkdir -p /etc/postgresql-common
-  [ -e /etc/postgresql-common/createcluster.conf ] ||
-    echo 'create_main_cluster = false' | $sudo tee /etc/postgresql-common/createcluster.conf >/dev/null
+  say "Installing Debian's $*"
   $sudo env DEBIAN_FRONTEND=noninteractive apt-get update -qq >&2
-  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-    postgresql-15 >/dev/null || say "postgresql-15 could not be installed; its tests will be skipped."
+  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" \
+    >/dev/null || say "$* could not be installed; its tests will be skipped."
+}
+
+if [ ! -x /usr/lib/postgresql/15/bin/postgres ]; then
+  if may_install; then # the tests start servers of their own
+    $sudo mkdir -p /etc/postgresql-common
+    [ -e /etc/postgresql-common/createcluster.conf ] ||
+      echo 'create_main_cluster = false' | $sudo tee /etc/postgresql-common/createcluster.conf >/dev/null
+  fi
+  install postgresql-15
+fi
+
+{ command -v node && command -v npm; } >/dev/null || install nodejs npm
+node_stamp=tests/node/node_modules/.dbopt
+if command -v npm >/dev/null && { [ ! -e "$node_stamp" ] || [ tests/node/package-lock.json -nt "$node_stamp" ]; }; then
+  say "Installing the node clients into tests/node/node_modules"
+  if npm ci --prefix tests/node --silent --no-audit --no-fund --ignore-scripts >&2; then
+    touch "$node_stamp"
+  else
+    say "npm ci failed; the node clients' tests will be skipped."
+  fi
 fi
