@@ -1,3 +1,9 @@
 """Fixtures live by concern in `fix_*.py`; this file only names them."""
 
-pytest_plugins = ["tests.fix_hypothesis", "tests.fix_skips", "tests.fix_pg", "tests.fix_gateway"]
+pytest_plugins = [
+    "tests.fix_hypothesis",
+    "tests.fix_skips",
+    "tests.fix_pg",
+    "tests.fix_gateway",
+    "tests.fix_tls",
+]
