@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import json
 import re
 import tomllib
@@ -12,15 +11,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from dbopt.configcheck import check_together
 from dbopt.errors import ConfigError
-from dbopt.settings import SECTIONS, TABLE, Setting, Settings
+from dbopt.settings import NAMED, NAMED_TABLE, SECTIONS, TABLE, Setting, Settings, setting_of
+from dbopt.tomlplaces import Places
 
 FILE_NAME = "config.toml"
 MASK = "********"
 MAX_BYTES = 1 << 20
 """A longer file is no configuration, but a log or a device that was named by mistake."""
 _MAX_SHOWN = 80
-_KEY = re.compile(r"[A-Za-z0-9_.-]{1,80}")
+_KEY = re.compile(rf"[A-Za-z0-9_.-]{{1,80}}|(?:{'|'.join(NAMED)})\..{{1,200}}")
+_PRESENT = ""
+"""The name that stands in the keys found for a section of many without any key of its own."""
 _TOML_PLACE = re.compile(r"(.*) \(at (?:line (\d+), column \d+|end of document)\)", re.DOTALL)
 _ENV_NAME = re.compile(r"DBOPT_([A-Z0-9]+)__([A-Z0-9_]+)\Z")
 
@@ -43,16 +46,18 @@ def load(
     Raises ConfigError that names the place, the key, what was found and what is allowed.
     """
     found = sources(path, env or {}, overrides)
-    values = {key: _checked(TABLE[key], item) for key, item in found.items()}
-    settings = _assemble(values)
-    _check_together(settings, found)
+    settings = _assemble(found)
+    check_together(settings, lambda key: found[key].where if key in found else "default")
     return settings
 
 
 def sources(
     path: Path | None, env: Mapping[str, str], overrides: Iterable[str]
 ) -> dict[str, Found]:
-    """What each source gives, the strongest last, by dotted key; unknown keys are refused."""
+    """What each source gives, the strongest last, by dotted key; unknown keys are refused.
+
+    A section such as `[databases.app]` that is empty is there as "databases.app.".
+    """
     found: dict[str, Found] = {}
     if path is not None:
         found.update(_from_file(path))
@@ -63,22 +68,54 @@ def sources(
 
 def _from_file(path: Path) -> dict[str, Found]:
     text = _read(path)
+    document, places = _parse(path, text), Places(text)
     found: dict[str, Found] = {}
-    for section, values in _parse(path, text).items():
-        where = f"{path}:{line_of(text, section)}"
-        if section not in SECTIONS:
-            raise _unknown(section, where, SECTIONS, "section")
-        if not isinstance(values, dict):
-            raise ConfigError(
-                f"{where}: {section}: is a section, and no setting.", hint=f"Write [{section}]."
-            )
-        for name, value in values.items():
-            key = f"{section}.{name}"
-            place = f"{path}:{line_of(text, section, name)}"
-            if key not in TABLE:
-                raise _unknown(key, place, TABLE, "key")
-            found[key] = Found(value, place)
+    for section, values in document.items():
+        where = f"{path}:{places.line(section)}"
+        if section not in SECTIONS and section not in NAMED:
+            raise _unknown(section, where, [*SECTIONS, *NAMED], "section")
+        _need_section(values, section, where)
+        if section in SECTIONS:
+            found.update(_from_section(path, places, (section,), values))
+            continue
+        for name, inner in values.items():
+            where = f"{path}:{places.line(section, name)}"
+            _need_section(inner, f"{section}.{name}", where)
+            found.update(_from_section(path, places, (section, name), inner))
+            if not inner:
+                found[f"{section}.{name}.{_PRESENT}"] = Found(None, where)
     return found
+
+
+def _need_section(values: Any, section: str, where: str) -> None:
+    if not isinstance(values, dict):
+        raise ConfigError(
+            f"{where}: {section}: is a section, and no setting.", hint=f"Write [{section}]."
+        )
+
+
+def _from_section(
+    path: Path, places: Places, section: tuple[str, ...], values: Mapping[str, Any]
+) -> dict[str, Found]:
+    found: dict[str, Found] = {}
+    for name, value in values.items():
+        key = ".".join((*section, name))
+        where = f"{path}:{places.line(*section, name)}"
+        _known(key, where)
+        found[key] = Found(value, where)
+    return found
+
+
+def _known(key: str, where: str) -> Setting:
+    """The setting of that key; raises ConfigError where there is none."""
+    setting = setting_of(key)
+    if setting is not None:
+        return setting
+    kind, _, rest = key.partition(".")
+    if kind in NAMED:
+        section = f"{kind}.{rest.rpartition('.')[0] or 'NAME'}"
+        raise _unknown(key, where, [f"{section}.{name}" for name in NAMED_TABLE[kind]], "key")
+    raise _unknown(key, where, TABLE, "key")
 
 
 def _read(path: Path) -> str:
@@ -112,31 +149,6 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
         raise ConfigError(f"{path}: holds a value that no setting takes.") from None
 
 
-def line_of(text: str, section: str, name: str | None = None) -> int:
-    """The line of a section's header, or of a key in it; 1 where neither is written so."""
-    table, key = _quotable(section), _quotable(name) if name else None
-    header = re.compile(rf"\s*\[{{1,2}}\s*{table}\s*[\].]")
-    inline = re.compile(rf"\s*{table}\s*=")
-    inside = re.compile(rf"\s*{key}\s*[=.]|\s*\[\s*{table}\s*\.\s*{key}\s*[\].]")
-    dotted = re.compile(rf"\s*{table}\s*\.\s*{key or ''}" + (r"\s*[=.]" if key else ""))
-    current, first = "", 0
-    for number, line in enumerate(text.splitlines(), 1):
-        own = header.match(line) is not None
-        if own or re.match(r"\s*\[", line):
-            current = section if own else "another"
-        at_top = not current and (dotted.match(line) or (key is None and inline.match(line)))
-        if at_top or (key is None and own) or (key and current == section and inside.match(line)):
-            return number
-        if not first and (own or (not current and inline.match(line))):
-            first = number
-    return first or 1
-
-
-def _quotable(name: str) -> str:
-    """A pattern for a TOML key, bare or in quotes."""
-    return rf"""(?:{re.escape(name)}|"{re.escape(name)}"|'{re.escape(name)}')"""
-
-
 def _unknown(key: str, where: str, known: Iterable[str], what: str) -> ConfigError:
     near = difflib.get_close_matches(key, list(known), n=1)
     hint = f"Did you mean {near[0]}?" if near else "`dbopt config docs` lists what there is."
@@ -151,9 +163,12 @@ def _from_env(env: Mapping[str, str]) -> dict[str, Found]:
             continue
         key = f"{match[1]}.{match[2]}".lower()
         where = f"environment {variable}"
-        if key not in TABLE:
-            raise _unknown(key, where, TABLE, "key")
-        found[key] = Found(_from_text(TABLE[key], value), where)
+        if match[1].lower() in NAMED:
+            raise ConfigError(
+                f"{where}: no variable sets a key of {match[1].lower()}.NAME.",
+                hint="Write it into the file, or give it with --set.",
+            )
+        found[key] = Found(_from_text(_known(key, where), value), where)
     return found
 
 
@@ -166,9 +181,7 @@ def _from_overrides(overrides: Iterable[str]) -> dict[str, Found]:
             raise ConfigError("--set: found no key.", hint="Write --set section.key=value.")
         if not equals:
             raise ConfigError(f"--set {key}: has no value.", hint="Write --set section.key=value.")
-        if key not in TABLE:
-            raise _unknown(key, "--set", TABLE, "key")
-        found[key] = Found(_from_text(TABLE[key], value), "--set")
+        found[key] = Found(_from_text(_known(key, "--set"), value), "--set")
     return found
 
 
@@ -188,6 +201,8 @@ def _checked(setting: Setting, found: Found) -> Any:
     value: Any = found.value
     if setting.type is float and type(value) is int:
         value = float(value)
+    if setting.number and type(value) is int:
+        value = str(value)
     if not _is(value, setting.type):
         raise _refused(setting, found)
     if setting.choices and value not in setting.choices:
@@ -213,62 +228,32 @@ def _refused(setting: Setting, found: Found) -> ConfigError:
         shown = f"{shown[:_MAX_SHOWN]}…"
     return ConfigError(
         f"{found.where}: {setting.key}: found {shown}; allowed is {setting.allowed}.",
-        hint=f"The default is {json.dumps(setting.default)}.",
+        hint=f"The default is {json.dumps(setting.default)}."
+        if setting.default is not None
+        else "Left out, it is inherited.",
     )
 
 
-def _assemble(values: Mapping[str, Any]) -> Settings:
-    sections = {}
-    for section, cls in SECTIONS.items():
-        own = {
-            key.split(".", 1)[1]: v for key, v in values.items() if TABLE[key].section == section
-        }
-        sections[section] = cls(**own)
-    return Settings(**sections)
-
-
-def _check_together(settings: Settings, found: Mapping[str, Found]) -> None:
-    """Refuse values that are each allowed and cannot be true together."""
-
-    def refuse(key: str, message: str, hint: str) -> None:
-        where = found[key].where if key in found else "default"
-        raise ConfigError(f"{where}: {key}: {message}", hint=hint)
-
-    pool, gateway = settings.pool, settings.gateway
-    if pool.min_size > pool.max_size:
-        refuse(
-            "pool.min_size",
-            f"found {pool.min_size}; allowed is at most pool.max_size, {pool.max_size}.",
-            "Lower pool.min_size or raise pool.max_size.",
-        )
-    if gateway.auth_type != "trust" and not gateway.userlist:
-        refuse(
-            "gateway.auth_type",
-            f'found "{gateway.auth_type}" without gateway.userlist.',
-            "Set gateway.userlist to a file of users.",
-        )
-    if gateway.auth_type == "trust" and not gateway.trust_remote and not is_loopback(gateway.host):
-        refuse(
-            "gateway.host",
-            f'found "{gateway.host}", which is not loopback, with gateway.auth_type "trust".',
-            'Set gateway.auth_type = "scram-sha-256", or gateway.trust_remote = true.',
-        )
-    if not gateway.host and not gateway.unix_socket_dir:
-        refuse(
-            "gateway.host",
-            "is empty, and so is gateway.unix_socket_dir: nothing would listen.",
-            "Set one of the two.",
-        )
-    if not gateway.host and not gateway.port:
-        refuse(
-            "gateway.port",
-            "found 0; without TCP allowed is 1 to 65535: it names the unix socket.",
-            "Give the port that clients will name.",
-        )
+def _assemble(found: Mapping[str, Found]) -> Settings:
+    single: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
+    named: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in NAMED}
+    for key, item in found.items():
+        kind, _, rest = key.partition(".")
+        section, _, name = rest.rpartition(".")
+        own = named[kind].setdefault(section, {}) if kind in NAMED else single[kind]
+        if name != _PRESENT:
+            own[name] = _checked(_known(key, item.where), item)
+    parts: dict[str, Any] = {name: cls(**single[name]) for name, cls in SECTIONS.items()}
+    for kind, cls in NAMED.items():
+        parts[kind] = {name: cls(**own) for name, own in named[kind].items()}
+    return Settings(**parts)
 
 
 def merged(old: Settings, new: Settings) -> tuple[Settings, list[str]]:
-    """`old` with what may change while it runs taken from `new`; the keys that need a restart."""
+    """`old` with what may change while it runs taken from `new`; the keys that need a restart.
+
+    The sections of databases, users and applications are taken as they are in `new`.
+    """
     changed: dict[str, dict[str, Any]] = {}
     ignored: list[str] = []
     for setting in TABLE.values():
@@ -278,43 +263,12 @@ def merged(old: Settings, new: Settings) -> tuple[Settings, list[str]]:
             changed.setdefault(setting.section, {})[setting.name] = after
         elif before != after:
             ignored.append(setting.key)
-    sections = {name: replace(getattr(old, name), **values) for name, values in changed.items()}
-    return replace(old, **sections), ignored
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a listen address can be reached from this machine alone."""
-    if host in ("", "localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    parts: dict[str, Any] = {kind: getattr(new, kind) for kind in NAMED}
+    for name, values in changed.items():
+        parts[name] = replace(getattr(old, name), **values)
+    return replace(old, **parts), ignored
 
 
 def shown(setting: Setting, value: Any) -> Any:
     """The value as a person may see it: secrets masked."""
     return MASK if setting.secret and value else value
-
-
-def sample() -> str:
-    """The sample config.toml: every setting, commented out, with its default."""
-    lines = [
-        "# dbopt's configuration. Every line that is commented out shows the default.",
-        "# Each can be set by the environment too: [gateway] port is DBOPT_GATEWAY__PORT.",
-    ]
-    for section, cls in SECTIONS.items():
-        lines += ["", f"# {(cls.__doc__ or '').strip()}", f"[{section}]"]
-        for setting in TABLE.values():
-            if setting.section == section:
-                lines += _sample_lines(setting)
-    return "\n".join(lines) + "\n"
-
-
-def _sample_lines(setting: Setting) -> list[str]:
-    after = "; SIGHUP reloads it" if setting.reload else ""
-    return [
-        f"# {setting.doc}",
-        f"#   {setting.allowed}{after}",
-        f"# {setting.name} = {json.dumps(setting.default, ensure_ascii=False)}",
-    ]

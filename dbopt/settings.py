@@ -6,56 +6,18 @@ From it come config.toml, the environment names (DBOPT_SECTION__KEY), the comman
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
-from typing import Any, get_type_hints
+from dataclasses import dataclass, field, replace
+from typing import get_args, get_type_hints
 
+from dbopt.poolsettings import Application, Database, Pool, User
+from dbopt.setting import Setting, settings_of
+from dbopt.setting import option as _s
 
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One setting: where it is, what it takes, and what a person should know of it.
-
-    `reload` tells whether SIGHUP brings a new value in; otherwise a restart does.
-    """
-
-    section: str
-    name: str
-    type: type
-    default: Any
-    doc: str
-    unit: str = ""
-    low: float | None = None
-    high: float | None = None
-    choices: tuple[str, ...] = ()
-    reload: bool = False
-    secret: bool = False
-
-    @property
-    def key(self) -> str:
-        """The dotted key, `section.name`."""
-        return f"{self.section}.{self.name}"
-
-    @property
-    def env(self) -> str:
-        """The environment variable that sets it."""
-        return f"DBOPT_{self.section}__{self.name}".upper()
-
-    @property
-    def allowed(self) -> str:
-        """What values it takes, in words."""
-        if self.choices:
-            return "one of " + ", ".join(f'"{choice}"' for choice in self.choices)
-        noun = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
-        words = noun[self.type]
-        if self.low is not None and self.high is not None:
-            words += f" from {self.low:.15g} to {self.high:.15g}"
-        elif self.low is not None:
-            words += f" of at least {self.low:.15g}"
-        return f"{words} ({self.unit})" if self.unit else words
-
-
-def _s(default: Any, doc: str, **meta: Any) -> Any:
-    return field(default=default, metadata={"doc": doc, **meta})
+__all__ = [
+    "NAMED", "NAMED_TABLE", "SECTIONS", "TABLE", "Application", "Database", "Gateway", "Http",
+    "Index", "Log", "Migrate", "Pool", "Server", "Setting", "Settings", "Sql", "Stats", "Store",
+    "Trace", "User", "setting_of",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +51,38 @@ class Gateway:
     auth_type: str = _s(
         "trust",
         "How clients prove who they are.",
-        choices=("trust", "scram-sha-256"),
+        choices=("trust", "scram-sha-256", "md5", "plain"),
     )
     trust_remote: bool = _s(
         False, "Allow auth_type trust on an address that is not loopback. Anyone can then connect."
     )
-    userlist: str = _s(
-        "", "File of users and secrets in PgBouncer's format; needed by scram-sha-256."
+    userlist: str = _s("", "File of users and secrets in PgBouncer's format.")
+    auth_query: str = _s(
+        "",
+        "Statement that gives the name and the secret of user $1, for users that the userlist "
+        "lacks. Empty: off. PgBouncer's is SELECT rolname, CASE WHEN rolvaliduntil < now() THEN "
+        "NULL ELSE rolpassword END FROM pg_catalog.pg_authid WHERE rolname=$1 AND rolcanlogin.",
+    )
+    auth_user: str = _s("", "User that runs auth_query. Empty: the one that server.dsn names.")
+    auth_cache: float = _s(
+        30.0,
+        "How long an answer of auth_query is kept. 0: not at all.",
+        unit="s",
+        low=0,
+        high=86400,
+        reload=True,
+    )
+    tls_mode: str = _s(
+        "disable",
+        "Encryption of clients: disable, allow or require it, or require a client certificate "
+        "that tls_ca has signed, and in verify-full one of the user's own name.",
+        choices=("disable", "allow", "require", "verify-ca", "verify-full"),
+    )
+    tls_cert: str = _s("", "File of the certificate chain that clients are shown.")
+    tls_key: str = _s("", "File of that certificate's private key.")
+    tls_ca: str = _s("", "File of the authorities that sign clients' certificates.")
+    tls_min_version: str = _s(
+        "TLSv1.2", "Oldest TLS that clients may speak.", choices=("TLSv1.2", "TLSv1.3")
     )
     max_clients: int = _s(1000, "Client connections at most, a worker.", low=1, high=1_000_000)
     login_timeout: float = _s(
@@ -119,21 +106,6 @@ class Gateway:
     )
     prepared_statements: int = _s(
         200, "Prepared statements kept on each server connection.", low=1, high=100_000
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Pool:
-    """Server connections, one pool for each (database, user)."""
-
-    max_size: int = _s(20, "Server connections at most.", low=1, high=10_000)
-    min_size: int = _s(2, "Server connections that are kept open.", low=0, high=10_000)
-    max_idle: float = _s(
-        10.0, "Close a connection above min_size after this long unused.", unit="s", low=0.1
-    )
-    max_lifetime: float = _s(3600.0, "Replace a connection after this long.", unit="s", low=1)
-    warn_ratio: float = _s(
-        0.75, "Warn when more than this share of max_size is in use.", low=0, high=1, reload=True
     )
 
 
@@ -262,6 +234,9 @@ class Settings:
     index: Index = field(default_factory=Index)
     migrate: Migrate = field(default_factory=Migrate)
     log: Log = field(default_factory=Log)
+    databases: dict[str, Database] = field(default_factory=dict)
+    users: dict[str, User] = field(default_factory=dict)
+    applications: dict[str, Application] = field(default_factory=dict)
 
     @property
     def store_dsn(self) -> str:
@@ -269,17 +244,31 @@ class Settings:
         return self.store.dsn or self.server.dsn
 
 
-SECTIONS: dict[str, type] = {
-    name: hint for name, hint in get_type_hints(Settings).items() if hasattr(hint, "__slots__")
+_HINTS = get_type_hints(Settings)
+
+SECTIONS: dict[str, type] = {n: hint for n, hint in _HINTS.items() if isinstance(hint, type)}
+"""The sections that there is one of, by name."""
+
+NAMED: dict[str, type] = {n: get_args(hint)[1] for n, hint in _HINTS.items() if n not in SECTIONS}
+"""The sections that there may be many of, such as `[databases.NAME]`."""
+
+TABLE: dict[str, Setting] = {
+    setting.key: setting for name, cls in SECTIONS.items() for setting in settings_of(name, cls)
 }
-
-
-def _table() -> Iterator[Setting]:
-    for section, cls in SECTIONS.items():
-        hints = get_type_hints(cls)
-        for f in fields(cls):
-            yield Setting(section, f.name, hints[f.name], f.default, **f.metadata)
-
-
-TABLE: dict[str, Setting] = {setting.key: setting for setting in _table()}
 """Every setting by its dotted key, in the order in which they are documented."""
+
+NAMED_TABLE: dict[str, dict[str, Setting]] = {
+    kind: {setting.name: setting for setting in settings_of(f"{kind}.NAME", cls)}
+    for kind, cls in NAMED.items()
+}
+"""The settings of the sections that there may be many of, by kind and name."""
+
+
+def setting_of(key: str) -> Setting | None:
+    """The setting of a dotted key, such as "pool.max_size" or "databases.app.max_size"."""
+    kind, _, rest = key.partition(".")
+    section, dot, name = rest.rpartition(".")
+    if not dot or kind not in NAMED:
+        return TABLE.get(key)
+    setting = NAMED_TABLE[kind].get(name)
+    return setting and replace(setting, section=f"{kind}.{section}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import textwrap
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -11,8 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from dbopt.cli.context import Context, print_json
-from dbopt.configfile import Found, sample, shown
-from dbopt.settings import TABLE, Setting
+from dbopt.configfile import Found, shown
+from dbopt.configsample import sample
+from dbopt.settings import NAMED, NAMED_TABLE, TABLE, Setting, Settings, setting_of
 
 
 @click.group()
@@ -34,7 +37,9 @@ def check(context: Context, as_json: bool) -> None:
     context.sources.load()
     found = context.sources.found()
     if as_json:
-        print_json({"ok": True, "file": _path(context), "set": sorted(found)})
+        print_json(
+            {"ok": True, "file": _path(context), "set": sorted(key.rstrip(".") for key in found)}
+        )
     else:
         context.console.print(Text(f"{_path(context) or 'No file'}: {len(found)} set, all right."))
 
@@ -51,12 +56,12 @@ def show(context: Context, changed: bool, as_json: bool) -> None:
       dbopt config show --changed
       DBOPT_TRACE__SLOW=200 dbopt config show --json | jq '.["trace.slow"]'
     """
-    values = asdict(context.sources.load())
+    settings = context.sources.load()
     found = context.sources.found()
     rows = [
-        (setting, shown(setting, values[setting.section][setting.name]), _where(setting, found))
-        for setting in TABLE.values()
-        if not changed or values[setting.section][setting.name] != setting.default
+        (setting, shown(setting, value), _where(setting, found))
+        for setting, value in _values(settings)
+        if not changed or value != setting.default
     ]
     if as_json:
         print_json({s.key: {"value": value, "from": where} for s, value, where in rows})
@@ -66,6 +71,19 @@ def show(context: Context, changed: bool, as_json: bool) -> None:
         text = json.dumps(value, ensure_ascii=False)
         table.add_row(*map(Text, (setting.key, text, setting.unit, where)))
     context.console.print(table)
+
+
+def _values(settings: Settings) -> Iterator[tuple[Setting, Any]]:
+    """Every setting and its value; of the sections of many, what differs from the default."""
+    values = asdict(settings)
+    for setting in TABLE.values():
+        yield setting, values[setting.section][setting.name]
+    for kind in NAMED:
+        for section, own in values[kind].items():
+            for name, value in own.items():
+                own_setting = setting_of(f"{kind}.{section}.{name}")
+                if own_setting is not None and value != own_setting.default:
+                    yield own_setting, value
 
 
 @config.command()
@@ -86,7 +104,8 @@ def docs(context: Context, key: str | None, form: str) -> None:
     if form == "toml":
         click.echo(sample(), nl=False)
         return
-    settings = [s for s in TABLE.values() if s.key.startswith(key or "")]
+    named = [setting for table in NAMED_TABLE.values() for setting in table.values()]
+    settings = [s for s in (*TABLE.values(), *named) if s.key.startswith(key or "")]
     if not settings:
         raise click.BadParameter(f"there is no setting that begins with {key}", param_hint="KEY")
     if form == "json":
@@ -94,14 +113,24 @@ def docs(context: Context, key: str | None, form: str) -> None:
         return
     for setting in settings:
         context.console.print(Text(setting.key, style="bold"))
-        context.console.print(Text(f"  {setting.doc}"))
-        context.console.print(Text(f"  {_facts(setting)}", style="dim"))
+        context.console.print(Text(_indented(setting.doc, context.console.width)))
+        facts = _indented(_facts(setting), context.console.width)
+        context.console.print(Text(facts, style="dim"))
+
+
+def _indented(text: str, width: int) -> str:
+    """Wrapped, every line of it two columns in."""
+    lines = textwrap.wrap(text, max(width - 2, 20), break_on_hyphens=False)
+    return textwrap.indent("\n".join(lines), "  ")
 
 
 def _facts(setting: Setting) -> str:
     reload = "SIGHUP reloads it" if setting.reload else "takes a restart"
-    default = json.dumps(setting.default, ensure_ascii=False)
-    return f"{setting.allowed}; default {default}; {reload}; {setting.env}"
+    default = f"default {json.dumps(setting.default, ensure_ascii=False)}"
+    if setting.default is None:
+        default = "inherited when left out"
+    facts = (setting.allowed, default, reload, setting.env)
+    return "; ".join(fact for fact in facts if fact)
 
 
 def _documented(setting: Setting) -> dict[str, Any]:

@@ -9,7 +9,8 @@ import click
 from rich.text import Text
 
 from dbopt.cli.context import Context, print_json
-from dbopt.configfile import FILE_NAME, sample
+from dbopt.configfile import FILE_NAME
+from dbopt.configsample import sample
 from dbopt.errors import UsageError
 from dbopt.resources import directory
 

@@ -20,7 +20,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
     for names in (
         "errors clock histogram settings configfile logs metrics redact observation resources "
-        "sdnotify",
+        "sdnotify setting poolsettings configcheck configsample tomlplaces",
         "wire sql",
         "pg store",
         "gateway trace cache stats index migrate",

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from dbopt.configfile import sample
-from dbopt.settings import TABLE
+from dbopt.configsample import sample
+from dbopt.settings import NAMED_TABLE, TABLE
 from tests.unit.cli.calls import Call
 
 DSN = "postgresql://app:hunter2@db.internal/app"
+EVERY = [*TABLE, *(setting.key for table in NAMED_TABLE.values() for setting in table.values())]
 
 
 def test_check_without_a_file(call: Call) -> None:
@@ -55,6 +56,24 @@ def test_show_what_was_changed(call: Call) -> None:
     assert ["pool.max_size"] == list(shown)
 
 
+def test_show_the_sections_of_many(call: Call) -> None:
+    Path("config.toml").write_text('[databases.app]\nmax_size = 5\npassword = "hunter2"\n[users.u]')
+    shown = json.loads(
+        call("-s", "users.u.mode=session", "config", "show", "--changed", "--json").out
+    )
+    assert {
+        "databases.app.password": {"value": "********", "from": "config.toml:3"},
+        "databases.app.max_size": {"value": 5, "from": "config.toml:2"},
+        "users.u.mode": {"value": "session", "from": "--set"},
+    } == shown
+
+
+def test_check_counts_an_empty_section(call: Call) -> None:
+    Path("config.toml").write_text("[databases.app]\n")
+    document = json.loads(call("config", "check", "--json").out)
+    assert ["databases.app"] == document["set"]
+
+
 @pytest.mark.parametrize("words", [("config", "show"), ("config", "show", "--json")])
 def test_secrets_are_masked(call: Call, words: tuple[str, ...]) -> None:
     result = call("--dsn", DSN, "-s", f"store.dsn={DSN}", *words)
@@ -74,9 +93,18 @@ def test_docs_of_a_section(call: Call) -> None:
     assert "gateway" not in out
 
 
+def test_docs_of_what_is_inherited(call: Call) -> None:
+    assert ("users.NAME.mode\n") in call("config", "docs", "users").out
+    assert (
+        "databases.NAME.dbname\n"
+        "  Database's name on the server. Left out: the name that the client gave.\n"
+        "  a string; inherited when left out; SIGHUP reloads it\n"
+    ) in call("config", "docs", "databases.NAME.dbname").out
+
+
 def test_docs_name_every_setting(call: Call) -> None:
     out = call("config", "docs").out
-    assert list(TABLE) == [line for line in out.splitlines() if not line.startswith(" ")]
+    assert EVERY == [line for line in out.splitlines() if not line.startswith(" ")]
 
 
 def test_docs_as_toml_are_the_sample(call: Call) -> None:
@@ -85,7 +113,7 @@ def test_docs_as_toml_are_the_sample(call: Call) -> None:
 
 def test_docs_as_json(call: Call) -> None:
     documents = json.loads(call("config", "docs", "--format", "json").out)
-    assert list(TABLE) == [one["key"] for one in documents]
+    assert EVERY == [one["key"] for one in documents]
     assert {
         "key": "gateway.queue_timeout", "env": "DBOPT_GATEWAY__QUEUE_TIMEOUT", "type": "float",
         "default": 30.0, "unit": "s", "allowed": "a number from 0.01 to 86400 (s)",

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from dbopt import resources
-from dbopt.configfile import sample
+from dbopt.configsample import sample
 from tests.unit.cli.calls import Call
 
 MADE = ["config.toml", "indexes", "migrations", "alembic.ini"]
