@@ -64,7 +64,7 @@ def _databases(settings: Settings) -> Iterator[Conflict]:
         yield from _tracked(section, own.track_settings or "")
         query = pool.reset_query if own.reset_query is None else own.reset_query
         yield from _reset(section, own.reset or pool.reset, query)
-        yield from _hosts(section, own)
+        yield from _server(section, own)
 
 
 def _users(settings: Settings) -> Iterator[Conflict]:
@@ -118,7 +118,7 @@ def _reset(section: str, reset: str, query: str) -> Iterator[Conflict]:
         )
 
 
-def _hosts(section: str, own: Database) -> Iterator[Conflict]:
+def _server(section: str, own: Database) -> Iterator[Conflict]:
     ports = own.port.split(",") if own.port else []
     for port in (port.strip() for port in ports):
         if port and not (port.isascii() and port.isdigit() and 0 < int(port[:9]) < 65536):
@@ -127,6 +127,12 @@ def _hosts(section: str, own: Database) -> Iterator[Conflict]:
                 f'found "{port[:64]}"; allowed is 1 to 65535, or a list of such with commas.',
                 "Give the port of the server.",
             )
+    if own.password and not own.user:
+        yield Conflict(
+            f"{section}.password",
+            f"is there without {section}.user, whose password it would be.",
+            f"Set {section}.user, or give clients' passwords by gateway.userlist.",
+        )
     hosts = own.host.split(",") if own.host else []
     if hosts and len(ports) > 1 and len(ports) != len(hosts):
         yield Conflict(

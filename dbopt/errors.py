@@ -75,11 +75,37 @@ class AuthenticationError(DboptError):
     exit_code = EXIT_UNREACHABLE
 
 
+class AccessRefused(DboptError):
+    """The client may not connect in this way."""
+
+    sqlstate = "28000"
+    http_status = 401
+    exit_code = EXIT_UNREACHABLE
+
+
+class UserLookupFailed(DboptError):
+    """What a user logs in with could not be looked up."""
+
+    sqlstate = "08006"
+    http_status = 503
+    exit_code = EXIT_UNREACHABLE
+
+
 class ProtocolError(DboptError):
     """Bytes that are not PostgreSQL protocol 3, or a message that is not allowed here."""
 
     sqlstate = "08P01"
     http_status = 400
+
+
+class UnsupportedProtocol(ProtocolError):
+    """A startup packet of another protocol than 3; `major` says of which."""
+
+    sqlstate = "0A000"
+
+    def __init__(self, message: str, major: int) -> None:
+        super().__init__(message)
+        self.major = major
 
 
 class FeatureNotSupported(DboptError):
@@ -101,6 +127,13 @@ class TooManyClients(DboptError):
 
     sqlstate = "53300"
     http_status = 503
+
+
+class UnknownDatabase(DboptError):
+    """The database does not exist."""
+
+    sqlstate = "3D000"
+    http_status = 404
 
 
 class ServerLost(DboptError):

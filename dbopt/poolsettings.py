@@ -146,7 +146,8 @@ class Database:
 
     dsn: str | None = option(
         None,
-        "Connection string of the database; what it leaves out is taken from server.dsn.",
+        "Connection string of the database; what it leaves out is taken from server.dsn. Its "
+        "user is used as server.dsn's is: see server.force_user.",
         secret=True,
         reload=True,
         example="host=db1.internal,db2.internal sslmode=verify-full",
@@ -166,7 +167,7 @@ class Database:
     )
     dbname: str | None = option(
         None,
-        "Database's name on the server. Left out: the name that the client gave.",
+        "Database's name on the server. Left out: dsn's, or the name that the client gave.",
         reload=True,
         example="app",
     )

@@ -164,10 +164,10 @@ async def _start(settings: Settings, seen: Seen) -> Supervisor:
 
 
 def settings_of(base: Settings, overrides: dict[str, Any]) -> Settings:
-    """`base` with dotted keys replaced."""
+    """`base` with dotted keys replaced; `databases`, `users` and `applications` as wholes."""
     for key, value in overrides.items():
         section, _, name = key.partition(".")
-        part = replace(getattr(base, section), **{name: value})
+        part = replace(getattr(base, section), **{name: value}) if name else value
         base = replace(base, **{section: part})
     return base
 

@@ -84,6 +84,16 @@ class Client(Connection):
         self.leave()
         self.left()
 
+    @property
+    def database(self) -> str:
+        """The database that it asked for, in its own words."""
+        return self._login.database
+
+    @property
+    def user(self) -> str:
+        """The user that it logs in as, in its own words."""
+        return self._login.user
+
     def left(self) -> None:
         """The connection is over, in whichever stage: the worker may forget the client."""
         self.gate.gone(self)

@@ -21,9 +21,10 @@ import structlog
 import uvloop
 
 from dbopt.clock import monotonic
-from dbopt.errors import TooManyClients
+from dbopt.errors import DboptError, TooManyClients
 from dbopt.gateway.client import Client
 from dbopt.gateway.counts import Counts
+from dbopt.gateway.limits import Limits
 from dbopt.gateway.link import (
     Cancelled,
     Drain,
@@ -38,6 +39,7 @@ from dbopt.gateway.link import (
 )
 from dbopt.gateway.login import Verifiers
 from dbopt.gateway.multiplexer import Pool
+from dbopt.gateway.routes import Route, as_settings, check_database, route
 from dbopt.gateway.target import target
 from dbopt.gateway.userlist import Userlist, load
 from dbopt.logs import configure
@@ -61,6 +63,7 @@ class Worker:
     def __init__(self, start: Start, link: asyncio.StreamWriter) -> None:
         self.number = start.number
         self.settings = start.settings
+        self.limits = Limits(start.settings)
         self.users = _users(start.settings)
         self.verifiers = _verifiers(start.settings, self.users, start.mock_key)
         trace = start.settings.trace
@@ -87,6 +90,7 @@ class Worker:
                 f"The gateway already has {limit} clients.",
                 hint="Raise gateway.max_clients, or close connections that are not used.",
             )
+        self.limits.admit_client(client.database, client.user)
         while True:
             self._next = (self._next + 1) & 0xFFFFFF
             pid = (self.number & 0x3F) << 24 | self._next
@@ -96,13 +100,19 @@ class Worker:
         return pid, secrets.token_bytes(4)
 
     def pool(self, database: str, user: str) -> Pool:
-        """See client.Gate."""
+        """See client.Gate. A reload may have taken the database away while its pool lives."""
+        check_database(self.settings, database)
         found = self._pools.get((database, user))
         if found is None:
-            to = target(self.settings.server, database, user, self.users)
-            found = self._pools[database, user] = Pool(to, database, user, self.settings)
+            to = route(self.settings, database, user)
+            found = self._pools[database, user] = self._new_pool(to)
             self._spawn(found.open())
         return found
+
+    def _new_pool(self, to: Route) -> Pool:
+        settings = as_settings(self.settings, to)
+        address = target(settings.server, to.conninfo["dbname"], to.conninfo["user"], self.users)
+        return Pool(address, to.database, to.user, settings)
 
     def cancel(self, request: CancelRequest) -> asyncio.Task[None] | None:
         """See client.Gate: our client's, or another worker's."""
@@ -122,6 +132,7 @@ class Worker:
         self._connections.discard(client)
         if self._clients.get(client.pid) is client:
             del self._clients[client.pid]
+            self.limits.leave_client(client.database, client.user)
             client.leave_pool()
 
     def failed_login(self) -> None:
@@ -197,8 +208,10 @@ class Worker:
         self.verifiers = _verifiers(settings, self.users, self._mock_key)
         self.counts.slow_us = settings.trace.slow * 1000.0
         self.counts.parameters = settings.trace.parameters
-        for pool in self._pools.values():
-            pool.settings = settings
+        self.limits.settings = settings
+        for (database, user), pool in self._pools.items():
+            with contextlib.suppress(DboptError):  # one that is gone serves who is in it
+                pool.settings = as_settings(settings, route(settings, database, user))
 
     def stop_listening(self) -> None:
         """Take no new connections."""

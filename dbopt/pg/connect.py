@@ -19,22 +19,29 @@ AsyncConnection = psycopg.AsyncConnection[DictRow]
 def resolve(dsn: str) -> dict[str, str]:
     """The DSN's parts, with libpq's own defaults (environment, service) where it names none.
 
+    Raises ConfigError.
+    """
+    parts = {
+        option.keyword.decode(): option.val.decode()
+        for option in pq.Conninfo.get_defaults()
+        if option.val
+    }
+    return parts | parse(dsn)
+
+
+def parse(dsn: str, key: str = "server.dsn") -> dict[str, str]:
+    """The DSN's own parts. `key` is the setting that gave it.
+
     Raises ConfigError; its message never holds the DSN, which may hold a password.
     """
     try:
         given = conninfo.conninfo_to_dict(dsn)
     except psycopg.ProgrammingError:
         raise ConfigError(
-            "server.dsn: is not a PostgreSQL connection string.",
+            f"{key}: is not a PostgreSQL connection string.",
             hint="Write postgresql://user@host:port/dbname or key=value pairs.",
         ) from None
-    parts = {
-        option.keyword.decode(): option.val.decode()
-        for option in pq.Conninfo.get_defaults()
-        if option.val
-    }
-    parts.update({key: str(value) for key, value in given.items() if value is not None})
-    return parts
+    return {name: str(value) for name, value in given.items() if value is not None}
 
 
 def address(dsn: str) -> str:

@@ -97,7 +97,7 @@ def test_docs_of_what_is_inherited(call: Call) -> None:
     assert ("users.NAME.mode\n") in call("config", "docs", "users").out
     assert (
         "databases.NAME.dbname\n"
-        "  Database's name on the server. Left out: the name that the client gave.\n"
+        "  Database's name on the server. Left out: dsn's, or the name that the client gave.\n"
         "  a string; inherited when left out; SIGHUP reloads it\n"
     ) in call("config", "docs", "databases.NAME.dbname").out
 
