@@ -1,202 +1,199 @@
-"""Direct vs PgBouncer vs dbopt, in turn in one run; prints ratios, writes JSON with --json FILE.
+"""Direct vs PgBouncer vs dbopt, in turn in one run; prints ratios and targets, writes JSON.
 
     make bench                          or  python benchmarks/gateway.py --seconds 5 --clients 16,64
+    make bench ARGS='--only big,slow,idle,worker --rounds 1'
 
-TPS and the pooler's own CPU time a transaction (user, system; /proc) for `pgbench -S` in simple,
-extended and prepared mode. Both poolers: transaction mode, trust, the same pool size. Debian's
-PgBouncer 1.18 knows no prepared statements in transaction mode: there it is not measured.
+Cells: `select` (pgbench -S: TPS and the pooler's own CPU time, in each mode with each number of
+clients), `tpcb`, `latency` (p50 and p99 at a fixed rate of half PgBouncer's peak), `connect`
+(pgbench -C), `big` (one result of 500 MB), `slow` (the same for a slow reader), `idle` (memory of
+5,000 idle clients), `worker` (memory of an idle worker).
+
+Every round measures each cell with all peers, one after the other, each round in another order; a
+ratio is the median of the rounds' ratios, so that what else loads the machine cancels out. CPU time
+is /proc's. Both poolers: transaction mode, trust, the same pool size, TCP, no TLS; dbopt traces as
+it does by default. PgBouncer before 1.21 knows no prepared statements in transaction mode: dbopt's
+prepared mode is then compared with PgBouncer's extended mode, which does the same for a client
+and parses each time. With the defaults it takes a quarter of an hour.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import re
-import shutil
+import shlex
+import signal
 import subprocess
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
-from dbopt.demo.cluster import EmbeddedCluster, free_port
-from dbopt.demo.sidecar import Sidecar
+from benchmarks.poolbench import machine, peers, pgbench, proc, report
+from benchmarks.poolbench.cells import (
+    KINDS,
+    MODES,
+    RATE_CLIENTS,
+    Bench,
+    Cell,
+    Sample,
+    cells,
+    measure,
+)
+from benchmarks.poolbench.peers import PEERS, Peer
+from benchmarks.poolbench.raw import Failed
+from dbopt.demo.cluster import EmbeddedCluster
 
-MODES = ("simple", "extended", "prepared")
-PEERS = ("direct", "pgbouncer", "dbopt")
-POOL = 8
-_TICKS = os.sysconf("SC_CLK_TCK")
-_SWITCH_USER = ["runuser", "-u", "nobody", "--"] if os.geteuid() == 0 else []
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One measurement; `user_us` and `system_us` are the pooler's CPU µs a transaction."""
-
-    peer: str
-    mode: str
-    clients: int
-    tps: float
-    latency_ms: float
-    user_us: float
-    system_us: float
+RESULTS = Path(__file__).parent / "results" / "gateway.json"
+SCALE = 10
+WIDTH = 132
+"""Columns, where the output is no terminal."""
 
 
-def cpu(pid: int) -> tuple[int, int]:
-    """User and system clock ticks of a process."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(fields[11]), int(fields[12])
-
-
-def measure(
-    pgbench: Path, peer: str, pid: int, port: int, mode: str, clients: int, seconds: int
-) -> Cell:
-    """One pgbench run."""
-    before = cpu(pid) if pid else (0, 0)
-    command = [
-        str(pgbench), "-n", "-S", "-M", mode, "-c", str(clients), "-j", "1", "-T", str(seconds),
-        "-h", "127.0.0.1", "-p", str(port), "-U", "postgres", "postgres",
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{peer}, {mode}, {clients} clients: {done.stderr}")
-    after = cpu(pid) if pid else (0, 0)
-    transactions = int(found(r"transactions actually processed: (\d+)", done.stdout))
-    user, system = (
-        (b - a) / _TICKS * 1e6 / max(1, transactions) for a, b in zip(before, after, strict=True)
+def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The options."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    return Cell(
-        peer, mode, clients, float(found(r"tps = ([\d.]+)", done.stdout)),
-        float(found(r"latency average = ([\d.]+)", done.stdout)), user, system,
-    )  # fmt: skip
+    add = parser.add_argument
+    add(
+        "--seconds",
+        type=int,
+        default=5,
+        help="of each pgbench run, after a warm-up (5; at least 2)",
+    )
+    add("--rounds", type=int, default=3, help="each measures everything once (3)")
+    add("--clients", type=numbers, default=[1, 16, 64, 256], help="of `select` (1,16,64,256)")
+    add("--modes", type=one_of(MODES), default=MODES, help="of `select`: " + ",".join(MODES))
+    add("--only", type=one_of(KINDS), default=KINDS, help="cells: " + ",".join(KINDS))
+    add("--peers", type=one_of(PEERS), default=PEERS, help=",".join(PEERS))
+    add("--megabytes", type=int, default=500, help="of the big result (500)")
+    add("--idle", type=int, default=5000, help="idle clients (5000)")
+    add("--rate", type=float, default=0.0, help="of `latency`, a second (half PgBouncer's peak)")
+    add("--json", type=Path, default=RESULTS, help=f"where the results go ({RESULTS})")
+    add("--check", action="store_true", help="exit with 1 if a target is missed or a cell failed")
+    return parser.parse_args(arguments)
 
 
-def found(pattern: str, text: str) -> str:
-    """What the group of the pattern holds."""
-    match = re.search(pattern, text)
-    if match is None:
-        raise SystemExit(f"pgbench printed no {pattern!r}:\n{text}")
-    return match[1]
+def numbers(text: str) -> list[int]:
+    """`1,16` as a list."""
+    return [int(part) for part in text.split(",")]
+
+
+def one_of(known: tuple[str, ...]) -> Any:
+    """A comma-separated choice of the known words, in their order."""
+
+    def choice(text: str) -> tuple[str, ...]:
+        if unknown := set(text.split(",")) - set(known):
+            raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: not one of {','.join(known)}")
+        return tuple(word for word in known if word in text.split(","))
+
+    return choice
+
+
+def plan(options: argparse.Namespace, prepared: bool) -> Iterator[tuple[int, Cell, str]]:
+    """Round, cell and peer of each measurement, in their order.
+
+    Without `prepared`, PgBouncer is measured in extended mode instead, which serves as reference.
+    """
+    modes = list(options.modes)
+    stands_in = "prepared" in modes and "extended" not in modes and not prepared
+    if stands_in:
+        modes.insert(0, "extended")
+    for round_ in range(options.rounds):
+        turn = round_ % len(options.peers)
+        order = options.peers[turn:] + options.peers[:turn]
+        for cell in cells(options.only, modes, options.clients, options.idle):
+            for peer in order:
+                only = {"pgbouncer"} if stands_in and cell.mode == "extended" else set(order)
+                if cell.poolers_only:
+                    only -= {"direct"}
+                if cell.mode == "prepared" and not prepared:
+                    only -= {"pgbouncer"}
+                if peer in only:
+                    yield round_, cell, peer
 
 
 @contextmanager
-def pgbouncer(server_port: int) -> Iterator[tuple[int, int]]:
-    """PgBouncer in front of the server; its process id and port."""
-    program = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
-    if program is None:
-        raise SystemExit("PgBouncer is not installed: apt-get install pgbouncer")
-    port = free_port()
-    with tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
-        directory.chmod(0o755)
-        users = directory / "users.txt"
-        users.write_text('"postgres" ""\n')
-        config = directory / "pgbouncer.ini"
-        config.write_text(
-            f"[databases]\n* = host=127.0.0.1 port={server_port}\n[pgbouncer]\n"
-            f"listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
-            f"auth_type = trust\nauth_file = {users}\npool_mode = transaction\n"
-            f"default_pool_size = {POOL}\nmax_client_conn = 1000\n"
-            "ignore_startup_parameters = extra_float_digits\n"
-        )
-        process = subprocess.Popen(
-            [*_SWITCH_USER, program, "-q", str(config)], stderr=subprocess.DEVNULL
-        )
-        try:
-            time.sleep(1.0)
-            yield child_of(process.pid), port
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def child_of(pid: int) -> int:
-    """runuser's child, or the process itself."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return int(children[0]) if children else pid
-
-
-def worker_of(sidecar: Sidecar) -> int:
-    """The process id of the gateway worker."""
-    return int(sidecar.get("/status")["workers"][0]["pid"])
-
-
-def show(cells: list[Cell], console: Console) -> None:
-    """The ratio table."""
-    table = Table("Mode", "Clients", title=f"pgbench -S, pool of {POOL}")
-    for name in (
-        "direct tps", "PgBouncer", "dbopt", "dbopt / PgBouncer",
-        "PgBouncer CPU µs (u+s)", "dbopt CPU µs (u+s)", "CPU ratio",
-    ):  # fmt: skip
-        table.add_column(name, justify="right")
-    by = {(c.peer, c.mode, c.clients): c for c in cells}
-    for mode, clients in dict.fromkeys((c.mode, c.clients) for c in cells):
-        direct, bouncer, ours = (by.get((peer, mode, clients)) for peer in PEERS)
-        if direct is None or ours is None:
-            continue
-        if bouncer is None:
-            tps = (f"{direct.tps:,.0f}", "-", f"{ours.tps:,.0f}", "-")
-            table.add_row(mode, str(clients), *tps, "-", spent(ours), "-")
-            continue
-        table.add_row(
-            mode, str(clients), f"{direct.tps:,.0f}", f"{bouncer.tps:,.0f}", f"{ours.tps:,.0f}",
-            f"{ours.tps / bouncer.tps:.2f}", spent(bouncer), spent(ours),
-            f"{(ours.user_us + ours.system_us) / (bouncer.user_us + bouncer.system_us):.2f}",
+def cluster_of(options: argparse.Namespace) -> Iterator[EmbeddedCluster]:
+    """The server with pgbench's tables. Direct clients need as many connections as there are."""
+    connections = max([*options.clients, RATE_CLIENTS]) + 100
+    with EmbeddedCluster(settings={"max_connections": str(connections)}) as cluster:
+        subprocess.run(
+            [str(cluster.bin("pgbench")), "-i", "-q", "-s", str(SCALE), cluster.dsn()],
+            check=True, capture_output=True, env=pgbench.environment(),
         )  # fmt: skip
-    console.print(table)
+        yield cluster
 
 
-def spent(cell: Cell) -> str:
-    """CPU µs as total (user + system)."""
-    total = cell.user_us + cell.system_us
-    return f"{total:.1f} ({cell.user_us:.1f}+{cell.system_us:.1f})"
+def half_the_peak(options: argparse.Namespace, everyone: dict[str, Peer], bench: Bench) -> Bench:
+    """With the rate of `latency`: the same for every peer, or their latencies say nothing."""
+    rate = options.rate
+    if not rate and "latency" in options.only:
+        peer = everyone.get("pgbouncer") or everyone[options.peers[-1]]
+        arguments = ("-n", "-S", "-c", str(RATE_CLIENTS))
+        rate = pgbench.run(bench.pgbench, (0, 0), peer.port, bench.seconds, *arguments).tps / 2
+    return replace(bench, rate=rate)
+
+
+def run(options: argparse.Namespace, cluster: EmbeddedCluster, samples: list[Sample]) -> None:
+    """Every measurement, into `samples` as it comes."""
+    console = Console(stderr=True)
+    bench = Bench(cluster.bin("pgbench"), options.seconds, options.megabytes)
+    room = options.idle + 1000
+    proc.may_open(room + 500)
+    with ExitStack() as stack:
+        everyone = {
+            name: stack.enter_context(peers.started(name, cluster, room)) for name in options.peers
+        }
+        bench = half_the_peak(options, everyone, bench)
+        prepared = all(peer.prepared for peer in everyone.values())
+        for round_, cell, name in plan(options, prepared):
+            console.print(
+                f"[dim]{round_ + 1}/{options.rounds} {cell.kind} {cell.label}: {name}[/dim]"
+            )
+            peer = None if cell.fresh else everyone[name]
+            with peers.started(name, cluster, room) if peer is None else nullcontext(peer) as used:
+                samples.append(measure(cell, used, bench, round_))
+
+
+def write(path: Path, head: dict[str, Any], samples: list[Sample], found: list[report.Row]) -> None:
+    """Everything as JSON."""
+    body = {"rows": [asdict(row) for row in found], "missed": report.missed(found)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        json.dumps(head | body | {"samples": [asdict(s) for s in samples]}, indent=2) + "\n"
+    )
 
 
 def main() -> None:
-    """Run every cell, the peers in turn."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=int, default=4)
-    parser.add_argument("--clients", default="1,16,64")
-    parser.add_argument("--modes", default=",".join(MODES))
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    console = Console(stderr=True)
-    cells: list[Cell] = []
-    with EmbeddedCluster() as cluster:
-        bench = cluster.bin("pgbench")
-        subprocess.run(
-            [str(bench), "-i", "-q", "-s", "10", cluster.dsn()], check=True, capture_output=True
-        )
-        settings = {
-            "server.dsn": cluster.dsn(), "pool.max_size": POOL, "pool.min_size": POOL,
-            "log.level": "error", "stats.enabled": False,
-        }  # fmt: skip
-        with pgbouncer(cluster.port) as (their_pid, their_port), Sidecar(settings) as sidecar:
-            time.sleep(1.5)
-            where: dict[str, Callable[[], tuple[int, int]]] = {
-                "direct": lambda: (0, cluster.port),
-                "pgbouncer": lambda: (their_pid, their_port),
-                "dbopt": lambda: (worker_of(sidecar), sidecar.gateway_port),
-            }
-            for mode in options.modes.split(","):
-                for clients in map(int, options.clients.split(",")):
-                    for peer in PEERS:
-                        if peer == "pgbouncer" and mode == "prepared":
-                            continue
-                        console.print(f"[dim]{mode} {clients} {peer}[/dim]")
-                        pid, port = where[peer]()
-                        cells.append(
-                            measure(bench, peer, pid, port, mode, clients, options.seconds)
-                        )
-    show(cells, Console())
-    if options.json:
-        options.json.write_text(json.dumps([asdict(cell) for cell in cells], indent=2))
+    """Measure, print, write."""
+    # Otherwise the servers would outlive us.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    options = parsed()
+    samples: list[Sample] = []
+    with cluster_of(options) as cluster:
+        head = machine.described(cluster.version, options.peers)
+        head["command"] = shlex.join(sys.argv[1:])
+        head["options"] = {k: str(v) if k == "json" else v for k, v in vars(options).items()}
+        try:
+            run(options, cluster, samples)
+        except (KeyboardInterrupt, Failed) as error:
+            head["interrupted"] = str(error) or "by the user"
+    found = report.rows(samples)
+    console = Console()
+    report.show(found, samples, console if console.is_terminal else Console(width=WIDTH))
+    write(options.json, head, samples, found)
+    print(f"The results, with every sample: {options.json}")
+    if "interrupted" in head:
+        print(f"Interrupted: {head['interrupted']}")
+    if options.check and (
+        "interrupted" in head or report.missed(found) or any(sample.failed for sample in samples)
+    ):
+        sys.exit(1)
 
 
 if __name__ == "__main__":

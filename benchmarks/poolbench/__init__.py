@@ -1,0 +1,1 @@
+"""What `benchmarks/gateway.py` is made of."""
