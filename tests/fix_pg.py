@@ -174,7 +174,9 @@ def fresh_database(server: Server) -> Iterator[str]:
     """A new database on `server`, dropped at the end whoever is still connected."""
     name = _new_name("test")
     with psycopg.connect(server.dsn, autocommit=True) as connection:
-        connection.execute(_statement("CREATE DATABASE {} TEMPLATE {}", name, server.template))
+        how = " STRATEGY file_copy" if server.major >= 15 else ""  # twice as fast as the default
+        template = "CREATE DATABASE {} TEMPLATE {}" + how
+        connection.execute(_statement(template, name, server.template))
     try:
         yield make_conninfo(server.dsn, dbname=name)
     finally:

@@ -1,0 +1,39 @@
+"""One gateway with few backends a module; two new databases a test, one a way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.fix_gateway import Gateway, Runner, running
+from tests.fix_pg import Server, fresh_database
+from tests.integration.clients.routes import Both, Route
+
+
+@pytest.fixture(scope="module")
+def pool_size() -> int:
+    """The backends of a pool; a module may override it."""
+    return 2
+
+
+@pytest.fixture(scope="module")
+def neighbour_count() -> int:
+    """The clients that use the pool meanwhile; a module may override it."""
+    return 2
+
+
+@pytest.fixture(scope="module")
+def clients_gateway(pg_backend: Server, gateway_loop: Runner, pool_size: int) -> Iterator[Gateway]:
+    """It serves any database of the server, each with a pool of its own."""
+    with running(pg_backend.dsn, gateway_loop, pool__max_size=pool_size) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def both(
+    pg_backend: Server, pg_dsn: str, clients_gateway: Gateway, neighbour_count: int
+) -> Iterator[Both]:
+    with fresh_database(pg_backend) as served:
+        pooled = Route.of(clients_gateway.dsn(dbname=Route.of(served).dbname))
+        yield Both(Route.of(pg_dsn), pooled, clients_gateway, neighbour_count)
