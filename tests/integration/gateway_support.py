@@ -65,7 +65,7 @@ class Raw:
         self.socket = sock
         self.pid = 0
         self.secret = b""
-        self._buffer = b""
+        self._buffer = bytearray()
 
     def send(self, data: bytes) -> None:
         self.socket.sendall(data)
@@ -83,16 +83,21 @@ class Raw:
         """The next message; None at the end of the stream."""
         while True:
             for kind, start, end in scan(self._buffer):
-                message = bytes([kind]), self._buffer[start + 5 : end]
-                self._buffer = self._buffer[end:]
+                message = bytes([kind]), bytes(self._buffer[start + 5 : end])
+                del self._buffer[:end]  # costs nothing: a bytearray keeps where it begins
                 return message
             if not self._more():
                 assert not self._buffer, f"the stream ended inside a message: {self._buffer!r}"
                 return None
 
-    def until(self, kinds: bytes, count: int = 1) -> list[Message]:
-        """All messages up to the `count`th of one of these types, or to the end."""
-        found: list[Message] = []
+    def until(
+        self, kinds: bytes, count: int = 1, found: list[Message] | None = None
+    ) -> list[Message]:
+        """All messages up to the `count`th of one of these types, or to the end.
+
+        They are added to `found`, which has them even if the connection is then reset.
+        """
+        found = [] if found is None else found
         while count and (message := self.read()) is not None:
             found.append(message)
             count -= message[0] in kinds
