@@ -103,7 +103,7 @@ class UnsupportedProtocol(ProtocolError):
 
     sqlstate = "0A000"
 
-    def __init__(self, message: str, major: int) -> None:
+    def __init__(self, message: str = "", major: int = 0) -> None:
         super().__init__(message)
         self.major = major
 

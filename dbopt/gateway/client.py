@@ -1,6 +1,7 @@
 """Client: a client connection from its first packet until it is welcomed.
 
-Then a Relay takes the transport over. The worker knows a client by this object throughout.
+Then a Relay takes the transport over. The worker knows a client by this object throughout, so
+it keeps little: what only the login needed is dropped at its end.
 """
 
 from __future__ import annotations
@@ -8,91 +9,79 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-from dbopt.errors import DboptError, ProtocolError, ServerLost, ServerRefused, ShuttingDown
+from dbopt.errors import (
+    AuthenticationError,
+    DboptError,
+    ProtocolError,
+    ServerLost,
+    ServerRefused,
+    ShuttingDown,
+)
+from dbopt.gateway.arrival import Arrival, Door
 from dbopt.gateway.backend import Backend
-from dbopt.gateway.connection import Connection
 from dbopt.gateway.counts import Counts
-from dbopt.gateway.login import Login, Verifiers
+from dbopt.gateway.login import Login
 from dbopt.gateway.multiplexer import Pool
 from dbopt.gateway.relay import Relay
-from dbopt.gateway.session import change, requested, tracked
+from dbopt.gateway.session import change, tracked
+from dbopt.gateway.wishes import APPLICATION_NAME, place, wishes
 from dbopt.wire import encode
 from dbopt.wire.backend import ParameterStatus, ReadyForQuery
-from dbopt.wire.messages import CancelRequest
 from dbopt.wire.report import ErrorResponse
 from dbopt.wire.types import IDLE
 
-_MAX_EARLY = 1 << 20
-"""Bytes that a client may send before it is welcomed."""
+_NOTHING: dict[str, str] = {}
+"""Shared by all clients that have been welcomed; never changed."""
+_WRONG_SECRET = frozenset(("28P01", "28000"))
+"""What a server says that refuses what dbopt logs in with."""
 
 
-class Gate(Protocol):
+class Gate(Door, Protocol):
     """The worker, as a client sees it."""
 
     counts: Counts
-    verifiers: Verifiers
     draining: bool
-    login_timeout: float
 
     def admit(self, client: Client) -> tuple[int, bytes]:
         """The process id and secret of a client that logs in; TooManyClients beyond the limit."""
 
+    def adds_host(self, database: str, user: str) -> bool:
+        """Whether the client's host is to be part of its application_name."""
+
     def pool(self, database: str, user: str) -> Pool:
         """The pool of that database and user."""
-
-    def cancel(self, request: CancelRequest) -> asyncio.Task[None] | None:
-        """A CancelRequest came; gives what is done when the server has acted on it."""
 
     def gone(self, client: Client) -> None:
         """The client has left."""
 
-    def failed_login(self) -> None:
-        """A login was refused."""
 
-    def bad_protocol(self) -> None:
-        """A client did not speak the protocol."""
-
-
-class Client(Connection):
+class Client(Arrival):
     """See the module. It is a multiplexer.Waiter and a backend.Holder while it logs in."""
+
+    __slots__ = (
+        "_pool", "_refused", "_relay", "_reported", "_wanted", "database", "gate", "pid",
+        "secret", "user",
+    )  # fmt: skip
 
     logging_in = True
 
     def __init__(self, gate: Gate) -> None:
-        super().__init__()
+        super().__init__(gate)
         self.gate = gate
         self.pid = 0
         self.secret = b""
-        self._login = Login(gate.verifiers)
-        self._login_timer: asyncio.TimerHandle | None = None
-        self._wanted: dict[str, str] = {}
+        self.database = self.user = ""  # in the client's own words, once it is who it says
+        self._wanted = _NOTHING
         self._pool: Pool | None = None
         self._relay: Relay | None = None
-        self._early = b""
-        self._reported: dict[str, str] = {}
+        self._reported = _NOTHING
         self._refused: ErrorResponse | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """See asyncio."""
-        super().connection_made(transport)
-        loop = asyncio.get_running_loop()
-        self._login_timer = loop.call_later(self.gate.login_timeout, self._too_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio."""
         self.closed = True
         self.leave()
         self.left()
-
-    @property
-    def database(self) -> str:
-        """The database that it asked for, in its own words."""
-        return self._login.database
-
-    @property
-    def user(self) -> str:
-        """The user that it logs in as, in its own words."""
-        return self._login.user
 
     def left(self) -> None:
         """The connection is over, in whichever stage: the worker may forget the client."""
@@ -105,64 +94,27 @@ class Client(Connection):
 
     def leave(self) -> None:
         """See Connection."""
-        if self._login_timer is not None:
-            self._login_timer.cancel()
+        super().leave()
         if self.waiting and self._pool is not None:
             self.waiting = False
             self._pool.forsake(self)
         self._give_up()
 
-    # Login
-
-    def data_received(self, data: bytes) -> None:
-        """See asyncio."""
-        try:
-            if self.pid:
-                self._keep(data)
-            else:
-                self._logging_in(data)
-        except ProtocolError as error:
-            self.gate.bad_protocol()
-            self._refuse(error)
-        except DboptError as error:
-            self._refuse(error)
-
-    def _keep(self, data: bytes) -> None:
-        """It did not wait for the welcome: what it sends is kept until then."""
-        self._early += data
-        if len(self._early) > _MAX_EARLY:
-            self.transport.pause_reading()
-
-    def _logging_in(self, data: bytes) -> None:
-        login = self._login
-        answer = login.receive(data)
-        if login.cancel is not None:
-            self.transport.pause_reading()  # what follows would be taken for another
-            self._close_after(self.gate.cancel(login.cancel))
-        elif login.done:
-            self._early = data[len(data) - login.rest :] if login.rest else b""
-            self._enter(answer)
-        elif answer:
-            self.transport.write(answer)
-
-    def _close_after(self, task: asyncio.Task[None] | None) -> None:
-        """As PostgreSQL does: who sees the close knows that no later statement is hit."""
-        if task is None:
-            self.close()
-        else:
-            task.add_done_callback(lambda _: self.close())
-
-    def _enter(self, answer: bytes) -> None:
-        """The client is who it says: find its pool, and what to welcome it with."""
-        login = self._login
-        if self.gate.draining:
+    def enter(self, login: Login) -> None:
+        """See Arrival: find its pool, and what to welcome it with."""
+        gate = self.gate
+        if gate.draining:
             raise ShuttingDown("The gateway is shutting down and takes no new clients.")
-        self._wanted = requested(login.parameters)
-        self.pid, self.secret = self.gate.admit(self)
-        self._pool = pool = self.gate.pool(login.database, login.user)
+        self.database, self.user = login.database, login.user
+        host = ""
+        if gate.adds_host(self.database, self.user):
+            host = place(self.transport.get_extra_info("peername"))
+        self._wanted = wishes(login.parameters, host)
+        self.pid, self.secret = gate.admit(self)
+        gate.auth.prove(self.database, self.user, login.proven)
+        self._pool = pool = gate.pool(self.database, self.user)
         pool.clients += 1
-        self.transport.write(answer)
-        known = pool.welcomes.get(frozenset(self._wanted.items()))
+        known = pool.welcomes.get(frozenset(self._asked.items()))
         if known is not None:
             self._welcome(*known)
             return
@@ -170,6 +122,15 @@ class Client(Connection):
         backend = pool.acquire(self)
         if backend is not None:
             self.granted(backend, 0.0)
+
+    @property
+    def _asked(self) -> dict[str, str]:
+        """Its wishes without the value of application_name, which no other setting hangs on.
+
+        So a client of a new name is welcomed without asking the server.
+        """
+        asked = self._wanted
+        return {**asked, APPLICATION_NAME: ""} if APPLICATION_NAME in asked else asked
 
     # Welcome: a first client with these settings, so the server says what it makes of them.
 
@@ -188,7 +149,10 @@ class Client(Connection):
     def refused(self, error: DboptError) -> None:
         """See multiplexer.Waiter."""
         self.waiting = False
-        self._refuse(error)
+        reported = error.reported if isinstance(error, ServerRefused) else ""
+        if isinstance(error, AuthenticationError) or reported in _WRONG_SECRET:
+            self.gate.auth.forget(self.database, self.user)
+        self.refuse(error)
 
     def from_server(self, data: bytes) -> None:
         """See backend.Holder."""
@@ -198,17 +162,17 @@ class Client(Connection):
         try:
             for message in backend.downstream.idle(data):
                 if isinstance(message, ParameterStatus):
-                    self._reported[message.name] = message.value
+                    self._reported = {**self._reported, message.name: message.value}
                 elif isinstance(message, ErrorResponse):
                     self._refused = message
                 elif isinstance(message, ReadyForQuery):
                     self._ask_done(backend)
         except ProtocolError as error:
-            self._refuse(error)
+            self.refuse(error)
 
     def server_lost(self) -> None:
         """See backend.Holder."""
-        self._refuse(ServerLost("The server closed the connection during the login."))
+        self.refuse(ServerLost("The server closed the connection during the login."))
 
     def _ask_done(self, backend: Backend) -> None:
         pool = self._pool
@@ -216,49 +180,40 @@ class Client(Connection):
             return
         if self._refused is not None:
             refused = self._refused
-            self._refuse(ServerRefused(refused.message, refused.sqlstate))
+            self.refuse(ServerRefused(refused.message, refused.sqlstate))
             return
         reported = {**backend.parameters, **backend.settings, **self._reported}
         parameters = {name: reported[name] for name in backend.parameters}
         settings = pool.canonical({**self._wanted, **tracked(parameters)})
         backend.settings = settings
         backend.status = IDLE
-        pool.remember_welcome(self._wanted, settings, parameters)
+        pool.remember_welcome(self._asked, settings, parameters)
         self.backend = backend.holder = None
         pool.release(backend)
         self._welcome(settings, parameters)
 
     def _welcome(self, settings: dict[str, str], parameters: dict[str, str]) -> None:
-        assert self._pool is not None  # noqa: S101 - it was entered
-        if self._login_timer is not None:
-            self._login_timer.cancel()
+        pool = self._pool
+        assert pool is not None  # noqa: S101 - it was entered
+        name = self._wanted.get(APPLICATION_NAME, settings.get(APPLICATION_NAME, ""))
+        if settings.get(APPLICATION_NAME, "") != name:
+            settings = pool.canonical({**settings, APPLICATION_NAME: name})
+            parameters = {**parameters, APPLICATION_NAME: name}
+        self.stop_timer()
         self.transport.write(
             b"".join(encode.parameter_status(name, value) for name, value in parameters.items())
             + encode.backend_key_data(self.pid, self.secret)
             + encode.ready_for_query(b"I")
         )
-        name = settings.get("application_name", "")
-        scope = self.gate.counts.scope(self._login.database, self._login.user, name)
-        self._relay = relay = Relay(self, self._pool, scope, settings)
+        scope = self.gate.counts.scope(self.database, self.user, name)
+        self._relay = relay = Relay(self, pool, scope, settings)
         relay.take_over(self.transport, self._write_paused)
         self.transport.set_protocol(relay)
         early, self._early = self._early, b""
+        self._wanted = self._reported = _NOTHING
         self.transport.resume_reading()
         if early:
             relay.data_received(early)
-
-    # What goes wrong
-
-    def _too_slow(self) -> None:
-        self._refuse(
-            ServerRefused(f"The login took longer than {self.gate.login_timeout:g} s.", "08006")
-        )
-
-    def _refuse(self, error: DboptError) -> None:
-        if not self.closed:
-            self.gate.failed_login()
-            sqlstate = error.reported if isinstance(error, ServerRefused) else error.sqlstate
-            self.fatal_bytes(encode.error_fields("FATAL", sqlstate, error.message, hint=error.hint))
 
     def _give_up(self) -> None:
         """The backend was asked something whose answer nobody waits for: it is not shared."""
@@ -282,5 +237,8 @@ class Client(Connection):
 
     def cut(self) -> None:
         """The time to shut down is over."""
+        if self._handshake is not None:
+            self.close()
+            return
         stage = self._relay or self
         stage.fatal(ShuttingDown("The gateway is shutting down."))

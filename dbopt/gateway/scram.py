@@ -90,6 +90,23 @@ def make_verifier(
     return ScramVerifier(iterations, salt, hashlib.sha256(client_key).digest(), server_key)
 
 
+def keys_of(password: str, verifier: ScramVerifier) -> ScramKeys | None:
+    """The keys, if this is the password of `verifier`; else None. Costs its iterations."""
+    client_key, server_key = _derive(password, verifier.salt, verifier.iterations)
+    stored = hashlib.sha256(client_key).digest()
+    right = hmac.compare_digest(stored, verifier.stored_key)
+    return ScramKeys(client_key, server_key) if right else None
+
+
+def mock_verifier(user: str, mock_key: bytes) -> ScramVerifier:
+    """The verifier of a user that has none: nobody has a password to its keys.
+
+    No round of PBKDF2 is paid for it.
+    """
+    salt = mock_salt(mock_key, user)
+    return ScramVerifier(DEFAULT_ITERATIONS, salt, bytes(_KEY_LENGTH), bytes(_KEY_LENGTH))
+
+
 def mock_salt(mock_key: bytes, user: str) -> bytes:
     """The salt of a user without a verifier: always the same, and not to be foretold.
 
@@ -288,11 +305,9 @@ def _choose(offered: tuple[str, ...], can_bind: bool) -> str:
 def _verifier_of(user: str, secret: ScramVerifier | str | None, mock_key: bytes) -> ScramVerifier:
     if isinstance(secret, ScramVerifier):
         return secret
-    salt = mock_salt(mock_key, user)
     if secret is None:
-        # Nobody has a password to these keys, and no round of PBKDF2 is paid for.
-        return ScramVerifier(DEFAULT_ITERATIONS, salt, bytes(_KEY_LENGTH), bytes(_KEY_LENGTH))
-    return make_verifier(secret, salt=salt)
+        return mock_verifier(user, mock_key)
+    return make_verifier(secret, salt=mock_salt(mock_key, user))
 
 
 def _derive(password: str, salt: bytes, iterations: int) -> tuple[bytes, bytes]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from dbopt.errors import ConfigError, ProtocolError
-from dbopt.gateway.scram import ScramVerifier, make_verifier, mock_salt, parse_verifier
+from dbopt.gateway.scram import ScramKeys, ScramVerifier, make_verifier, mock_salt, parse_verifier
 from dbopt.wire.md5 import is_md5
 
 MAX_LINE: Final = 8192
@@ -37,10 +37,15 @@ class SecretKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """What a user logs in with. Its repr hides the value."""
+    """What a user logs in with. Its repr hides the value.
+
+    `keys` are there once a client has proved itself against a SCRAM verifier: they log in to
+    a server that has the same verifier (same salt, same iterations).
+    """
 
     kind: SecretKind
     value: str = field(repr=False)
+    keys: ScramKeys | None = field(default=None, repr=False)
 
     def verifier(self, user: str, mock_key: bytes) -> ScramVerifier | None:
         """What ScramServer checks this user by; None if SCRAM cannot be had of the secret.

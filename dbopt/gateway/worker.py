@@ -22,8 +22,12 @@ import uvloop
 
 from dbopt.clock import monotonic
 from dbopt.errors import DboptError, TooManyClients
+from dbopt.gateway.admission import Admission
+from dbopt.gateway.auth import Authenticator
 from dbopt.gateway.client import Client
+from dbopt.gateway.client_tls import ClientTls
 from dbopt.gateway.counts import Counts
+from dbopt.gateway.exchange import Candidate
 from dbopt.gateway.limits import Limits
 from dbopt.gateway.link import (
     Cancelled,
@@ -37,11 +41,9 @@ from dbopt.gateway.link import (
     frame,
     read_to_worker,
 )
-from dbopt.gateway.login import Verifiers
 from dbopt.gateway.multiplexer import Pool
-from dbopt.gateway.routes import Route, as_settings, check_database, route
+from dbopt.gateway.routes import Route, as_settings, check_database, resolved, route
 from dbopt.gateway.target import target
-from dbopt.gateway.userlist import Userlist, load
 from dbopt.logs import configure
 from dbopt.observation import WorkerSnapshot
 from dbopt.settings import Settings
@@ -64,14 +66,12 @@ class Worker:
         self.number = start.number
         self.settings = start.settings
         self.limits = Limits(start.settings)
-        self.users = _users(start.settings)
-        self.verifiers = _verifiers(start.settings, self.users, start.mock_key)
+        self.admission = Admission(start.settings, start.mock_key)
         trace = start.settings.trace
         self.counts = Counts(trace.slow, trace.parameters, trace.max_fingerprints, trace.max_slow)
         self.login_timeout = start.settings.gateway.login_timeout
         self.draining = False
         self._link = link
-        self._mock_key = start.mock_key
         self._clients: dict[int, Client] = {}
         self._connections: set[Client] = set()
         self._pools: dict[tuple[str, str], Pool] = {}
@@ -111,8 +111,28 @@ class Worker:
 
     def _new_pool(self, to: Route) -> Pool:
         settings = as_settings(self.settings, to)
-        address = target(settings.server, to.conninfo["dbname"], to.conninfo["user"], self.users)
+        address = target(
+            settings.server, to.conninfo["dbname"], to.conninfo["user"], self.admission.users
+        )
         return Pool(address, to.database, to.user, settings)
+
+    def adds_host(self, database: str, user: str) -> bool:
+        """See client.Gate."""
+        return bool(resolved(self.settings, "application_name_add_host", database, user))
+
+    @property
+    def auth(self) -> Authenticator:
+        """See arrival.Door."""
+        return self.admission.auth
+
+    @property
+    def tls(self) -> ClientTls | None:
+        """See arrival.Door."""
+        return self.admission.tls
+
+    def look_up(self, database: str, user: str) -> asyncio.Task[Candidate]:
+        """See arrival.Door."""
+        return self.admission.look_up(database, user)
 
     def cancel(self, request: CancelRequest) -> asyncio.Task[None] | None:
         """See client.Gate: our client's, or another worker's."""
@@ -167,6 +187,7 @@ class Worker:
         while True:
             await asyncio.sleep(_TICK)
             now = monotonic()
+            self.admission.tick(now)
             for key, pool in list(self._pools.items()):
                 pool.tick(now)
                 # One that never had a backend was asked for under a name that there is not.
@@ -204,8 +225,7 @@ class Worker:
         """Take the settings that can change while it runs."""
         self.settings = settings
         configure(settings.log)
-        self.users = _users(settings)
-        self.verifiers = _verifiers(settings, self.users, self._mock_key)
+        self.admission.reload(settings)
         self.counts.slow_us = settings.trace.slow * 1000.0
         self.counts.parameters = settings.trace.parameters
         self.limits.settings = settings
@@ -230,6 +250,7 @@ class Worker:
         for client in list(self._connections):
             client.cut()
         await asyncio.gather(*(pool.close() for pool in self._pools.values()))
+        self.admission.close()
         self.report()
 
     async def outlive(self) -> None:
@@ -252,22 +273,6 @@ class Worker:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _users(settings: Settings) -> Userlist:
-    path = settings.gateway.userlist
-    users = load(path) if path else Userlist({})
-    for warning in users.warnings:
-        log.warning("userlist", warning=warning)
-    return users
-
-
-def _verifiers(settings: Settings, users: Userlist, mock_key: bytes) -> Verifiers:
-    if settings.gateway.auth_type == "trust":
-        return Verifiers(None, mock_key)
-    return Verifiers(
-        {user: secret.verifier(user, mock_key) for user, secret in users.items()}, mock_key
-    )
 
 
 async def run(descriptor: int) -> None:

@@ -45,6 +45,12 @@ class Decoder(Generic[T_co]):
         """
         return len(self._buffer)
 
+    def take_rest(self) -> bytes:
+        """What waits, for whoever reads the stream from here on; nothing waits any more."""
+        rest = bytes(self._buffer)
+        self._buffer.clear()
+        return rest
+
     def receive_data(self, data: bytes | bytearray | memoryview) -> None:
         """Take bytes in. Raises ProtocolError if the end was already received."""
         if self._eof:

@@ -33,6 +33,11 @@ def error_fields(
     return buffer.frame(types.B_ERROR, _report(severity, sqlstate, message, hint, detail))
 
 
+def old_error(message: str) -> bytes:
+    """A FATAL as protocol 2 has it, which is all that a client of PostgreSQL 7.3 can read."""
+    return b"E" + _lossy(f"FATAL:  {message}\n")
+
+
 def notice(
     message: str,
     severity: str = "NOTICE",

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Self
 
-from dbopt.errors import ProtocolError
+from dbopt.errors import ProtocolError, UnsupportedProtocol
 from dbopt.wire import buffer, types
 from dbopt.wire.buffer import Reader
 from dbopt.wire.message import Message
@@ -70,9 +70,9 @@ class StartupMessage(StartupPacket):
     def _read(cls, reader: Reader) -> Self:
         protocol = reader.uint32()
         if protocol >> 16 != _MAJOR:
-            raise ProtocolError(
-                f"unsupported frontend protocol {protocol >> 16}.{protocol & 0xFFFF}: "
-                "3.0 to 3.2 are supported"
+            major, minor = protocol >> 16, protocol & 0xFFFF
+            raise UnsupportedProtocol(
+                f"unsupported frontend protocol {major}.{minor}: 3.0 to 3.2 are supported", major
             )
         parameters = {}
         while name := reader.text():
