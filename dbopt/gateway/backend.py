@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Protocol, Self
 
-from dbopt.errors import ConnectError, DboptError, ProtocolError, ServerLost
-from dbopt.gateway.backend_login import BackendLogin
+from dbopt.errors import DboptError, ProtocolError, ServerLost
+from dbopt.gateway.connect import Session, connect
 from dbopt.gateway.downstream import Downstream
+from dbopt.gateway.server_socket import Address
 from dbopt.gateway.session import tracked
 from dbopt.gateway.statements import Prepared
-from dbopt.gateway.target import Target
+from dbopt.gateway.target import Target, Targets
 from dbopt.wire import encode
 from dbopt.wire.backend import ParameterStatus, ReadyForQuery
 from dbopt.wire.report import ErrorResponse
@@ -95,8 +96,9 @@ class Backend(asyncio.Protocol):
         self.idle_since = 0.0
         self.cancels = 0
         self.greeted = False
+        self.tls = ""
+        self.address: Address | None = None
         self.transport: asyncio.Transport
-        self._login: BackendLogin | None = None
         self._waiter: asyncio.Future[None] | None = None
 
     def __repr__(self) -> str:
@@ -107,62 +109,42 @@ class Backend(asyncio.Protocol):
         cls,
         conninfo: str = "",
         *,
-        target: Target,
         owner: Owner,
         statements: int,
         timeout: float,
+        targets: Targets | None = None,
+        target: Target | None = None,
+        connect_query: str = "",
         **_: Any,
     ) -> Self:
         """A connection that is logged in. `owner` is told when it fails.
 
-        Raises ConnectError, AuthenticationError or ProtocolError. psycopg_pool gives a
-        conninfo, which is empty here: `target` says it all.
+        Raises as connect.connect. psycopg_pool gives a conninfo, which is empty here:
+        `targets` say it all. `connect_query` runs before anyone is given the connection.
         """
-        backend = cls(target, owner, statements)
+        if targets is None:
+            targets = Targets((target,) if target else ())
         try:
-            async with asyncio.timeout(timeout):
-                await backend._open()
-        except TimeoutError:
-            backend.abort()
-            error: DboptError = ConnectError(
-                f"PostgreSQL at {target} did not answer within {timeout:g} s.",
-                hint="Is it overloaded? server.connect_timeout sets the limit.",
-            )
-        except (OSError, UnicodeError) as reason:  # the latter: a host name that cannot be
-            text = getattr(reason, "strerror", None) or str(reason)
-            error = ConnectError(
-                f"PostgreSQL at {target} cannot be reached: {text}.",
-                hint="Is it running, and are host and port right?",
-            )
-        except DboptError as reason:
-            backend.abort()
-            error = reason
-        else:
-            return backend
-        owner.connect_failed(error)
-        raise error
+            session = await connect(targets, timeout, connect_query)
+            backend = cls(session.target, owner, statements)
+            backend._begin(session)
+        except DboptError as error:
+            owner.connect_failed(error)
+            raise
+        return backend
 
-    async def _open(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._waiter = loop.create_future()
-        self._login = BackendLogin(self.target, "dbopt")
-        if self.target.socket_path:
-            await loop.create_unix_connection(lambda: self, self.target.socket_path)
-        else:
-            await loop.create_connection(lambda: self, self.target.host, self.target.port)
-        self.transport.write(self._login.first())
-        await self._waiter
-        self._waiter = None
-        login, self._login = self._login, None
-        self.pid, self.secret = login.pid, login.secret
-        self.parameters = login.parameters
-        self.settings = tracked(login.parameters)
+    def _begin(self, session: Session) -> None:
+        """Go on with a session that is logged in."""
+        self.pid, self.secret = session.pid, session.secret
+        self.address, self.tls = session.address, session.tls
+        self.parameters = session.parameters
+        self.settings = tracked(session.parameters)
+        self.transport = session.transport
+        unread = session.hand_over(self)
+        if unread:
+            self.data_received(unread)
 
     # asyncio.Protocol
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """See asyncio."""
-        self.transport = transport  # type: ignore[assignment] # uvloop's is no asyncio.Transport
 
     def data_received(self, data: bytes) -> None:
         """See asyncio."""
@@ -170,19 +152,9 @@ class Backend(asyncio.Protocol):
             self.holder.from_server(data)
             return
         try:
-            if self._login is not None:
-                self._logging_in(self._login, data)
-            else:
-                self._idle_data(data)
+            self._idle_data(data)
         except DboptError as error:
             self._fail(error)
-
-    def _logging_in(self, login: BackendLogin, data: bytes) -> None:
-        answer = login.receive(data)
-        if answer:
-            self.transport.write(answer)
-        if login.done and self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
 
     def _idle_data(self, data: bytes) -> None:
         for message in self.downstream.idle(data):

@@ -23,7 +23,7 @@ SASL = encode.authentication_sasl(["SCRAM-SHA-256"])
 
 
 def login_of(password: str = "secret") -> BackendLogin:  # noqa: S107 - a test's
-    return BackendLogin(Target("db", 5432, "shop", "ann", password), "dbopt")
+    return BackendLogin(Target("db", 5432, "shop", "ann", password))
 
 
 def test_the_startup_packet_says_who_comes() -> None:
@@ -88,9 +88,13 @@ def test_a_server_that_does_not_prove_itself() -> None:
     assert not login.done
 
 
-def test_ready_without_authentication_is_not_done() -> None:
+@pytest.mark.parametrize(
+    "early", [encode.ready_for_query(b"I"), encode.parameter_status("a", "b")], ids=["Z", "S"]
+)
+def test_what_comes_before_the_authentication(early: bytes) -> None:
     login = login_of()
-    login.receive(encode.ready_for_query(b"I"))
+    with pytest.raises(ProtocolError, match="during the login"):
+        login.receive(early)
     assert not login.done
 
 
