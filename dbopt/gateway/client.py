@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-from dbopt.clock import monotonic
 from dbopt.errors import DboptError, ProtocolError, ServerLost, ServerRefused, ShuttingDown
 from dbopt.gateway.backend import Backend
 from dbopt.gateway.connection import Connection
@@ -172,7 +171,6 @@ class Client(Connection):
         backend.holder = self
         message = change(backend.settings, {**self._pool.default_settings(), **self._wanted})
         if message:
-            backend.prepared.unnamed = None  # any simple Query ends it
             backend.transport.write(message)
         else:
             self._ask_done(backend)
@@ -217,7 +215,7 @@ class Client(Connection):
         backend.status = IDLE
         pool.remember_welcome(self._wanted, settings, parameters)
         self.backend = backend.holder = None
-        pool.release(backend, monotonic())
+        pool.release(backend)
         self._welcome(settings, parameters)
 
     def _welcome(self, settings: dict[str, str], parameters: dict[str, str]) -> None:

@@ -12,7 +12,6 @@ from dbopt.wire import encode
 class Connection(asyncio.Protocol):
     """A client's transport, and the backend that is leased for it, if any."""
 
-    __slots__ = ("_read_paused", "_write_paused", "backend", "closed", "transport", "waiting")
     transport: asyncio.Transport
 
     def __init__(self) -> None:

@@ -11,9 +11,11 @@ from tests.support import examples
 
 PIECES = st.sampled_from(
     [
-        "select ", " from t", " where a", "=", "1", "22", "0x1f", "1e5", ".5", "'x 1'", "'", '"c 1"',
+        "select ", " from t", " where a", "=", "1", "22", "0x1f", "1e5", ".5", "'x 1'", "'",
+        '"c 1"',
         "$1", "$$ 1 $$", "/* 1 */", "-- 1\n", " in (", "1, 2", ")", "E'\\1 1'", "a1", " ", "-", "+",
-        "::numeric(10,2)", "limit 5", "é1", "U&'\\0041 1'", "1_000", "B'01'", "order by 1", ";", "[1]",
+        "::numeric(10,2)", "limit 5", "é1", "U&'\\0041 1'", "1_000", "B'01'", "order by 1",
+        ";", "[1]",
     ]
 )  # fmt: skip
 
