@@ -1,22 +1,31 @@
 """What a worker counts of the statements that pass, until the next flush takes it.
 
-On the hot path: one dict look-up by text, one histogram bucket, four additions.
+On the hot path: one or two dict look-ups by text, one histogram bucket, four additions.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+
 from dbopt.clock import Clock, wall
 from dbopt.histogram import bucket_of
 from dbopt.observation import SlowStatement, StatementCount
+from dbopt.sql.effects import is_special
 from dbopt.sql.fingerprint import fingerprint, redact
 
 _MAX_TEXTS = 20_000
+_MAX_SHAPES = 5_000
 _LONG_TEXT = 4096
 """Longer texts are not kept as keys: they are mostly one-off literals."""
 _SHOWN_TEXT = 16_384
 _FINGERPRINTED = 65_536
 """Of a longer text only so much is read: a megabyte would hold every client up for its sake."""
 _MAX_SCOPES = 1000
+_DIGITS = b"0123456789"
+_INTEGER = re.compile(rb"(?<![\w$.\x80-\xff'])[0-9]+(?![\w.\x80-\xff'])")
+"""An integer that stands alone: whichever it is, the fingerprint is the same."""
+_MAX_INTEGERS = 50
 OTHER = "(other)"
 
 
@@ -26,17 +35,22 @@ def readable(name: str) -> str:
 
 
 class Count:
-    """One statement, of one database, user and application, since the last flush."""
+    """One statement, of one database, user and application, since the last flush.
+
+    `special` tells that some text of it may change the session, see dbopt.sql.effects.
+    """
 
     __slots__ = (
-        "buckets", "calls", "errors", "fingerprint", "max_us", "queue_us", "rows", "sent", "text",
-        "total_us",
+        "buckets", "calls", "errors", "fingerprint", "max_us", "queue_us", "rows", "scope", "sent",
+        "special", "text", "total_us",
     )  # fmt: skip
 
-    def __init__(self, number: int, text: str) -> None:
+    def __init__(self, scope: Scope, number: int, text: str) -> None:
+        self.scope = scope
         self.fingerprint = number
         self.text = text
         self.sent = False
+        self.special = False
         self.clear()
 
     def clear(self) -> None:
@@ -49,25 +63,41 @@ class Count:
         self.errors: dict[str, int] = {}
         self.buckets: dict[int, int] = {}
 
-    def add(self, queue_us: float, server_us: float, rows: int, sqlstate: str) -> None:
-        """Count one execution; `sqlstate` is empty where it did not fail."""
-        total = queue_us + server_us
-        bucket = bucket_of(total)
-        self.buckets[bucket] = self.buckets.get(bucket, 0) + 1
+    def add(self, total_us: float, rows: int) -> None:
+        """Count one execution that took so long, the wait for a backend included."""
+        bucket = bucket_of(total_us)
+        buckets = self.buckets
+        buckets[bucket] = buckets.get(bucket, 0) + 1
+        if not self.calls:
+            self.scope.counts.seen.append(self)
         self.calls += 1
         self.rows += rows
-        self.queue_us += queue_us
-        self.total_us += total
-        if total > self.max_us:
-            self.max_us = total
-        if sqlstate:
-            self.errors[sqlstate] = self.errors.get(sqlstate, 0) + 1
+        self.total_us += total_us
+        if total_us > self.max_us:
+            self.max_us = total_us
+
+    def failed(self, sqlstate: str) -> None:
+        """One of those executions failed."""
+        self.errors[sqlstate] = self.errors.get(sqlstate, 0) + 1
+
+
+class Shape:
+    """The texts that differ from one in lone integers alone, as `WHERE id = 7` and `= 8`."""
+
+    __slots__ = ("count", "fits")
+
+    def __init__(self, text: bytes, count: Count) -> None:
+        self.count = count
+        parts = map(re.escape, _INTEGER.split(text))
+        self.fits: Callable[[bytes], object] = re.compile(b"[0-9]+".join(parts)).fullmatch
 
 
 class Scope:
     """All counts of one (database, user, application)."""
 
-    __slots__ = ("application", "by_fingerprint", "by_text", "counts", "database", "user")
+    __slots__ = (
+        "application", "by_fingerprint", "by_shape", "by_text", "counts", "database", "user",
+    )  # fmt: skip
 
     def __init__(self, counts: Counts, database: str, user: str, application: str) -> None:
         self.counts = counts
@@ -75,20 +105,26 @@ class Scope:
         self.user = user
         self.application = application
         self.by_text: dict[bytes, Count] = {}
+        self.by_shape: dict[bytes, Shape] = {}
         self.by_fingerprint: dict[int, Count] = {}
 
     def count(self, text: bytes) -> Count:
         """The Count that a statement's text belongs to."""
         known = self.by_text.get(text)
-        return known if known is not None else self._learn(text)
+        if known is not None:
+            return known
+        shape = self.by_shape.get(text.translate(None, _DIGITS))
+        if shape is not None and shape.fits(text):
+            return shape.count
+        return self._learn(text)
 
-    def forget(self, seen: list[StatementCount]) -> int:
-        """Drop the statements that are not among `seen`; tells how many that were."""
-        kept = {message.fingerprint for message in seen}
-        idle = [number for number in self.by_fingerprint if number not in kept]
+    def forget(self) -> int:
+        """Drop the statements that were not seen since the last flush; tells how many."""
+        idle = [number for number, count in self.by_fingerprint.items() if not count.calls]
         for number in idle:
             del self.by_fingerprint[number]
         self.by_text.clear()
+        self.by_shape.clear()
         return sum(1 for number in idle if number)
 
     def _learn(self, text: bytes) -> Count:
@@ -97,11 +133,27 @@ class Scope:
         found = self.by_fingerprint.get(number)
         if found is None:
             found = self.counts.admit(self, number, sql)
+        found.special = found.special or is_special(text)
         if len(text) <= _LONG_TEXT:
-            if len(self.by_text) >= _MAX_TEXTS:
-                self.by_text.clear()
-            self.by_text[text] = found
+            self._keep(text, found)
         return found
+
+    def _keep(self, text: bytes, count: Count) -> None:
+        shape = text.translate(None, _DIGITS)
+        # A number within a quoted name is part of it.
+        if (
+            len(shape) < len(text)
+            and b'"' not in text
+            and shape not in self.by_shape
+            and 0 < len(_INTEGER.findall(text)) <= _MAX_INTEGERS
+        ):
+            if len(self.by_shape) >= _MAX_SHAPES:
+                self.by_shape.clear()
+            self.by_shape[shape] = Shape(text, count)
+            return
+        if len(self.by_text) >= _MAX_TEXTS:
+            self.by_text.clear()
+        self.by_text[text] = count
 
 
 class Counts:
@@ -117,6 +169,7 @@ class Counts:
         self.slow_us = slow_ms * 1000.0
         self.parameters = parameters
         self.slow: list[SlowStatement] = []
+        self.seen: list[Count] = []
         self._max_slow = max_slow
         self._capacity = capacity
         self._size = 0
@@ -139,15 +192,14 @@ class Counts:
         if self._size >= self._capacity:
             other = scope.by_fingerprint.get(0)
             if other is None:
-                other = scope.by_fingerprint[0] = Count(0, OTHER)
+                other = scope.by_fingerprint[0] = Count(scope, 0, OTHER)
             return other
         self._size += 1
-        made = scope.by_fingerprint[number] = Count(number, redact(sql)[:_SHOWN_TEXT])
+        made = scope.by_fingerprint[number] = Count(scope, number, redact(sql)[:_SHOWN_TEXT])
         return made
 
     def note_slow(
         self,
-        scope: Scope,
         count: Count,
         text: bytes,
         queue_us: float,
@@ -159,6 +211,7 @@ class Counts:
         """Keep one slow statement for the next flush; beyond the bound the oldest are lost."""
         sql = text[:_SHOWN_TEXT].decode("utf-8", "replace") if len(text) <= _SHOWN_TEXT else ""
         duration_us = queue_us + server_us
+        scope = count.scope
         self.slow.append(
             SlowStatement(
                 fingerprint=count.fingerprint,
@@ -184,17 +237,15 @@ class Counts:
 
         A full worker forgets the statements that were not seen meanwhile, to make room.
         """
-        full = self._size >= self._capacity
-        taken: list[StatementCount] = []
-        for scope in self._scopes.values():
-            taken += [_message(scope, c) for c in scope.by_fingerprint.values() if c.calls]
-            if full:
-                self._size -= scope.forget(taken)
+        if self._size >= self._capacity:
+            self._size -= sum(scope.forget() for scope in self._scopes.values())
+        seen, self.seen = self.seen, []
         slow, self.slow = self.slow, []
-        return taken, slow
+        return [_message(count) for count in seen], slow
 
 
-def _message(scope: Scope, c: Count) -> StatementCount:
+def _message(c: Count) -> StatementCount:
+    scope = c.scope
     message = StatementCount(
         fingerprint=c.fingerprint,
         text="" if c.sent else c.text,

@@ -65,8 +65,24 @@ _KNOWN = frozenset(
     )
 )  # fmt: skip
 _ROWS = re.compile(rb"(?:SELECT|INSERT \d+|UPDATE|DELETE|MERGE|FETCH|MOVE|COPY) (\d+)\0\Z")
+_MAX_TAGS = 1000
+_known_tags: dict[bytes, int] = {}
 _FORGETTING = frozenset((b"DISCARD ALL\0", b"DEALLOCATE ALL\0", b"RESET\0"))
 _FATAL = frozenset(("FATAL", "PANIC"))
+
+
+def rows_of(tag: bytes) -> int:
+    """The rows that a CommandComplete's payload tells; 0 where it tells none."""
+    known = _known_tags.get(tag)
+    return _read_tag(tag) if known is None else known
+
+
+def _read_tag(tag: bytes) -> int:
+    found = _ROWS.match(tag)
+    rows = int(found[1]) if found is not None else 0
+    if len(_known_tags) < _MAX_TAGS:
+        _known_tags[tag] = rows
+    return rows
 
 
 def parameter_status(payload: bytes) -> tuple[str, str]:
@@ -97,12 +113,21 @@ class Downstream:
     """
 
     __slots__ = (
-        "_pass_bytes", "_rest", "fatal", "fatal_message", "hiding", "refused", "reset", "settings",
+        "_pass_bytes",
+        "_rest",
+        "fatal",
+        "fatal_message",
+        "hiding",
+        "partial",
+        "refused",
+        "reset",
+        "settings",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self._rest = b""
         self._pass_bytes = 0
+        self.partial = False
         self.fatal = ""
         self.fatal_message = ""
         self.hiding = False
@@ -124,6 +149,7 @@ class Downstream:
             found.append(parse_backend(kind, data[start + 5 : end]))
             position = end
         self._rest = data[position:]
+        self.partial = bool(self._rest)
         return found
 
     def receive(
@@ -139,6 +165,7 @@ class Downstream:
         position = self._pass_bytes
         if position >= size:
             self._pass_bytes = position - size
+            self.partial = self._pass_bytes > 0
             out.append(data)
             return
         if self.hiding:
@@ -175,6 +202,7 @@ class Downstream:
             self._pass_bytes = 0
             if position < size:
                 self._rest = data[position:]
+        self.partial = bool(self._pass_bytes or self._rest)
         if start < position:
             out.append(data if start == 0 and position == size else data[start:position])
 
@@ -215,10 +243,8 @@ class Downstream:
         if head is None:
             raise ProtocolError("The server completed a command that nobody sent.")
         tag = data[position + 5 : end]
-        rows = _ROWS.match(tag)
-        if rows is not None:
-            head.rows += int(rows[1])
-        elif tag in _FORGETTING:
+        head.rows += rows_of(tag)
+        if tag in _FORGETTING:
             self.reset |= tag != b"DEALLOCATE ALL\0"
             if tag != b"RESET\0":
                 prepared.clear()

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-from dbopt.gateway.counts import Scope
+from dbopt.gateway.counts import Count, Scope
 from dbopt.gateway.statements import Statement
 
 # What a request was. Those from QUERY up end a batch: ReadyForQuery answers them.
@@ -30,7 +30,9 @@ SETTINGS: Final = 10  # sent by the gateway to bring the session to the client's
 class Request:
     """One entry. `name` is the client's name of a statement that a Parse makes."""
 
-    __slots__ = ("kind", "name", "queue_us", "rows", "sent", "sqlstate", "statement", "text")
+    __slots__ = (
+        "count", "kind", "name", "queue_us", "rows", "sent", "sqlstate", "statement", "text",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -45,6 +47,7 @@ class Request:
         self.sent = sent
         self.statement = statement
         self.name = name
+        self.count: Count | None = None
         self.queue_us = 0.0
         self.rows = 0
         self.sqlstate = ""
@@ -97,13 +100,17 @@ class Ledger:
         self.last_done = now
         self.answered += 1
         server_us = (now - started) * 1e6
-        scope = self.scope
-        count = scope.count(request.text)
-        count.add(request.queue_us, server_us, request.rows, request.sqlstate)
-        if request.queue_us + server_us >= scope.counts.slow_us:
-            scope.counts.note_slow(
-                scope, count, request.text, request.queue_us, server_us, request.rows,
-                request.sqlstate, self.backend_pid,
+        count = request.count or self.scope.count(request.text)
+        count.add(request.queue_us + server_us, request.rows)
+        if request.queue_us:
+            count.queue_us += request.queue_us
+        if request.sqlstate:
+            count.failed(request.sqlstate)
+        counts = count.scope.counts
+        if request.queue_us + server_us >= counts.slow_us:
+            counts.note_slow(
+                count, request.text, request.queue_us, server_us, request.rows, request.sqlstate,
+                self.backend_pid,
             )  # fmt: skip
 
     def head(self) -> Request | None:

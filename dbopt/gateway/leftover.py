@@ -8,6 +8,7 @@ from dbopt.gateway.backend import Backend
 from dbopt.gateway.multiplexer import Pool
 from dbopt.gateway.session import reported, tracked
 from dbopt.gateway.upstream import Upstream
+from dbopt.wire.types import IDLE
 
 
 class Leftover:
@@ -43,7 +44,8 @@ class Leftover:
         elif not ledger.requests and not backend.downstream.fatal:
             backend.holder = None
             backend.status = ledger.status
-            self._pool.release(backend)
+            backend.unfit = backend.unfit or ledger.status != IDLE
+            self._pool.release(backend, self._clock())
 
     def server_lost(self) -> None:
         """See backend.Holder."""

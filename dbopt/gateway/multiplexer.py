@@ -63,7 +63,6 @@ class Pool(Defaults):
         self.settings = settings
         self.registry = Registry(max(1000, 10 * settings.gateway.prepared_statements))
         self.clients = 0
-        self.cl_active = 0
         self.transactions = self.statements = 0
         self.received = self.sent = 0
         self.wait_us = 0.0
@@ -115,13 +114,20 @@ class Pool(Defaults):
 
     # Leases
 
+    def take(self) -> Backend | None:
+        """A backend that is free, where nobody waits for one."""
+        idle = self._idle
+        while idle and not self._waiting:
+            backend = idle.pop()
+            if not backend.closed:
+                return backend
+        return None
+
     def acquire(self, waiter: Waiter) -> Backend | None:
         """A backend at once, or None: then `waiter.granted` or `waiter.refused` is called."""
-        while self._idle and not self._waiting:
-            backend = self._idle.pop()
-            if not backend.closed:
-                self.cl_active += 1
-                return backend
+        backend = self.take()
+        if backend is not None:
+            return backend
         self._waiting[waiter] = monotonic()
         self._fetch_more()
         return None
@@ -130,12 +136,14 @@ class Pool(Defaults):
         """The waiter no longer waits."""
         self._waiting.pop(waiter, None)
 
-    def release(self, backend: Backend) -> None:
+    def release(self, backend: Backend, now: float) -> None:
         """A client is done with a backend; an open transaction is rolled back first."""
-        self.cl_active -= 1
-        if backend.cancels:
-            return  # `_cancelled` goes on once no cancel can hit the next client
-        self._offer(backend, monotonic())
+        if backend.unfit or self._waiting or self._closing:
+            if not backend.cancels:  # else `_cancelled` goes on once none can hit the next client
+                self._offer(backend, now)
+            return
+        backend.idle_since = now
+        self._idle.append(backend)
 
     def _offer(self, backend: Backend, now: float) -> None:
         if backend.closed:
@@ -144,6 +152,7 @@ class Pool(Defaults):
             # psycopg_pool rolls an open transaction back, and replaces what is too old.
             self._give_back(backend)
         else:
+            backend.unfit = False
             backend.idle_since = now
             self._idle.append(backend)
             if self._waiting:
@@ -168,9 +177,9 @@ class Pool(Defaults):
 
     def discard(self, backend: Backend, *, cancel_first: bool = False) -> None:
         """A client leaves a backend that is in no state to be shared: close it."""
-        self.cl_active -= 1
         if cancel_first and not backend.closed:
             backend.transport.pause_reading()  # nobody wants what it sends
+            backend.unfit = True
             backend.cancels += 1  # for good: the end of an earlier cancel must not offer it
             self._spawn(self._cancel_and_close(backend))
         else:
@@ -180,6 +189,7 @@ class Pool(Defaults):
     def cancel(self, backend: Backend) -> asyncio.Task[None]:
         """Cancel what a leased backend runs; it is not shared before that is over."""
         backend.cancels += 1
+        backend.unfit = True
         return self._spawn(self._cancelled(backend))
 
     async def _cancelled(self, backend: Backend) -> None:
@@ -201,7 +211,6 @@ class Pool(Defaults):
         waiter = next(iter(self._waiting))
         since = self._waiting.pop(waiter)
         self.wait_us += (now - since) * 1e6
-        self.cl_active += 1
         try:
             waiter.granted(backend, now - since)
         except Exception:
@@ -311,6 +320,9 @@ class Pool(Defaults):
         if self._waiting:
             self._serve(now)
             self._fetch_more()
+        for backend in self._leased:
+            if now >= backend._expire_at:
+                backend.unfit = True
         while self._idle and now - self._idle[0].idle_since > LEASE_IDLE:
             self._give_back(self._idle.pop(0))
         if self.clients or self._leased:
@@ -346,7 +358,7 @@ class Pool(Defaults):
         return PoolSnapshot(
             database=readable(self.database),
             user=readable(self.user),
-            cl_active=self.cl_active,
+            cl_active=sum(backend.holder is not None for backend in self._leased),
             cl_waiting=len(self._waiting),
             sv_active=len(self._leased) - len(self._idle),
             sv_idle=len(self._idle) + available,

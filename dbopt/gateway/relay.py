@@ -12,14 +12,13 @@ from typing import Protocol
 from dbopt.clock import Clock, monotonic
 from dbopt.errors import DboptError, ProtocolError, QueryCancelled, ServerLost, ShuttingDown
 from dbopt.gateway.backend import Backend
-from dbopt.gateway.connection import Connection
 from dbopt.gateway.counts import Counts, Scope
+from dbopt.gateway.express import Express
 from dbopt.gateway.framing import end_of_copy, is_one_request, needed
-from dbopt.gateway.ledger import SETTINGS, Ledger, Request
+from dbopt.gateway.ledger import SETTINGS, Request
 from dbopt.gateway.leftover import Leftover
 from dbopt.gateway.multiplexer import Pool
 from dbopt.gateway.session import after_reset, change, reported, tracked
-from dbopt.gateway.upstream import Upstream
 from dbopt.wire import encode
 from dbopt.wire.types import F_TERMINATE, IDLE
 
@@ -49,9 +48,10 @@ class Owner(Protocol):
         """The connection is over."""
 
 
-class Relay(Connection):
+class Relay(Express):
     """See the module. It is a multiplexer.Waiter and a backend.Holder."""
 
+    __slots__ = ("_cancel_wanted", "_client", "_need", "_rest", "_startup")
     logging_in = False
 
     def __init__(
@@ -62,16 +62,11 @@ class Relay(Connection):
         settings: dict[str, str],
         clock: Clock = monotonic,
     ) -> None:
-        super().__init__()
+        super().__init__(pool, scope, settings, clock)
         self._client = client
-        self._pool = pool
-        self._settings = self._startup = settings
-        self._clock = clock
-        self._ledger = Ledger(scope)
-        self._upstream = Upstream(self._ledger, pool.registry)
+        self._startup = settings
         self._rest = bytearray()
         self._need = 0
-        self._fresh = False
         self._cancel_wanted = False
 
     def take_over(self, transport: asyncio.Transport, write_paused: bool) -> None:
@@ -87,18 +82,16 @@ class Relay(Connection):
 
     # Client → server
 
-    def data_received(self, data: bytes) -> None:
-        """See asyncio."""
-        try:
-            if self._rest:
-                self._rest += data
-                self._go_on()
-            elif self.backend is not None:
-                self._forward(self.backend, data, 0.0)
-            else:
-                self._begin(data)
-        except DboptError as error:
-            self._bad_input(error)
+    def _receive(self, data: bytes) -> None:
+        self._spill()
+        self._quiet = False
+        if self._rest:
+            self._rest += data
+            self._go_on()
+        elif self.backend is not None:
+            self._forward(self.backend, data, 0.0)
+        else:
+            self._begin(data)
 
     def _go_on(self) -> None:
         """Work on what was kept, if it is a whole message by now and there is a backend."""
@@ -117,6 +110,7 @@ class Relay(Connection):
         """Data came while no backend is held: get one, once a whole message is there."""
         data = data[end_of_copy(data) :]
         if not data:
+            self._quiet = True
             return
         self._need = needed(data)
         if len(data) < self._need:
@@ -156,6 +150,7 @@ class Relay(Connection):
 
     def _forward(self, backend: Backend, data: bytes, queue_us: float) -> None:
         ledger, upstream = self._ledger, self._upstream
+        ledger.backend_pid = backend.pid
         out: list[bytes] = []
         if self._fresh:
             self._begin_lease(backend, out)
@@ -175,22 +170,20 @@ class Relay(Connection):
 
     def _begin_lease(self, backend: Backend, out: list[bytes]) -> None:
         self._fresh = False
-        self._ledger.backend_pid = backend.pid
-        backend.downstream.reset = False
         if backend.settings is not self._settings:
             message = change(backend.settings, self._settings)
             if message:
                 self._ledger.requests.append(Request(SETTINGS))
                 self._ledger.ends += 1
                 backend.downstream.hiding = True
+                backend.prepared.unnamed = None  # any simple Query ends it
                 out.append(message)
             backend.settings = self._settings
         out.extend(self._upstream.begin(backend.prepared))
 
     # Server → client
 
-    def from_server(self, data: bytes) -> None:
-        """See backend.Holder."""
+    def _answer(self, data: bytes) -> None:
         backend = self.backend
         if backend is None:
             return
@@ -217,8 +210,19 @@ class Relay(Connection):
             self._settings_changed(backend)
         if self._cancel_wanted and not downstream.hiding:
             self.cancel()
-        if self._ledger.at_rest and not self._upstream.pass_bytes:
+        if self._in_flight:
+            return
+        if self._ledger.status == IDLE:
             self._done_with(backend)
+        else:
+            self._quiet = not self._rest
+
+    @property
+    def _in_flight(self) -> bool:
+        ledger = self._ledger
+        return bool(
+            ledger.ends or ledger.open_batch or ledger.requests or self._upstream.pass_bytes
+        )
 
     def _done_with(self, backend: Backend) -> None:
         if backend.downstream.fatal:
@@ -228,7 +232,7 @@ class Relay(Connection):
         else:
             self._let_go(backend)
         if self._rest:
-            self.data_received(b"")
+            self._receive(b"")
 
     def _let_go(self, backend: Backend) -> None:
         """The transaction is over: others may have the backend."""
@@ -237,11 +241,13 @@ class Relay(Connection):
         backend.status = IDLE
         if self._write_paused:
             backend.transport.resume_reading()
-        self._pool.release(backend)
+        backend.downstream.reset = False
+        self._pool.release(backend, self._clock())
 
     def _detach(self, backend: Backend) -> None:
         self.backend = backend.holder = None
         self._cancel_wanted = False
+        self._quiet = not self._rest
         # It may have been paused for a backend whose buffer is full: nobody tells it any more.
         self.resume_reading()
 
@@ -265,7 +271,7 @@ class Relay(Connection):
             backend.settings = self._settings
         if "application_name" in mine:
             scope = self._ledger.scope
-            self._ledger.scope = self._client.gate.counts.scope(
+            self._scope = self._ledger.scope = self._client.gate.counts.scope(
                 scope.database, scope.user, mine["application_name"]
             )
 
@@ -280,6 +286,7 @@ class Relay(Connection):
         backend = self.backend
         if backend is None:
             return
+        self._spill()
         downstream = backend.downstream
         goes_on = self._can_go_on()
         sqlstate = downstream.fatal or ServerLost.sqlstate
@@ -324,6 +331,7 @@ class Relay(Connection):
         data = bytes(self._rest)
         self._rest.clear()
         if is_one_request(data):
+            self._quiet = True
             self.transport.write(encode.error_response(error) + _READY)
             self.resume_reading()
         else:
@@ -334,6 +342,7 @@ class Relay(Connection):
 
         While the gateway's own settings query runs it waits: that one must not be hit.
         """
+        self._spill()
         if self.backend is not None:
             self._cancel_wanted = self.backend.downstream.hiding
             if self._ledger.requests and not self._cancel_wanted:
@@ -380,9 +389,11 @@ class Relay(Connection):
         backend, ledger = self.backend, self._ledger
         if backend is None:
             return
+        self._spill()
         self._account()
         self.backend = backend.holder = None
         backend.status = ledger.status
+        backend.unfit = backend.unfit or ledger.status != IDLE
         if self._write_paused and not backend.closed:
             backend.transport.resume_reading()
         if backend.closed or self._fresh:
@@ -395,4 +406,4 @@ class Relay(Connection):
                 self._pool.cancel(backend)
             backend.holder = Leftover(backend, self._pool, self._upstream, self._clock)
         else:
-            self._pool.release(backend)
+            self._pool.release(backend, self._clock())

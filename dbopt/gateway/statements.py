@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from itertools import count
 
+from dbopt.sql.effects import is_special
 from dbopt.wire import encode
 
 PREFIX = b"dbopt_"
@@ -16,14 +17,19 @@ NOWHERE = PREFIX + b"none"
 """A statement name that never exists: closing it is a request whose reply keeps the order."""
 
 
+_LONGEST_KEPT = 4096
+"""Longer unnamed statements are mostly one-off literals."""
+
+
 class Statement:
     """One distinct statement. `name` is the server's; `message` is the Parse that makes it."""
 
-    __slots__ = ("message", "name", "sql")
+    __slots__ = ("message", "name", "special", "sql")
 
     def __init__(self, name: bytes, sql: bytes, types: bytes) -> None:
         self.name = name
         self.sql = sql
+        self.special = is_special(sql)
         self.message = encode.parse(name, sql, types)
 
 
@@ -37,6 +43,7 @@ class Registry:
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._known: OrderedDict[tuple[bytes, bytes], Statement] = OrderedDict()
+        self.unnamed: dict[bytes, Statement] = {}
         self._numbers = count(1)
 
     def statement(self, sql: bytes, types: bytes) -> Statement:
@@ -52,16 +59,29 @@ class Registry:
             self._known.popitem(last=False)
         return made
 
+    def unnamed_statement(self, message: bytes, sql: bytes, types: bytes) -> Statement:
+        """The one Statement of a Parse message without a name; the usual ones are kept."""
+        known = self.unnamed.get(message)
+        if known is not None:
+            return known
+        made = Statement(b"", sql, types)
+        if len(message) <= _LONGEST_KEPT:
+            if len(self.unnamed) >= self._capacity:
+                self.unnamed.clear()
+            self.unnamed[message] = made
+        return made
+
 
 class Prepared:
     """What one backend has prepared: server names in order of use, and the unnamed statement."""
 
-    __slots__ = ("_capacity", "_names", "unnamed")
+    __slots__ = ("_capacity", "_names", "crowded", "unnamed")
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._names: OrderedDict[bytes, None] = OrderedDict()
         self.unnamed: Statement | None = None
+        self.crowded = False
 
     def __contains__(self, name: bytes) -> bool:
         return name in self._names
@@ -77,12 +97,14 @@ class Prepared:
         return False
 
     def add(self, name: bytes) -> None:
-        """Note a new one."""
+        """Note a new one. `crowded` then tells whether there are more than there may be."""
         self._names[name] = None
+        self.crowded = len(self._names) > self._capacity
 
     def overflow(self) -> list[bytes]:
         """Forget those above the capacity, the least recently used; gives their names."""
         excess = len(self._names) - self._capacity
+        self.crowded = False
         if excess <= 0:
             return []
         return [self._names.popitem(last=False)[0] for _ in range(excess)]

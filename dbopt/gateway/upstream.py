@@ -52,13 +52,13 @@ _CLOSE_UNNAMED = encode.close_statement(b"")
 class Upstream:
     """The client's side of the relay. It outlives leases: names belong to the client."""
 
-    __slots__ = ("_portals", "_registry", "_unnamed", "closing", "ledger", "names", "pass_bytes")
+    __slots__ = ("_portals", "closing", "ledger", "names", "pass_bytes", "registry", "unnamed")
 
     def __init__(self, ledger: Ledger, registry: Registry) -> None:
         self.ledger = ledger
-        self._registry = registry
+        self.registry = registry
         self.names: dict[bytes, Statement] = {}
-        self._unnamed: Statement | None = None
+        self.unnamed: Statement | None = None
         self._portals: dict[bytes, Statement | None] = {}
         self.pass_bytes = 0
         self.closing = False
@@ -87,8 +87,8 @@ class Upstream:
                 continue
             if request.name and self.names.get(request.name) is statement:
                 del self.names[request.name]
-            if request.kind == PARSE and self._unnamed is statement:
-                self._unnamed = None
+            if request.kind == PARSE and self.unnamed is statement:
+                self.unnamed = None
             if request.kind in (PARSE, PARSE_HIDDEN):
                 self._forget(statement, prepared)
 
@@ -96,7 +96,7 @@ class Upstream:
         if name:
             self.names[name] = statement
         else:
-            self._unnamed = statement
+            self.unnamed = statement
 
     def _forget(self, statement: Statement, prepared: Prepared) -> None:
         if statement.name:
@@ -170,7 +170,7 @@ class Upstream:
         ledger.requests.append(request)
         ledger.ends += 1
         ledger.open_batch = False
-        prepared.unnamed = self._unnamed = None
+        prepared.unnamed = self.unnamed = None
 
     def _execute(self, data: bytes, start: int, end: int, now: float, queue_us: float) -> None:
         ledger = self.ledger
@@ -243,13 +243,14 @@ class Upstream:
         if self.ledger.skipping:
             return None  # the server discards it
         if not name:
-            self._unnamed = prepared.unnamed = Statement(b"", sql, types)
-            self._enter(Request(PARSE, sql, now, self._unnamed))
+            statement = self.registry.unnamed_statement(data[start - 5 : end], sql, types)
+            self.unnamed = prepared.unnamed = statement
+            self._enter(Request(PARSE, sql, now, statement))
             return None
         known = self.names.get(name)
         if known is not None:
             return self._duplicate(known, sql, types, prepared, now)
-        statement = self._registry.statement(sql, types)
+        statement = self.registry.statement(sql, types)
         self.names[name] = statement
         if not prepared.use(statement.name):
             self._enter(Request(PARSE, sql, now, statement, name))
@@ -311,8 +312,8 @@ class Upstream:
             return None  # the server discards it
         name = data[start + 1 : terminator(data, start + 1, end)]
         if not name:
-            self._enter(Request(CLOSE, b"", 0.0, self._unnamed))
-            self._unnamed = prepared.unnamed = None
+            self._enter(Request(CLOSE, b"", 0.0, self.unnamed))
+            self.unnamed = prepared.unnamed = None
             return None
         # The server's statement stays: other clients may use it.
         self._enter(Request(CLOSE, b"", 0.0, self.names.pop(name, None), name))
@@ -320,7 +321,7 @@ class Upstream:
 
     def _find(self, name: bytes, prepared: Prepared) -> tuple[Statement | None, list[bytes]]:
         """The client's statement, and what this backend must be sent first, if anything."""
-        statement = self.names.get(name) if name else self._unnamed
+        statement = self.names.get(name) if name else self.unnamed
         if self.ledger.skipping:
             return statement, []
         if name:

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import Any, cast
 
+from dbopt.clock import monotonic
 from dbopt.errors import DboptError
 from dbopt.gateway.backend import Backend
 from dbopt.gateway.multiplexer import Pool
@@ -118,7 +119,7 @@ class Waiter:
         assert backend is not None
         backend.holder = None
         backend.status = status
-        self.pool.release(backend)
+        self.pool.release(backend, monotonic())
 
     def leave(self, *, cancel_first: bool = False) -> Backend:
         backend, self.backend = self.backend, None

@@ -101,13 +101,16 @@ class Stage:
 
     # multiplexer.Pool
 
+    def take(self) -> Backend | None:
+        return self.free.pop() if self.free else None
+
     def acquire(self, relay: Relay) -> Backend | None:
         if self.free:
             return self.free.pop()
         self.waiting.append(relay)
         return None
 
-    def release(self, backend: Backend) -> None:
+    def release(self, backend: Backend, now: float) -> None:
         assert not wire_of(backend).server.out, "a reply is left for the next client"
         if self.waiting:
             self.waiting.pop(0).granted(backend, 0.5)
@@ -177,7 +180,8 @@ def play(
         fresh[relay] = False
         part = left[relay][0]
         size = chance.randint(1, most)
-        relay.data_received(part[:size])
+        if part:
+            relay.data_received(part[:size])
         if size < len(part):
             left[relay][0] = part[size:]
         else:

@@ -17,7 +17,11 @@ def counting(capacity: int = 100, slow: int = 3, parameters: bool = False) -> Co
 
 def add(scope: Scope, sql: str, calls: int = 1, sqlstate: str = "") -> None:
     for _ in range(calls):
-        scope.count(sql.encode()).add(1.0, 99.0, 2, sqlstate)
+        count = scope.count(sql.encode())
+        count.add(100.0, 2)
+        count.queue_us += 1.0
+        if sqlstate:
+            count.failed(sqlstate)
 
 
 def texts(counts: Counts) -> list[tuple[str, int]]:
@@ -44,6 +48,35 @@ def test_statements_that_differ_in_literals_are_one() -> None:
     assert 3 == sum(count.buckets.values())
     assert "SELECT $1" == count.text
     assert ("shop", "ann", "web") == (count.database, count.user, count.application)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        ("SELECT 1", "SELECT 23456", True),
+        ("SELECT a FROM t WHERE b = 1 AND c=-7", "SELECT a FROM t WHERE b = 99 AND c=-0", True),
+        ("SELECT * FROM t LIMIT 1", "SELECT * FROM t LIMIT 2", True),
+        ("SELECT a1 FROM t", "SELECT a2 FROM t", False),
+        ("SELECT a1, 1 FROM t", "SELECT a2, 1 FROM t", False),
+        ('SELECT "a 1" FROM t', 'SELECT "a 2" FROM t', False),
+        ("SELECT 1a FROM t", "SELECT 1b FROM t", False),
+        ("SELECT 1.5", "SELECT 2.5", True),
+        ("SELECT 1 2", "SELECT 12", False),
+    ],
+)
+def test_a_shape_stands_for_one_fingerprint(first: str, second: str, same: bool) -> None:
+    scope = counting().scope("shop", "ann", "web")
+    counts = [scope.count(text.encode()) for text in (first, second, first, second)]
+    assert same == (counts[0] is counts[1])
+    assert counts[:2] == counts[2:]
+
+
+def test_what_was_forgotten_in_flight_is_counted() -> None:
+    counts = counting(capacity=1)
+    running = counts.scope("shop", "ann", "web").count(b"SELECT a")
+    assert ([], []) == counts.take()
+    running.add(5.0, 1)
+    assert [("SELECT a", 1)] == texts(counts)
 
 
 def test_a_text_is_told_once_and_what_was_taken_is_not_told_again() -> None:
@@ -88,12 +121,16 @@ def test_long_texts_are_cut_and_not_kept_as_keys() -> None:
 
 def test_texts_and_scopes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_MAX_TEXTS", 4)
+    monkeypatch.setattr(module, "_MAX_SHAPES", 4)
     monkeypatch.setattr(module, "_MAX_SCOPES", 2)
     counts = counting()
     scope = counts.scope("shop", "ann", "web")
     for number in range(10):
-        add(scope, f"SELECT {number}")
+        name = "abcdefghij"[number]
+        add(scope, f"SELECT {name}")
+        add(scope, f"SELECT {name}, 1")
     assert 2 == len(scope.by_text)
+    assert 2 == len(scope.by_shape)
     assert counts.scope("shop", "ann", "web") is scope
     counts.scope("shop", "ann", "b")
     third, fourth = counts.scope("shop", "ann", "c"), counts.scope("shop", "ann", "d")
@@ -106,7 +143,7 @@ def test_a_slow_statement(parameters: bool, shown: str) -> None:
     counts = counting(parameters=parameters)
     scope = counts.scope("shop", "ann", "web")
     text = b"SELECT 'x'"
-    counts.note_slow(scope, scope.count(text), text, 1000.0, 2000.0, 5, "", 77)
+    counts.note_slow(scope.count(text), text, 1000.0, 2000.0, 5, "", 77)
     ((slow,), rest) = counts.take()[1], counts.take()[1]
     assert [] == rest
     assert (shown, "SELECT 'x'", 5, 77) == (slow.text, slow.sql, slow.rows, slow.backend_pid)
@@ -118,7 +155,7 @@ def test_of_too_many_slow_statements_the_oldest_are_lost() -> None:
     counts = counting(slow=3)
     scope = counts.scope("shop", "ann", "web")
     for number in range(5):
-        counts.note_slow(scope, scope.count(b"SELECT 1"), b"SELECT 1", 0.0, 0.0, number, "", 1)
+        counts.note_slow(scope.count(b"SELECT 1"), b"SELECT 1", 0.0, 0.0, number, "", 1)
     assert [2, 3, 4] == [slow.rows for slow in counts.take()[1]]
 
 
@@ -128,8 +165,8 @@ def test_a_report_of_the_longest_texts_fits_into_a_frame() -> None:
     for number in range(_PORTION):
         text = (f"SELECT c{number}, " + "\N{GRINNING FACE}" * 20_000).encode()
         found = scope.count(text)
-        found.add(0.0, 0.0, 0, "")
-        counts.note_slow(scope, found, text[: 4 * 4096], 0.0, 0.0, 0, "", 1)
+        found.add(0.0, 0)
+        counts.note_slow(found, text[: 4 * 4096], 0.0, 0.0, 0, "", 1)
     taken, slow = counts.take()
     assert _PORTION == len(taken) == len(slow)
     snapshot = WorkerSnapshot(1, 0, False, [], 0, 0)

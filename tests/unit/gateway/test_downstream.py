@@ -48,7 +48,7 @@ class Side:
 
     @property
     def rows(self) -> int:
-        return sum(count.rows for count in self.ledger.scope.by_text.values())
+        return sum(count.rows for count in self.ledger.scope.by_fingerprint.values())
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])

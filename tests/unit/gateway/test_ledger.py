@@ -107,7 +107,7 @@ def test_of_a_pipeline_each_is_charged_from_the_end_of_the_one_before() -> None:
     ledger = ledger_of("EE")
     ledger.complete(3.0)
     ledger.complete(4.0)
-    (count,) = ledger.scope.by_text.values()
+    (count,) = ledger.scope.by_fingerprint.values()
     assert (2, 3e6, 2e6) == (count.calls, count.total_us, count.max_us)
     assert 2 == ledger.answered
 

@@ -1,0 +1,287 @@
+"""The express way: a client at rest sends one request, and its answer comes in one piece.
+
+Nearly all traffic is like this: a simple Query, or a batch Bind…Sync of a known statement. Such a
+request gets no ledger entry. What turns out to be anything else becomes one (`_spill`), and goes
+the general way of `relay.py`.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import Final
+
+from dbopt.clock import Clock
+from dbopt.errors import DboptError
+from dbopt.gateway.backend import Backend
+from dbopt.gateway.connection import Connection
+from dbopt.gateway.counts import Count, Scope
+from dbopt.gateway.downstream import rows_of
+from dbopt.gateway.ledger import EXECUTE, PARSE, QUERY, SYNC_REQUEST, Ledger, Request
+from dbopt.gateway.multiplexer import Pool
+from dbopt.gateway.statements import Statement
+from dbopt.gateway.upstream import Upstream
+from dbopt.wire.types import (
+    B_BIND_COMPLETE,
+    B_COMMAND_COMPLETE,
+    B_DATA_ROW,
+    B_NO_DATA,
+    B_PARSE_COMPLETE,
+    B_READY_FOR_QUERY,
+    B_ROW_DESCRIPTION,
+    F_BIND,
+    F_DESCRIBE,
+    F_EXECUTE,
+    F_PARSE,
+    F_QUERY,
+    F_SYNC,
+    IDLE,
+)
+
+_length = Struct("!i").unpack_from
+_bind_header = Struct("!ciB").pack
+_PLAIN: Final = frozenset((B_ROW_DESCRIPTION, B_PARSE_COMPLETE, B_BIND_COMPLETE, B_NO_DATA))
+_BATCH: Final = frozenset((F_PARSE, F_BIND))
+_PORTAL: Final = 0x50
+_LEAST_BIND: Final = 13
+"""Bytes of the shortest Bind: two empty names and three empty lists."""
+_LEAST_BATCH: Final = _LEAST_BIND + 10 + 5
+
+
+class Express(Connection):
+    """See the module. A Relay is one.
+
+    `_quiet`: nothing is in flight, kept or half sent. `_kept`: the backend is not given back
+    when a transaction ends. `_lone`: what the request in flight is counted as, if it is alone.
+    """
+
+    __slots__ = (
+        "_clock", "_fresh", "_kept", "_ledger", "_lone", "_lone_parse", "_lone_statement",
+        "_lone_text", "_pool", "_quiet", "_scope", "_sent", "_settings", "_upstream",
+    )  # fmt: skip
+
+    def __init__(self, pool: Pool, scope: Scope, settings: dict[str, str], clock: Clock) -> None:
+        super().__init__()
+        self._pool = pool
+        self._scope = scope
+        self._settings = settings
+        self._clock = clock
+        self._ledger = Ledger(scope)
+        self._upstream = Upstream(self._ledger, pool.registry)
+        self._quiet = True
+        self._kept = False
+        self._fresh = False
+        self._sent = 0.0
+        self._lone: Count | None = None
+        self._lone_text = b""
+        self._lone_parse = False
+        self._lone_statement: Statement | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio."""
+        if self._quiet:
+            kind = data[0]
+            if kind == F_QUERY:
+                if self._lone_query(data):
+                    return
+            elif kind in _BATCH and self._lone_batch(data):
+                return
+        try:
+            self._receive(data)
+        except DboptError as error:
+            self._bad_input(error)
+
+    def _lone_query(self, data: bytes) -> bool:
+        """Send it, if that is all there is to do."""
+        size = len(data)
+        if size < 6 or _length(data, 1)[0] + 1 != size:
+            return False
+        text = data[5:-1]
+        count = self._scope.count(text)
+        if count.special:
+            return False
+        backend = self.backend
+        if backend is None:
+            backend = self._lease()
+            if backend is None:
+                return False
+        backend.prepared.unnamed = self._upstream.unnamed = None
+        self._quiet = self._fresh = False
+        self._lone = count
+        self._lone_text = text
+        self._lone_statement = None
+        self._sent = self._clock()
+        self._pool.received += size
+        backend.transport.write(data)
+        return True
+
+    def _lease(self) -> Backend | None:
+        """A backend that is free and has this client's settings; else the general way goes on."""
+        backend = self._pool.take()
+        if backend is None:
+            return None
+        self.backend = backend
+        backend.holder = self
+        self._fresh = True  # until the request is sent
+        if self._write_paused:
+            backend.transport.pause_reading()
+        return backend if backend.settings is self._settings else None
+
+    def _lone_batch(self, data: bytes) -> bool:
+        """Send [Parse] Bind [Describe] Execute Sync of a statement that is known."""
+        upstream = self._upstream
+        size = len(data)
+        bind = 0
+        statement: Statement | None = None
+        if data[0] == F_PARSE:
+            if size < _LEAST_BATCH:
+                return False
+            bind = 1 + _length(data, 1)[0]
+            if not 7 < bind <= size - _LEAST_BATCH or data[5]:
+                return False
+            statement = upstream.registry.unnamed.get(data[:bind])
+            if statement is None or data[bind] != F_BIND or data[bind + 6]:
+                return False
+        if size - bind < _LEAST_BATCH or data[bind + 5]:
+            return False
+        length = _length(data, bind + 1)[0]
+        if not _LEAST_BIND <= length + 1 <= size - bind - 15:
+            return False
+        if not _ends(data, bind + 1 + length, size):
+            return False
+        name_end = 0
+        if statement is None:
+            name_end = data.find(0, 6, length + 1)
+            statement = upstream.names.get(data[6:name_end])
+            if statement is None:
+                return False
+        if statement.special:
+            return False
+        backend = self.backend
+        if backend is None:
+            backend = self._lease()
+            if backend is None:
+                return False
+        if name_end:
+            name = statement.name
+            prepared = backend.prepared
+            if (prepared.crowded and self._fresh) or not prepared.use(name):
+                return False
+            header = _bind_header(b"B", length + 6 + len(name) - name_end, 0)
+            data = b"".join((header, name, data[name_end:]))
+        else:
+            backend.prepared.unnamed = upstream.unnamed = statement
+        self._quiet = self._fresh = False
+        self._lone = self._scope.count(statement.sql)
+        self._lone_statement = statement
+        self._lone_parse = bind != 0
+        self._sent = self._clock()
+        self._pool.received += size
+        backend.transport.write(data)
+        return True
+
+    def from_server(self, data: bytes) -> None:
+        """See backend.Holder."""
+        count, backend = self._lone, self.backend
+        if count is None or backend is None or backend.downstream.partial:
+            self._spill()
+            self._answer(data)
+            return
+        last = len(data) - 6
+        position = rows = 0
+        while position < last:
+            kind = data[position]
+            length = _length(data, position + 1)[0]
+            if length < 4:
+                break
+            if kind == B_COMMAND_COMPLETE:
+                rows += rows_of(data[position + 5 : position + 1 + length])
+            elif kind != B_DATA_ROW and kind not in _PLAIN:
+                break
+            position += length + 1
+        if position != last or data[last] != B_READY_FOR_QUERY or _length(data, last + 1)[0] != 5:
+            self._spill()
+            self._answer(data)
+            return
+        self._lone = None
+        self._quiet = True
+        self.transport.write(data)
+        now = self._clock()
+        took_us = (now - self._sent) * 1e6
+        count.add(took_us, rows)
+        if took_us >= count.scope.counts.slow_us:
+            self._note_slow(count, took_us, rows)
+        pool = self._pool
+        pool.sent += last + 6
+        pool.statements += 1
+        ledger = self._ledger
+        ledger.status = status = data[-1]
+        if status != IDLE:
+            ledger.last_done = now
+            return
+        pool.transactions += 1
+        if self._kept:
+            return
+        self.backend = backend.holder = None
+        if self._write_paused:
+            backend.transport.resume_reading()
+        if self._read_paused:
+            self.resume_reading()
+        pool.release(backend, now)
+
+    def _note_slow(self, count: Count, took_us: float, rows: int) -> None:
+        statement = self._lone_statement
+        text = statement.sql if statement is not None else self._lone_text
+        pid = self.backend.pid if self.backend is not None else 0
+        count.scope.counts.note_slow(count, text, 0.0, took_us, rows, "", pid)
+
+    def _spill(self) -> None:
+        """The request that is in flight is not alone, or its answer not in one piece."""
+        count, self._lone = self._lone, None
+        if count is None:
+            return
+        ledger, statement = self._ledger, self._lone_statement
+        if statement is None:
+            request = Request(QUERY, self._lone_text, self._sent)
+            ledger.requests.append(request)
+        else:
+            if self._lone_parse:
+                ledger.requests.append(Request(PARSE, statement.sql, self._sent, statement))
+            request = Request(EXECUTE, statement.sql, self._sent)
+            ledger.requests += (request, SYNC_REQUEST)
+        request.count = count
+        ledger.ends += 1
+
+    # The general way
+
+    def _receive(self, data: bytes) -> None:
+        """Bytes of the client."""
+        raise NotImplementedError
+
+    def _answer(self, data: bytes) -> None:
+        """Bytes of the server."""
+        raise NotImplementedError
+
+    def server_lost(self) -> None:
+        """See backend.Holder."""
+        raise NotImplementedError
+
+    def _bad_input(self, error: DboptError) -> None:
+        """The client sent what cannot be passed on."""
+        raise NotImplementedError
+
+
+def _ends(data: bytes, position: int, size: int) -> bool:
+    """Whether what follows a Bind is [Describe] Execute Sync of the unnamed portal."""
+    if data[position] == F_DESCRIBE and size - position > 7:
+        if data[position + 5] != _PORTAL or _length(data, position + 1)[0] != 6:
+            return False
+        position += 7
+    sync = size - 5
+    return (
+        sync - position == 10
+        and data[position] == F_EXECUTE
+        and data[position + 5] == 0
+        and _length(data, position + 1)[0] == 9
+        and data[sync] == F_SYNC
+        and _length(data, sync + 1)[0] == 4
+    )
