@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import Field, dataclass, field, fields
-from types import NoneType
+from types import NoneType, UnionType
 from typing import Any, get_args, get_type_hints
 
 
@@ -79,7 +79,9 @@ def settings_of(section: str, cls: type) -> Iterator[Setting]:
 
 def _plain(hint: Any, f: Field[Any]) -> type:
     """The type itself of one that may be None too."""
-    kinds = [kind for kind in get_args(hint) or (hint,) if kind is not NoneType]
-    if len(kinds) != 1 or kinds[0] not in (bool, int, float, str):
+    kinds = [kind for kind in get_args(hint) if kind is not NoneType]
+    if isinstance(hint, UnionType) and len(kinds) == 1:
+        hint = kinds[0]
+    if hint not in (bool, int, float, str):
         raise TypeError(f"{f.name}: a setting cannot be {hint}")
-    return kinds[0]  # type: ignore[no-any-return]
+    return hint  # type: ignore[no-any-return]

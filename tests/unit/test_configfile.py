@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import os
-import re
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,12 +8,18 @@ from typing import Any
 import pytest
 
 from dbopt import configfile
-from dbopt.configcheck import is_loopback
-from dbopt.configfile import load, merged, shown
-from dbopt.configsample import sample
+from dbopt.configfile import Found, load, merged, shown
 from dbopt.errors import ConfigError
-from dbopt.settings import TABLE, Gateway, Setting, Settings, Trace
-from dbopt.tomlplaces import Places
+from dbopt.settings import (
+    TABLE,
+    Application,
+    Database,
+    Gateway,
+    Setting,
+    Settings,
+    Trace,
+    User,
+)
 
 ROOT = Path(__file__).parents[2]
 KEYS = pytest.mark.parametrize("setting", TABLE.values(), ids=lambda setting: setting.key)
@@ -45,37 +49,6 @@ def refusal(*args: Any, **kwargs: Any) -> ConfigError:
 
 def value_of(settings: Settings, setting: Setting) -> Any:
     return getattr(getattr(settings, setting.section), setting.name)
-
-
-# The sample
-
-
-def test_the_sample_is_the_repositorys_configuration() -> None:
-    assert sample() == (ROOT / "config.toml").read_text(encoding="utf-8")
-
-
-def test_the_sample_as_it_is_changes_nothing(write: Write) -> None:
-    assert Settings() == load(write(sample()))
-
-
-def test_the_sample_with_every_line_switched_on_gives_the_defaults(write: Write) -> None:
-    text = re.sub(r"^# (?=\w+ = )", "", sample(), flags=re.MULTILINE)
-
-    document = tomllib.loads(text)
-    assert list(TABLE) == [f"{s}.{n}" for s, names in document.items() for n in names]
-    assert Settings() == load(write(text))
-
-
-@KEYS
-def test_each_key_of_the_sample_is_found_on_its_line(setting: Setting, write: Write) -> None:
-    text = re.sub(r"^# (?=\w+ = )", "", sample(), flags=re.MULTILINE)
-    line = Places(text).line(setting.section, setting.name)
-    assert text.splitlines()[line - 1].startswith(f"{setting.name} = ")
-
-    lines = text.splitlines()
-    lines[line - 1] = f"{setting.name} = {{}}"
-    path = write("\n".join(lines))
-    assert str(refusal(path)).startswith(f"{path}:{line}: {setting.key}: found ")
 
 
 # Places
@@ -355,65 +328,139 @@ def test_a_secret_is_masked_and_an_empty_one_is_not() -> None:
     assert "x" == shown(TABLE["gateway.host"], "x")
 
 
-# Checks of several together
+# Sections of many
+
+
+def test_sections_of_many(write: Write) -> None:
+    path = write(
+        '[databases.app]\nmax_size = 5\nport = 5433\n[databases."*"]\n'
+        '[databases."a.b"]\nhost = "h"\n[users]\nu.mode = "session"\n'
+        "v = { query_timeout = 3 }\n[applications.web]\nweight = 2"
+    )
+    settings = load(path)
+    assert {
+        "app": Database(max_size=5, port="5433"), "*": Database(), "a.b": Database(host="h"),
+    } == settings.databases  # fmt: skip
+    assert {"u": User(mode="session"), "v": User(query_timeout=3.0)} == settings.users
+    assert {"web": Application(2.0)} == settings.applications
+
+
+def test_sections_of_many_at_the_top(write: Write) -> None:
+    path = write("databases.app.max_size = 5\ndatabases.app.min_size = 1\nusers = {}")
+    assert {"app": Database(max_size=5, min_size=1)} == load(path).databases
+
+
+def test_overrides_of_sections_of_many(write: Write) -> None:
+    path = write('[databases.app]\nmax_size = 5\nhost = "h"')
+    overrides = [
+        "databases.app.max_size=6", "databases.*.max_size=7", "databases.a.b.dsn=host=x user=y",
+        "users.u v.mode=session", "applications.web.weight=2",
+    ]  # fmt: skip
+    settings = load(path, {}, overrides)
+    assert {
+        "app": Database(max_size=6, host="h"), "*": Database(max_size=7),
+        "a.b": Database(dsn="host=x user=y"),
+    } == settings.databases  # fmt: skip
+    assert {"u v": User(mode="session")} == settings.users
+    assert {"web": Application(2.0)} == settings.applications
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         (
-            "pool.min_size = 30",
-            "1: pool.min_size: found 30; allowed is at most pool.max_size, 20. Lower pool.min_size "
-            "or raise pool.max_size.",
+            "[databases.app]\nmax_sise = 5",
+            "2: databases.app.max_sise: there is no such key. Did you mean databases.app.max_size?",
         ),
         (
-            'gateway.auth_type = "scram-sha-256"',
-            '1: gateway.auth_type: found "scram-sha-256" without gateway.userlist and without',
+            "[users.u]\nmax_idle = 5",
+            "2: users.u.max_idle: there is no such key.",
+        ),
+        ("\n[databses.app]\n", "2: databses: there is no such section. Did you mean databases?"),
+        (
+            '[databases]\napp = "host=x password=hunter2"',
+            "2: databases.app: is a section, and no setting. Write [databases.app].",
+        ),
+        ("\ndatabases = 5", "2: databases: is a section, and no setting."),
+        ("\n[[databases]]", "2: databases: is a section, and no setting."),
+        ("\n[[databases.app]]", "2: databases.app: is a section, and no setting."),
+        (
+            "[databases.app]\n\nmax_size = 0",
+            "3: databases.app.max_size: found 0; allowed is a whole number from 1 to 10000. Left "
+            "out, it is inherited.",
+        ),
+        ('[databases.app]\nmax_size = "5"', '2: databases.app.max_size: found "5"; allowed is'),
+        ("[databases.app]\nport = true", "2: databases.app.port: found true; allowed is a str"),
+        ("[databases.app]\nhost = 5", "2: databases.app.host: found 5; allowed is a string."),
+        (
+            '[databases.app]\nmode = "foo"',
+            '2: databases.app.mode: found "foo"; allowed is one of "transaction", "session"',
+        ),
+        ("[databases.app]\ndsn = 5", "2: databases.app.dsn: found ********; allowed is"),
+        (
+            '[databases.app]\npassword = ["hunter2"]',
+            "2: databases.app.password: found ********; allowed is a string.",
         ),
         (
-            'gateway.host = "0.0.0.0"',
-            '1: gateway.host: found "0.0.0.0", which is not loopback, with gateway.auth_type',
+            "[databases.app.max_size]\nx = 5",
+            "1: databases.app.max_size: found {",
         ),
-        ('gateway.host = ""', "1: gateway.host: is empty, and so is gateway.unix_socket_dir"),
         (
-            'gateway.port = 0\ngateway.host = ""\ngateway.unix_socket_dir = "/run"',
-            "1: gateway.port: found 0; without TCP allowed is 1 to 65535",
+            "[applications.web]\nweight = 0",
+            "2: applications.web.weight: found 0; allowed is a number from 0.001 to 1000 (shares).",
+        ),
+        ("applications.web.weight = nan", "1: applications.web.weight: found NaN; allowed is"),
+        (
+            '[databases."a.b"]\nmax_size = 0',
+            "2: databases.a.b.max_size: found 0;",
+        ),
+        (
+            "[databases.b]\nmax_size = 1\n[databases.app]\nmax_size = 0",
+            "4: databases.app.max_size: found 0;",
+        ),
+        (
+            "[databases]\nb = {max_size = 1}\napp = {max_size = 0}",
+            "3: databases.app.max_size: found 0;",
         ),
     ],
 )
-def test_what_cannot_be_true_together(text: str, said: str, write: Write) -> None:
+def test_what_is_wrong_in_a_section_of_many(text: str, said: str, write: Write) -> None:
     path = write(text)
     assert str(refusal(path)).startswith(f"{path}:{said}")
 
 
-def test_a_default_that_cannot_be_true_any_more(write: Write) -> None:
-    assert "default: pool.min_size: found 2" in str(refusal(write("pool.max_size = 1")))
-
-
 @pytest.mark.parametrize(
-    "text",
+    ("item", "said"),
     [
-        'gateway.host = "0.0.0.0"\ngateway.trust_remote = true',
-        'gateway.host = "0.0.0.0"\ngateway.auth_type = "scram-sha-256"\ngateway.userlist = "u"',
-        'gateway.host = ""\ngateway.unix_socket_dir = "/run"',
-        'gateway.host = "127.8.8.8"',
-        "pool.min_size = 0\npool.max_size = 1",
+        ("databases.app=5", "--set: databases.app: there is no such key."),
+        ("databases=5", "--set: databases: there is no such key."),
+        (
+            "databases.app.max_sise=5",
+            "--set: databases.app.max_sise: there is no such key. Did you ",
+        ),
+        (
+            "databases.app.max_size=x",
+            '--set: databases.app.max_size: found "x"; allowed is a whole',
+        ),
+        ("databases.app.=x", "--set: databases.app.: there is no such key."),
+        (f"databases.app.password{SECRET}", "--set databases.app.password"),
     ],
 )
-def test_what_can_be_true_together(text: str, write: Write) -> None:
-    load(write(text))
+def test_a_wrong_override_of_a_section_of_many(item: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(overrides=[item])
+    assert str(caught.value).startswith(said)
 
 
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [
-        ("localhost", True), ("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("", True),
-        ("0.0.0.0", False), ("::", False), ("10.0.0.1", False), ("example.org", False),  # noqa: S104
-        ("localhost.example.org", False), ("*", False),
-    ],
-)  # fmt: skip
-def test_loopback(host: str, expected: bool) -> None:
-    assert is_loopback(host) is expected
+def test_no_variable_sets_a_section_of_many() -> None:
+    said = refusal(env={"DBOPT_DATABASES__APP": SECRET})
+    assert str(said).startswith("environment DBOPT_DATABASES__APP: no variable sets a key of")
+
+
+def test_many_sections_are_read_in_little_time(write: Write) -> None:
+    path = write("".join(f"[databases.d{i}]\nmax_size = {i % 9 + 1}\n" for i in range(20_000)))
+    found = configfile.sources(path, {}, ())
+    assert Found(1, f"{path}:36002") == found["databases.d18000.max_size"]
 
 
 # Reload
@@ -426,6 +473,12 @@ def test_a_reload_takes_what_may_change() -> None:
 
     assert Settings(trace=Trace(slow=5.0)) == settings
     assert ["gateway.port", "trace.max_slow"] == ignored
+
+
+def test_a_reload_takes_the_sections_of_many_as_they_are() -> None:
+    old = Settings(databases={"a": Database(max_size=1)}, users={"u": User()})
+    new = Settings(databases={"b": Database()}, applications={"web": Application(2.0)})
+    assert (new, []) == merged(old, new)
 
 
 def test_a_reload_of_the_same_changes_nothing() -> None:
