@@ -93,6 +93,8 @@ class Backend(asyncio.Protocol):
         self.pid = 0
         self.secret = b""
         self.closed = False
+        self.unfit = False
+        """It may not go to the next client just so: see multiplexer.Pool.release."""
         self.idle_since = 0.0
         self.cancels = 0
         self.greeted = False
@@ -148,8 +150,9 @@ class Backend(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """See asyncio."""
-        if self.holder is not None:
-            self.holder.from_server(data)
+        holder = self.holder
+        if holder is not None:
+            holder.from_server(data)
             return
         try:
             self._idle_data(data)
@@ -179,7 +182,7 @@ class Backend(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio."""
-        self.closed = True
+        self.closed = self.unfit = True
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(
                 ServerLost(f"PostgreSQL at {self.target} closed the connection.")
@@ -204,6 +207,7 @@ class Backend(asyncio.Protocol):
     async def rollback(self) -> None:
         """End a transaction that a client left open. Raises ProtocolError or ServerLost."""
         self._waiter = asyncio.get_running_loop().create_future()
+        self.prepared.unnamed = None  # any simple Query ends it
         self.transport.write(encode.query(b"ROLLBACK"))
         try:
             await asyncio.wait_for(self._waiter, _CLOSE_TIMEOUT)
@@ -216,12 +220,12 @@ class Backend(asyncio.Protocol):
     async def close(self) -> None:
         """Say goodbye and close; at once where the server does not listen."""
         if not self.closed:
-            self.closed = True
+            self.closed = self.unfit = True
             self.transport.write(encode.terminate())
             self.transport.close()
 
     def abort(self) -> None:
         """Close without a word."""
-        self.closed = True
+        self.closed = self.unfit = True
         if hasattr(self, "transport"):
             self.transport.abort()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
+from dbopt.clock import monotonic
 from dbopt.errors import (
     AuthenticationError,
     DboptError,
@@ -142,6 +143,7 @@ class Client(Arrival):
         backend.holder = self
         message = change(backend.settings, {**self._pool.default_settings(), **self._wanted})
         if message:
+            backend.prepared.unnamed = None  # any simple Query ends it
             backend.transport.write(message)
         else:
             self._ask_done(backend)
@@ -189,7 +191,7 @@ class Client(Arrival):
         backend.status = IDLE
         pool.remember_welcome(self._asked, settings, parameters)
         self.backend = backend.holder = None
-        pool.release(backend)
+        pool.release(backend, monotonic())
         self._welcome(settings, parameters)
 
     def _welcome(self, settings: dict[str, str], parameters: dict[str, str]) -> None:
