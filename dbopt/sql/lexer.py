@@ -153,9 +153,12 @@ def is_flat(text: str) -> bool:
     return text.count("/*") < 2
 
 
-def tokens(text: str) -> Iterator[Token]:
-    """Every token of any text, whitespace and comments included; their texts join to it."""
-    at, end = 0, len(text)
+def tokens(text: str, at: int = 0) -> Iterator[Token]:
+    """Every token of any text from an offset on, whitespace and comments included.
+
+    Their texts join to the text. The offset must be a token's.
+    """
+    end = len(text)
     while at < end:
         match = _full_match(text, at)
         assert match is not None, "the last alternative takes any character"  # noqa: S101
