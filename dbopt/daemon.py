@@ -23,6 +23,7 @@ from dbopt.clock import monotonic
 from dbopt.configfile import merged
 from dbopt.errors import DboptError, StoreMissing
 from dbopt.gateway import userlist
+from dbopt.gateway.client_tls import client_tls
 from dbopt.gateway.link import Observed
 from dbopt.gateway.listener import socket_path
 from dbopt.gateway.supervisor import Supervisor
@@ -118,7 +119,7 @@ class Daemon:
         Raises ConfigError (an address is taken, a file cannot be read) or WorkerDied.
         """
         self._watch_signals()
-        _check_userlist(self.settings)
+        _check_files(self.settings)
         try:
             await self._start()
             ready(self)
@@ -225,7 +226,7 @@ class Daemon:
         """Take in what may change while it runs; a wrong configuration changes nothing."""
         try:
             settings, ignored = merged(self.settings, self._reread())
-            _check_userlist(settings)
+            _check_files(settings)
         except DboptError as error:
             log.error("not reloaded", error=error.message, hint=error.hint)  # noqa: TRY400
             return
@@ -348,10 +349,11 @@ class Daemon:
         return f"{host}:{port}" if host else str(socket_path(gateway.unix_socket_dir, gateway.port))
 
 
-def _check_userlist(settings: Settings) -> None:
-    """Raise ConfigError for a user list that no worker could read: each would die of it."""
+def _check_files(settings: Settings) -> None:
+    """Raise ConfigError for a file that no worker could use: each would die of it."""
     if settings.gateway.userlist:
         userlist.load(settings.gateway.userlist)
+    client_tls(settings.gateway)
 
 
 async def serve(
