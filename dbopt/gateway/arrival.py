@@ -143,8 +143,7 @@ class Arrival(Connection):
         if task.cancelled() or (error := task.exception()) is not None:
             # Nobody else says that the connection is lost: it was nobody's during the handshake.
             log.debug("TLS handshake failed", error="" if task.cancelled() else str(error))
-            if not self.closed:
-                self._door.failed_login()
+            self._door.failed_login()
             self.transport.abort()
             self.connection_lost(None)
             return
@@ -204,9 +203,9 @@ class Arrival(Connection):
         """Tell the client that it is not let in, and close."""
         if self.closed:
             return
-        self._door.failed_login()
-        if self._handshake is not None:  # no word could be read
-            self.close()
+        if self._handshake is not None:
+            self.close()  # no word could be read; the handshake fails, and is counted
             return
+        self._door.failed_login()
         sqlstate = error.reported if isinstance(error, ServerRefused) else error.sqlstate
         self.fatal_bytes(refusal(error, sqlstate))
