@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from psycopg.conninfo import make_conninfo
-
-from dbopt.errors import UnknownDatabase
+from dbopt.errors import ConfigError, DboptError, UnknownDatabase
+from dbopt.gateway.target import Targets, targets
+from dbopt.gateway.userlist import Userlist
 from dbopt.pg.connect import parse, resolve
 from dbopt.settings import Database, Pool, Settings, User
 
@@ -94,10 +94,29 @@ def route(settings: Settings, database: str, user: str) -> Route:
 
 
 def as_settings(settings: Settings, to: Route) -> Settings:
-    """The settings as if what the route says held for all: its [pool], its server."""
-    server = replace(settings.server, dsn=make_conninfo(**to.conninfo), force_user=True)
+    """The settings as if what the route says held for all pools."""
     pool = replace(settings.pool, **{n: getattr(to, n) for n in (*_POOL_KEYS, "min_size")})
-    return replace(settings, server=server, pool=pool)
+    return replace(settings, pool=pool)
+
+
+def to_servers(to: Route, users: Userlist) -> Targets:
+    """The servers of a route. Raises as `targets` does."""
+    return targets(to.conninfo, to.conninfo["dbname"], to.conninfo["user"], users)
+
+
+def check_routes(settings: Settings) -> None:
+    """Raises ConfigError for a database whose servers the settings do not tell.
+
+    So that whoever starts or reloads the gateway is told, and not the first client.
+    """
+    nobody = Userlist({})
+    to_servers(route(replace(settings, databases={}), "", ""), nobody)
+    for name in settings.databases:
+        try:
+            to_servers(route(settings, name, ""), nobody)
+        except DboptError as error:
+            said = error.message.removeprefix("server.dsn: ").removeprefix(f"databases.{name}.")
+            raise ConfigError(f"databases.{name}: {said}", hint=error.hint) from None
 
 
 def resolved(settings: Settings, name: str, database: str, user: str) -> Any:

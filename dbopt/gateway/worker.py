@@ -42,8 +42,14 @@ from dbopt.gateway.link import (
     read_to_worker,
 )
 from dbopt.gateway.multiplexer import Pool
-from dbopt.gateway.routes import Route, as_settings, check_database, resolved, route
-from dbopt.gateway.target import target
+from dbopt.gateway.routes import (
+    Route,
+    as_settings,
+    check_database,
+    resolved,
+    route,
+    to_servers,
+)
 from dbopt.logs import configure
 from dbopt.observation import WorkerSnapshot
 from dbopt.settings import Settings
@@ -110,11 +116,8 @@ class Worker:
         return found
 
     def _new_pool(self, to: Route) -> Pool:
-        settings = as_settings(self.settings, to)
-        address = target(
-            settings.server, to.conninfo["dbname"], to.conninfo["user"], self.admission.users
-        )
-        return Pool(address, to.database, to.user, settings)
+        first = to_servers(to, self.admission.users).hosts[0]
+        return Pool(first, to.database, to.user, as_settings(self.settings, to))
 
     def adds_host(self, database: str, user: str) -> bool:
         """See client.Gate."""

@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 
 from dbopt.errors import ConfigError, UnknownDatabase
-from dbopt.gateway.routes import Route, as_settings, check_database, resolved, route
+from dbopt.gateway.routes import (
+    Route,
+    as_settings,
+    check_database,
+    check_routes,
+    resolved,
+    route,
+    to_servers,
+)
+from dbopt.gateway.userlist import Userlist
 from dbopt.settings import Application, Database, Pool, Server, Settings, User
 
 DSN = "host=main port=5433 user=own password=p0 sslmode=prefer"
@@ -260,11 +269,41 @@ def test_routes_are_equal_where_nothing_changed() -> None:
 
 
 def test_the_settings_as_if_the_route_held_for_all() -> None:
-    sections = {"shop": Database(host="b", dbname="app", user="svc", password="p", max_size=1)}
-    settings = settings_of(databases=sections)
+    settings = settings_of(databases={"shop": Database(max_size=1)})
     found = as_settings(settings, route(settings, "shop", "ann"))
-    assert (1, 1, True) == (found.pool.max_size, found.pool.min_size, found.server.force_user)
-    again = route(replace(found, databases={}), "app", "anybody").conninfo
-    assert ("b", "app", "svc", "p") == tuple(
-        again[key] for key in ("host", "dbname", "user", "password")
-    )
+    assert replace(settings, pool=replace(settings.pool, max_size=1, min_size=1)) == found
+
+
+def test_the_servers_of_a_route() -> None:
+    own = Database(host="b,c", port="7", dbname="app", user="svc", target_session_attrs="primary")
+    found = to_servers(route(settings_of(databases={"shop": own}), "shop", "ann"), Userlist({}))
+    assert "primary" == found.session_attrs
+    assert [("b", 7, "app", "svc"), ("c", 7, "app", "svc")] == [
+        (host.host, host.port, host.database, host.user) for host in found.hosts
+    ]
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        (Database(dsn=f"nonsense {HIDDEN}"), "databases.shop: dsn: is not a PostgreSQL connection"),
+        (Database(dsn="host=b port=x"), "databases.shop: port='x' is not a port."),
+        (Database(dsn="host=b,c port=1,2,3"), "databases.shop: 3 ports for 2 servers."),
+    ],
+)
+def test_a_database_that_leads_nowhere(own: Database, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_routes(settings_of(databases={"fine": Database(), "shop": own}))
+    assert str(caught.value).startswith(said)
+    assert HIDDEN not in str(caught.value)
+
+
+def test_a_server_that_leads_nowhere_is_no_databases_fault() -> None:
+    settings = settings_of(server=Server(dsn="host=b port=x"), databases={"shop": Database()})
+    with pytest.raises(ConfigError, match=r"^server\.dsn: port='x' is not a port"):
+        check_routes(settings)
+
+
+def test_routes_that_lead_somewhere() -> None:
+    check_routes(settings_of())
+    check_routes(settings_of(databases={"*": Database(host="b"), "shop": Database(user="u")}))
