@@ -125,7 +125,6 @@ def test_an_unknown_database(gateway: Gateway) -> None:
         b"\x7f\xff\xff\xff\0\x03\0\0",
         b"\xff\xff\xff\xff",
         b"\0\0\x27\x21\0\x03\0\0" + b"user\0" * 3000,
-        b"\0\0\0\x10\0\x02\0\0user\0x\0\0",
         b"\0\0\0\x09\0\x03\0\0\0",
         encode.startup({"user": "ann"})[:-2] + b"xx",
     ],
