@@ -17,8 +17,8 @@ from dbopt.gateway.client_tls import ClientTls, client_tls
 from dbopt.gateway.connect import Session, connect
 from dbopt.gateway.exchange import Candidate
 from dbopt.gateway.lookup import Lookup
-from dbopt.gateway.routes import route
-from dbopt.gateway.target import targets
+from dbopt.gateway.routes import Route, route, to_servers
+from dbopt.gateway.target import Targets, targets
 from dbopt.gateway.userlist import Userlist, load
 from dbopt.pg.connect import resolve
 from dbopt.settings import Settings
@@ -57,6 +57,16 @@ class Admission:
         """Ask auth_query; see AuthQuery.ask. Only for who is not in the user list."""
         assert self._query is not None  # noqa: S101 - without it there is nothing to look up
         return self._query.ask(database, user)
+
+    def servers(self, to: Route) -> Targets:
+        """The servers of a pool, with what its user logs in with there.
+
+        A secret of the settings comes first, then what a client of the user has proved.
+        """
+        found = to_servers(to, self.users)
+        if found.hosts[0].has_secret or to.conninfo["user"] != to.user:
+            return found
+        return found.with_secret(self.auth.server_secret(to.database, to.user))
 
     def tick(self, now: float) -> None:
         """Once in a while: close connections of auth_query that are not used."""

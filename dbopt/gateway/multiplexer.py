@@ -84,12 +84,7 @@ class Pool(Defaults):
         return AsyncConnectionPool(
             "",
             connection_class=cast(Any, Backend),
-            kwargs={
-                "target": self.target,
-                "owner": self,
-                "statements": self.settings.gateway.prepared_statements,
-                "timeout": self.settings.server.connect_timeout,
-            },
+            kwargs=self._arguments,
             min_size=pool.min_size,
             max_size=pool.max_size,
             open=False,
@@ -98,6 +93,15 @@ class Pool(Defaults):
             max_lifetime=pool.max_lifetime,
             reconnect_timeout=_RECONNECT_TIMEOUT,
         )
+
+    def _arguments(self) -> dict[str, Any]:
+        """What Backend.connect is called with, each time."""
+        return {
+            "target": self.target,
+            "owner": self,
+            "statements": self.settings.gateway.prepared_statements,
+            "timeout": self.settings.server.connect_timeout,
+        }
 
     async def open(self) -> None:
         """Begin to connect."""

@@ -48,8 +48,9 @@ from dbopt.gateway.routes import (
     check_database,
     resolved,
     route,
-    to_servers,
 )
+from dbopt.gateway.target import Target
+from dbopt.gateway.userlist import Secret
 from dbopt.logs import configure
 from dbopt.observation import WorkerSnapshot
 from dbopt.settings import Settings
@@ -81,6 +82,7 @@ class Worker:
         self._clients: dict[int, Client] = {}
         self._connections: set[Client] = set()
         self._pools: dict[tuple[str, str], Pool] = {}
+        self._secrets: dict[tuple[str, str], Secret | None] = {}
         self._next = 0
         self._login_failures = self._protocol_errors = 0
         self._servers: list[asyncio.Server] = []
@@ -109,15 +111,23 @@ class Worker:
         """See client.Gate. A reload may have taken the database away while its pool lives."""
         check_database(self.settings, database)
         found = self._pools.get((database, user))
+        secret = self.auth.server_secret(database, user)
         if found is None:
             to = route(self.settings, database, user)
             found = self._pools[database, user] = self._new_pool(to)
+            self._secrets[database, user] = secret
             self._spawn(found.open())
+        elif self._secrets[database, user] != secret:
+            # The password is another by now: with what was proved before, nothing opens.
+            self._secrets[database, user] = secret
+            found.target = self._first(route(self.settings, database, user))
         return found
 
     def _new_pool(self, to: Route) -> Pool:
-        first = to_servers(to, self.admission.users).hosts[0]
-        return Pool(first, to.database, to.user, as_settings(self.settings, to))
+        return Pool(self._first(to), to.database, to.user, as_settings(self.settings, to))
+
+    def _first(self, to: Route) -> Target:
+        return self.admission.servers(to).hosts[0]
 
     def adds_host(self, database: str, user: str) -> bool:
         """See client.Gate."""
@@ -195,7 +205,7 @@ class Worker:
                 pool.tick(now)
                 # One that never had a backend was asked for under a name that there is not.
                 if now - pool.unused_since > (_UNUSED_POOL if pool.parameters else _TICK):
-                    del self._pools[key]
+                    del self._pools[key], self._secrets[key]
                     self._spawn(pool.close())
 
     async def _reporting(self) -> None:
