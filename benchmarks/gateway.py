@@ -41,6 +41,7 @@ from benchmarks.poolbench.cells import (
     Cell,
     Sample,
     cells,
+    files_for,
     measure,
 )
 from benchmarks.poolbench.peers import PEERS, Peer
@@ -144,7 +145,8 @@ def run(options: argparse.Namespace, cluster: EmbeddedCluster, samples: list[Sam
     console = Console(stderr=True)
     bench = Bench(cluster.bin("pgbench"), options.seconds, options.megabytes)
     room = options.idle + 1000
-    proc.may_open(room + 500)
+    # Before the poolers start: they inherit it.
+    proc.may_open(files_for(options.idle))
     with ExitStack() as stack:
         everyone = {
             name: stack.enter_context(peers.started(name, cluster, room)) for name in options.peers
@@ -187,6 +189,7 @@ def main() -> None:
     console = Console()
     report.show(found, samples, console if console.is_terminal else Console(width=WIDTH))
     write(options.json, head, samples, found)
+    print(machine.line(head))
     print(f"The results, with every sample: {options.json}")
     if "interrupted" in head:
         print(f"Interrupted: {head['interrupted']}")

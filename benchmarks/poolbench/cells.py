@@ -170,7 +170,7 @@ def _ask_until(client: Client, end: float) -> float:
 def idle(cell: Cell, peer: Peer, pids: Pids, __: Bench) -> Values:
     """What idle clients hold: after their login, and after each has run one query."""
     pid, _control = pids
-    if not proc.may_open(cell.clients + 500):
+    if not proc.may_open(files_for(cell.clients)):
         raise Skipped(f"{cell.clients} clients need a higher limit of open files (ulimit -Hn)")
     base, start = proc.rss_kb(pid), time.perf_counter()
     clients: list[Client] = []
@@ -190,6 +190,11 @@ def idle(cell: Cell, peer: Peer, pids: Pids, __: Bench) -> Values:
         "queried_kb": (queried - base) / cell.clients,
         "logins_s": cell.clients / took,
     }
+
+
+def files_for(idle: int) -> int:
+    """The open files that a process with so many clients needs, others included."""
+    return idle + 500
 
 
 def worker(_: Cell, __: Peer, pids: Pids, ___: Bench) -> Values:

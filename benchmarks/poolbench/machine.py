@@ -48,3 +48,11 @@ def commit() -> str:
             return ""
         parts.append(done.stdout.strip())
     return parts[0] + ("+" if parts[1] else "")
+
+
+def line(head: dict[str, Any]) -> str:
+    """The same on one line. A machine that others load gives TPS that say little."""
+    at, has = head["machine"], head["versions"]
+    versions = ", ".join(f"{name} {value}" for name, value in has.items() if value)
+    load = f"load {at['load_average'][0]:.1f} at the start"
+    return f"{head['date']}; {at['cpu']}, {at['cores']} cores, {load}; {versions}"

@@ -8,14 +8,25 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from benchmarks import gateway
 from benchmarks.poolbench import pgbench, proc, report
-from benchmarks.poolbench.cells import KINDS, MODES, Cell, Sample, cells
-from benchmarks.poolbench.peers import PEERS
+from benchmarks.poolbench.cells import (
+    KINDS,
+    MEASURES,
+    MODES,
+    Bench,
+    Cell,
+    Sample,
+    Skipped,
+    cells,
+    measure,
+)
+from benchmarks.poolbench.peers import PEERS, Peer
 from benchmarks.poolbench.pgbench import Tick
 from benchmarks.poolbench.proc import Cpu
 from benchmarks.poolbench.raw import READY, Client, Failed, Result, result_size
@@ -159,6 +170,42 @@ def answering(data: bytes) -> Iterator[int]:
         thread.start()
         yield listener.getsockname()[1]
         thread.join()
+
+
+class TestMeasure:
+    PEER = Peer("dbopt", 1, lambda: 7)
+    BENCH = Bench(Path("pgbench"), 1, 1)
+
+    def outcome(self, monkeypatch: pytest.MonkeyPatch, peer: Peer, found: object) -> Sample:
+        """The sample where the measurement gives `found`, or raises it."""
+
+        def select(*_: object) -> object:
+            if isinstance(found, Exception):
+                raise found
+            return found
+
+        monkeypatch.setitem(MEASURES, "select", select)
+        return measure(SIMPLE, peer, self.BENCH, 2)
+
+    def test_what_was_measured(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        found = self.outcome(monkeypatch, self.PEER, {"tps": 3.0})
+        assert Sample(SIMPLE, "dbopt", 2, {"tps": 3.0}) == found
+
+    @pytest.mark.parametrize("error", [Failed("gone"), ConnectionResetError("gone")])
+    def test_a_failure_is_kept(self, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+        expected = Sample(SIMPLE, "dbopt", 2, failed=f"{type(error).__name__}: gone")
+        assert expected == self.outcome(monkeypatch, self.PEER, error)
+
+    def test_what_the_machine_forbids_is_skipped(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        found = self.outcome(monkeypatch, self.PEER, Skipped("ulimit"))
+        assert Sample(SIMPLE, "dbopt", 2, skipped="ulimit") == found
+
+    def test_a_pooler_that_died_meanwhile_is_a_failure(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pids = iter([7, 8])
+        found = self.outcome(monkeypatch, Peer("dbopt", 1, lambda: next(pids)), {"tps": 3.0})
+        assert "dbopt's process 7 died meanwhile" == found.failed
 
 
 class TestReport:
