@@ -15,24 +15,28 @@ import re
 
 from dbopt.sql.calleffects import CALLS, call_effects
 from dbopt.sql.effectentry import Statement
-from dbopt.sql.effectrules import MARKED, head_effects
-from dbopt.sql.outline import TEMP_SCHEMA, Span, outline
+from dbopt.sql.effectrules import HEADS, OUTLINER, head_effects
+from dbopt.sql.outline import TEMP_SCHEMA, Span
 from dbopt.sql.sessioneffect import UNREMARKABLE, Effect, SessionStatement
 
 __all__ = ["Effect", "SessionStatement", "effects", "is_special"]
 
-_LETTER = r"A-Za-z0-9_$\x80-\xff"
+# One of these is in each text that its words or its calls make special; all in lower case.
+_NAMES = (
+    *(name.encode() for name in CALLS if "advisory" not in name),
+    b"advisory_",
+    b"temp",
+    b'u&"',
+)
 _HEADS = (
     "set|reset|discard|listen|unlisten|prepare|execute|deallocate|drop|close|load|do|call"
     "|savepoint|release|rollback|declare|explain|create"
 )
 # A head follows the text's start, a semicolon, a comment or a line break, blanks apart. Blanks are
-# possessive, and no blank that may open a run is among them, so the search is linear.
-_suspect = re.compile(
-    rf"(?:\A|[;/\n\r])[ \t\f\v]*+(?:{_HEADS})(?![{_LETTER}])"
-    rf"|{'|'.join(sorted(CALLS))}|{TEMP_SCHEMA}|temp(?:orary)?(?![{_LETTER}])|u&\"".encode(),
-    re.IGNORECASE,
-).search
+# possessive, and none that may open a run is among them, so the search is linear.
+_head = rf"[ \t\f\v]*+(?=[acdelprsu])(?:{_HEADS})(?![a-z0-9_$\x80-\xff])"
+_first_head = re.compile(_head.encode()).match
+_later_head = re.compile(rf"[;/\n\r]{_head}".encode()).search
 
 
 def effects(sql: bytes) -> tuple[SessionStatement, ...]:
@@ -42,10 +46,10 @@ def effects(sql: bytes) -> tuple[SessionStatement, ...]:
     usual case, mostly decided by one search. Otherwise each statement has an entry, and one entry
     more for each further effect. `sql` is in the client's encoding. Never raises; linear in time.
     """
-    if _suspect(sql) is None:
+    if not _is_suspect(sql.lower()):
         return ()
     text = sql.decode("latin-1")
-    found = [entry for span in outline(text, MARKED) for entry in _entries(text, span)]
+    found = [entry for span in OUTLINER.outline(text) for entry in _entries(text, span)]
     if all(entry.kind in UNREMARKABLE for entry in found):
         return ()
     return tuple(found)
@@ -56,7 +60,16 @@ def is_special(sql: bytes) -> bool:
     return effects(sql) != ()
 
 
+def _is_suspect(lowered: bytes) -> bool:
+    """Whether a text, in lower case, holds a word that needs a closer look."""
+    if _first_head(lowered) or any(name in lowered for name in _NAMES):
+        return True
+    return _later_head(lowered) is not None
+
+
 def _entries(text: str, span: Span) -> list[SessionStatement]:
+    if not span.marks and span.head not in HEADS:
+        return [SessionStatement(Effect.OTHER, span.start, span.end)]
     statement = Statement(text, span)
     found = head_effects(statement)
     if span.marks:
