@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from psycopg.conninfo import make_conninfo
+
 from dbopt.errors import ConfigError, DboptError, UnknownDatabase
 from dbopt.gateway.target import Targets, targets
 from dbopt.gateway.userlist import Userlist
@@ -102,6 +104,12 @@ def as_settings(settings: Settings, to: Route) -> Settings:
 def to_servers(to: Route, users: Userlist) -> Targets:
     """The servers of a route. Raises as `targets` does."""
     return targets(to.conninfo, to.conninfo["dbname"], to.conninfo["user"], users)
+
+
+def own_dsn(settings: Settings, database: str) -> str:
+    """The connection string to a client's database for dbopt itself, as server.dsn's user."""
+    own = resolve(settings.server.dsn).get("user", "")
+    return make_conninfo(**route(settings, database, own).conninfo)
 
 
 def check_routes(settings: Settings) -> None:

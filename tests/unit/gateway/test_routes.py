@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from dbopt.errors import ConfigError, UnknownDatabase
 from dbopt.gateway.routes import (
@@ -13,6 +14,7 @@ from dbopt.gateway.routes import (
     as_settings,
     check_database,
     check_routes,
+    own_dsn,
     resolved,
     route,
     to_servers,
@@ -281,6 +283,26 @@ def test_the_servers_of_a_route() -> None:
     assert [("b", 7, "app", "svc"), ("c", 7, "app", "svc")] == [
         (host.host, host.port, host.database, host.user) for host in found.hosts
     ]
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        (None, MAIN | {"dbname": "shop", "user": "own", "password": "p0"}),
+        (
+            Database(host="b", dbname="app"),
+            MAIN | {"host": "b", "dbname": "app", "user": "own", "password": "p0"},
+        ),
+        (
+            Database(user="svc", password="p2"),
+            MAIN | {"dbname": "shop", "user": "svc", "password": "p2"},
+        ),
+    ],
+)
+def test_dbopts_own_way_to_a_database(own: Database | None, expected: dict[str, str]) -> None:
+    settings = settings_of(databases={} if own is None else {"shop": own})
+    found = conninfo_to_dict(own_dsn(settings, "shop"))
+    assert expected == {key: found[key] for key in expected}
 
 
 @pytest.mark.parametrize(
