@@ -21,7 +21,9 @@ BACKENDS = 6
 AT_ONCE = 12
 PATH = "tests/fuzz/test_fuzz_gateway.py::test_"
 LIMITS = (
-    "statement_timeout = '2s', idle_in_transaction_session_timeout = '30s', lock_timeout = '1s'"
+    "statement_timeout = '2s'",
+    "lock_timeout = '1s'",
+    "idle_in_transaction_session_timeout = '30s'",
 )
 SHORT, LONG = 300, 40_000
 """Cases; each has ten messages or so."""
@@ -36,13 +38,16 @@ def dsn(pg_backend: Server) -> Iterator[str]:
         with psycopg.connect(dsn, autocommit=True) as connection:
             connection.execute(SETUP)
             name = connection.info.dbname
-            for limit in LIMITS.split(", "):
+            for limit in LIMITS:
                 connection.execute(f'ALTER DATABASE "{name}" SET {limit}')
         yield dsn
 
 
-@pytest.fixture(scope="module")
-def besieged(dsn: str, gateway_loop: Runner) -> Iterator[Gateway]:
+@pytest.fixture
+def besieged(
+    dsn: str, gateway_loop: Runner, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Gateway]:
+    """A gateway whose worker's log goes to capfd."""
     with running(dsn, gateway_loop, pool__max_size=BACKENDS, gateway__login_timeout=3.0) as gateway:
         yield gateway
 
