@@ -32,7 +32,8 @@ _DIRTY_WORDS = (
 _NO_LETTER = r"A-Za-z0-9_$\x80-\xff"
 _dirty = re.compile(
     rf"(?<![{_NO_LETTER}])(?:{_DIRTY_WORDS})(?![{_NO_LETTER}])|{TEMP_SCHEMA}"
-    r"|u&[\"']|(?<![A-Za-z])e'|language[ \t\n\r\f\v]+\"?(?!\"?plpgsql)",
+    rf"|u&[\"']|(?<![A-Za-z])e'|(?<![{_NO_LETTER}])language(?![{_NO_LETTER}])"
+    r"(?![ \t\n\r\f\v]++\"?plpgsql)",
     re.IGNORECASE | re.ASCII,
 ).search
 

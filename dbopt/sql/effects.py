@@ -5,8 +5,9 @@ special one, since names may stand in constants: set_config('a', …). So `is_sp
 for all texts that differ in constants only, and what is in doubt is flagged.
 
 Not seen: what a function or a view of the application does within; dynamic SQL in an argument;
-escapes in plain strings under standard_conforming_strings off, and client encodings whose
-characters hold ASCII bytes (SJIS, BIG5, GBK, GB18030, UHC, JOHAB).
+currval() and lastval(), which transaction pooling cannot keep; escapes in plain strings under
+standard_conforming_strings off; client encodings whose characters hold ASCII bytes (SJIS, BIG5,
+GBK, GB18030, UHC, JOHAB).
 """
 
 from __future__ import annotations

@@ -150,7 +150,7 @@ class _Shape:
         elif word == ")":
             self.depth -= 1
         elif word == ";":
-            if self.atomic:
+            if self.atomic and self._end_at < end:
                 self._end_at = _first(self._text, end)
             return self.atomic or self.depth > 0
         elif word == "begin":

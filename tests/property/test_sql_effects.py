@@ -7,8 +7,10 @@ import re
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from dbopt.sql.calleffects import CALLS
+from dbopt.sql.effectrules import OUTLINER
 from dbopt.sql.effects import Effect, effects, is_special
-from dbopt.sql.lexer import Lexeme, tokens
+from dbopt.sql.lexer import Lexeme, code, tokens, unquote
 from dbopt.sql.sessioneffect import UNREMARKABLE
 from tests.support import examples
 from tests.unit.sql.test_effects import CASES
@@ -75,3 +77,29 @@ def remarkable(sql: str) -> list[tuple[Effect, tuple[str, ...], bool]]:
         for entry in effects(sql.encode())
         if entry.kind not in UNREMARKABLE
     ]
+
+
+@given(PIECED)
+@example("select 'a' 'b'; select E'\\';' ; x")
+@settings(max_examples=examples(1000))
+def test_the_outline_and_the_lexer_agree(sql: str) -> None:
+    found = [
+        (span.start, sorted(mark.start for word in CALLS for mark in span.marks.get(word, ())))
+        for span in OUTLINER.outline(sql)
+        if span.head not in {"create", "explain"}
+    ]
+    assert [one for one in by_tokens(sql) if one[0] in dict(found)] == found
+
+
+def by_tokens(sql: str) -> list[tuple[int, list[int]]]:
+    """Each statement's start and where the words and names of CALLS stand in it."""
+    statements: list[tuple[int, list[int]]] = []
+    ended = True
+    for token in code(sql):
+        if ended and token.text != ";":
+            statements.append((token.start, []))
+        ended = token.text == ";"
+        closed = token.lexeme is Lexeme.WORD or token.text.endswith('"')
+        if token.lexeme in {Lexeme.WORD, Lexeme.NAME} and closed and unquote(token.text) in CALLS:
+            statements[-1][1].append(token.start)
+    return statements

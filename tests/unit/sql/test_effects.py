@@ -207,6 +207,8 @@ HOSTILE = [
     ("create temp table ", "commit "),
     ("create function ", "begin atomic;"),
     ("create function x begin atomic;", "end ; case "),
+    ("create function x begin atomic;", ";"),
+    ("create function x begin atomic;", "/**/;"),
     ("do $$", "set_"),
     ("do ", "language "),
     ("set ", "a."),
