@@ -102,8 +102,13 @@ def as_settings(settings: Settings, to: Route) -> Settings:
 
 
 def to_servers(to: Route, users: Userlist) -> Targets:
-    """The servers of a route. Raises as `targets` does."""
-    return targets(to.conninfo, to.conninfo["dbname"], to.conninfo["user"], users)
+    """The servers of a route. Raises as `targets` does.
+
+    A password that the settings give for the user there comes before the user list's, which
+    is what clients log in with.
+    """
+    known = Userlist({}) if "password" in to.conninfo else users
+    return targets(to.conninfo, to.conninfo["dbname"], to.conninfo["user"], known)
 
 
 def own_dsn(settings: Settings, database: str) -> str:

@@ -244,7 +244,8 @@ class Worker:
         self.limits.settings = settings
         for (database, user), pool in self._pools.items():
             with contextlib.suppress(DboptError):  # one that is gone serves who is in it
-                pool.settings = as_settings(settings, route(settings, database, user))
+                to = route(settings, database, user)
+                pool.settings, pool.target = as_settings(settings, to), self._first(to)
 
     def stop_listening(self) -> None:
         """Take no new connections."""

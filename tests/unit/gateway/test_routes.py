@@ -19,7 +19,7 @@ from dbopt.gateway.routes import (
     route,
     to_servers,
 )
-from dbopt.gateway.userlist import Userlist
+from dbopt.gateway.userlist import Secret, SecretKind, Userlist
 from dbopt.settings import Application, Database, Pool, Server, Settings, User
 
 DSN = "host=main port=5433 user=own password=p0 sslmode=prefer"
@@ -283,6 +283,25 @@ def test_the_servers_of_a_route() -> None:
     assert [("b", 7, "app", "svc"), ("c", 7, "app", "svc")] == [
         (host.host, host.port, host.database, host.user) for host in found.hosts
     ]
+
+
+@pytest.mark.parametrize(
+    ("own", "user", "expected"),
+    [
+        (Database(), "ann", "of ann"),
+        (Database(user="svc"), "ann", "of svc"),
+        (Database(user="svc", password="p2"), "ann", "p2"),
+        (Database(), "own", "p0"),
+        (Database(), "zoe", ""),
+    ],
+)
+def test_the_password_of_the_settings_comes_before_the_user_lists(
+    own: Database, user: str, expected: str
+) -> None:
+    names = ("ann", "svc", "own")
+    users = Userlist({name: Secret(SecretKind.PLAIN, f"of {name}") for name in names})
+    found = to_servers(route(settings_of(databases={"shop": own}), "shop", user), users)
+    assert [expected] == [host.password for host in found.hosts]
 
 
 @pytest.mark.parametrize(
