@@ -50,6 +50,15 @@ def test_the_password_itself(candidate: Candidate) -> None:
     assert exchange.done
 
 
+def test_a_verifier_that_would_hold_the_worker_up() -> None:
+    """Whoever may set a password may write two thousand million iterations into its verifier."""
+    verifier = make_verifier("right", iterations=1)
+    text = str(verifier).replace("$1:", "$2000000000:")
+    exchange = PlainExchange("ann", candidate_of(secret_of(text)))
+    with pytest.raises(AuthenticationError):
+        exchange.receive(b"right\0")
+
+
 def test_a_response_is_checked_against_a_newer_secret() -> None:
     exchange = Md5Exchange("ann", MD5)
     salt = exchange.first()[-4:]
