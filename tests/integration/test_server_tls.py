@@ -252,8 +252,8 @@ def test_a_client_certificate_that_the_server_does_not_trust(
     to = targets_of(
         usual.dsn(user="certified"), sslmode="require", sslcert=stranger.cert, sslkey=stranger.key
     )
-    # With TLS 1.3 the server says so after the handshake.
-    assert "unknown ca" in run(outcome(to), loop)
+    # With TLS 1.3 the server says so after the handshake; its reset may overtake its word.
+    assert run(outcome(to), loop).endswith(("unknown ca.", "closed the connection."))
 
 
 def test_a_key_with_a_password(usual: TlsServer, authority: Authority) -> None:
