@@ -154,7 +154,12 @@ def until_none(look: Callable[[], list[str]], timeout: float = 10.0) -> None:
 @pytest.mark.parametrize("cases", LENGTHS)
 @pytest.mark.parametrize("one", [damaged_session, damaged_login])
 def test_bad_input(
-    besieged: Gateway, dsn: str, one: Case, cases: int, capfd: pytest.CaptureFixture[str]
+    besieged: Gateway,
+    dsn: str,
+    one: Case,
+    cases: int,
+    capfd: pytest.CaptureFixture[str],
+    record_property: Callable[[str, int], None],
 ) -> None:
     pids, restarts = besieged.pids, besieged.supervisor.restarts
     siege = Siege(besieged)
@@ -170,5 +175,6 @@ def test_bad_input(
         print(again(f"{PATH}bad_input[{name}-{cases}]", siege.suspects()))
         raise
     print(f"fuzz {name}: {siege.summary()}; the canary had {answers} answers")
+    record_property("messages", sum(outcome.messages for outcome in siege.outcomes))
     assert answers > 0
     assert BACKENDS >= len(backends(dsn))
