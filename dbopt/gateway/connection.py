@@ -6,6 +6,7 @@ import asyncio
 
 from dbopt.errors import DboptError
 from dbopt.gateway.backend import Backend
+from dbopt.gateway.routes import Route
 from dbopt.wire import encode
 
 
@@ -15,6 +16,8 @@ class Connection(asyncio.Protocol):
     __slots__ = ("_read_paused", "_write_paused", "backend", "closed", "transport", "waiting")
 
     transport: asyncio.Transport
+    application = ""
+    pinned = ""
 
     def __init__(self) -> None:
         self.closed = False
@@ -50,6 +53,15 @@ class Connection(asyncio.Protocol):
         if self._read_paused and not self.closed:
             self._read_paused = False
             self.transport.resume_reading()
+
+    def tick(self, now: float, route: Route) -> None:
+        """See backend.Holder."""
+
+    def idle_tick(self, now: float, timeout: float) -> None:
+        """A moment of time: a client that has sent nothing for `timeout` seconds is closed."""
+
+    def queued(self, seconds: float, ahead: int) -> None:
+        """See multiplexer.Waiter."""
 
     def fatal(self, error: DboptError) -> None:
         """Tell the client why, and close."""

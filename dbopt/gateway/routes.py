@@ -95,12 +95,6 @@ def route(settings: Settings, database: str, user: str) -> Route:
     )
 
 
-def as_settings(settings: Settings, to: Route) -> Settings:
-    """The settings as if what the route says held for all pools."""
-    pool = replace(settings.pool, **{n: getattr(to, n) for n in (*_POOL_KEYS, "min_size")})
-    return replace(settings, pool=pool)
-
-
 def to_servers(to: Route, users: Userlist) -> Targets:
     """The servers of a route. Raises as `targets` does.
 

@@ -11,7 +11,6 @@ from psycopg.conninfo import conninfo_to_dict
 from dbopt.errors import ConfigError, UnknownDatabase
 from dbopt.gateway.routes import (
     Route,
-    as_settings,
     check_database,
     check_routes,
     own_dsn,
@@ -268,12 +267,6 @@ def test_routes_are_equal_where_nothing_changed() -> None:
     other = replace(settings, databases={"*": Database(user="svc", max_size=3)})
     assert route(settings, "shop", "ann") != route(other, "shop", "ann")
     assert route(settings, "shop", "ann").conninfo == route(other, "shop", "ann").conninfo
-
-
-def test_the_settings_as_if_the_route_held_for_all() -> None:
-    settings = settings_of(databases={"shop": Database(max_size=1)})
-    found = as_settings(settings, route(settings, "shop", "ann"))
-    assert replace(settings, pool=replace(settings.pool, max_size=1, min_size=1)) == found
 
 
 def test_the_servers_of_a_route() -> None:
