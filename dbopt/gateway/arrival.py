@@ -146,10 +146,11 @@ class Arrival(Connection):
 
     def _encrypted(self, task: asyncio.Task[asyncio.Transport], *, direct: bool) -> None:
         self._handshake = None
-        if task.cancelled() or (error := task.exception()) is not None:
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if error is not None:
             # Nobody else says that the connection is lost: it was nobody's during the handshake.
-            reason = "" if task.cancelled() else f": {error}"
-            self._door.failed_login(self, f"The TLS handshake failed{reason}")
+            reason = str(error) or type(error).__name__
+            self._door.failed_login(self, f"The TLS handshake failed: {reason}")
             self.transport.abort()
             self.connection_lost(None)
             return
