@@ -9,6 +9,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,15 @@ from dbopt.errors import ConnectError, DboptError, ServerRefused
 from dbopt.gateway import session_attrs
 from dbopt.wire import encode
 from tests.fix_gateway import GatewayFactory
-from tests.integration.server_support import backend, ended, outcome, run, serving, targets_of
+from tests.integration.server_support import (
+    LOOPS,
+    backend,
+    ended,
+    outcome,
+    run,
+    serving,
+    targets_of,
+)
 from tests.support import wait_until
 
 PRIMARY, STANDBY = "primary", "standby"
@@ -197,6 +206,23 @@ def test_an_error_that_names_each() -> None:
     )
     assert "did not answer within 0.5 s" in error.message
     assert "no-such-host.invalid:1/postgres as postgres cannot be reached" in error.message
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_host_that_does_not_answer_gives_way(pg_server: EmbeddedCluster, loop: str) -> None:
+    """connect_timeout is for each address, and an attempt that is given up leaves nothing."""
+    with socket.socket() as deaf, ExitStack() as stack:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        for _ in range(4):  # its queue is full: the next is neither taken nor refused
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(deaf.getsockname())
+        run(chosen(hosts_dsn(pg_server.port)), loop)  # whatever a loop keeps open for ever
+        before = len(os.listdir("/proc/self/fd"))
+        dsn = hosts_dsn(deaf.getsockname()[1], pg_server.port)
+        assert pg_server.port == run(chosen(dsn, 0.3), loop)
+        assert before == len(os.listdir("/proc/self/fd"))
 
 
 def test_a_login_that_is_refused_ends_the_search(
