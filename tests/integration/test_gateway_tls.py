@@ -508,3 +508,38 @@ def test_a_renewed_certificate_is_shown_after_a_reload_and_a_broken_one_is_not(
         gateway.seen.next_frame()
         assert renewed.der == shown()
         assert [(b"1",)] == rows(before.ask(query("SELECT 1")))
+
+
+def test_a_slow_reader_over_tls_holds_up_the_server_and_not_the_memory(
+    secured: Gateway, authority: Authority
+) -> None:
+    """TLS has buffers of its own; a result that nobody reads must not fill them (odyssey#1459)."""
+    size, count = 1000, 60_000
+    with direct(secured, context(authority)) as raw:
+        raw.login(**names(secured))
+        before = memory(secured)
+        raw.send(query(f"SELECT repeat('x', {size}) FROM generate_series(1, {count})"))
+        for _ in range(3):
+            secured.seen.next_frame()
+        assert memory(secured) - before < 16 << 20
+        found = raw.until(b"Z")
+        assert count == sum(kind == b"D" and len(payload) > size for kind, payload in found)
+
+
+def memory(gateway: Gateway) -> int:
+    """The worker's resident bytes."""
+    return int(Path(f"/proc/{gateway.pids[0]}/statm").read_text().split()[1]) * 4096
+
+
+def test_large_messages_both_ways_at_once_over_tls(secured: Gateway, authority: Authority) -> None:
+    """Who sends and does not read meanwhile must not lock both sides (supavisor#993)."""
+    text = "y" * 4_000_000
+    with direct(secured, context(authority)) as raw:
+        raw.login(**names(secured))
+        sending = threading.Thread(
+            target=raw.send, args=(b"".join(query(f"SELECT '{text}'") for _ in range(4)),)
+        )
+        sending.start()
+        found = rows(raw.until(b"Z", 4))
+        sending.join()
+        assert [(text.encode(),)] * 4 == found
