@@ -95,6 +95,8 @@ class Backend(asyncio.Protocol):
         self.closed = False
         self.unfit = False
         """It may not go to the next client just so: see multiplexer.Pool.release."""
+        self.reset_sql = b""
+        """What cleans the session before anybody else has it; b"" where it is clean."""
         self.idle_since = 0.0
         self.cancels = 0
         self.greeted = False
@@ -223,6 +225,11 @@ class Backend(asyncio.Protocol):
             self.closed = self.unfit = True
             self.transport.write(encode.terminate())
             self.transport.close()
+
+    def retire(self) -> None:
+        """Be replaced when the client that has it is done."""
+        self._expire_at = 0.0
+        self.unfit = True
 
     def abort(self) -> None:
         """Close without a word."""

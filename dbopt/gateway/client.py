@@ -21,6 +21,7 @@ from dbopt.errors import (
 from dbopt.gateway.arrival import Arrival, Door
 from dbopt.gateway.backend import Backend
 from dbopt.gateway.counts import Counts
+from dbopt.gateway.lease import Listener
 from dbopt.gateway.login import Login
 from dbopt.gateway.multiplexer import Pool
 from dbopt.gateway.relay import Relay
@@ -51,6 +52,9 @@ class Gate(Door, Protocol):
 
     def pool(self, database: str, user: str) -> Pool:
         """The pool of that database and user."""
+
+    def listener(self, database: str, user: str) -> Listener:
+        """The one that listens for all clients of a database."""
 
     def gone(self, client: Client) -> None:
         """The client has left."""

@@ -20,6 +20,7 @@ from dbopt.gateway.backend import Backend
 from dbopt.gateway.cancel import cancel
 from dbopt.gateway.counts import readable
 from dbopt.gateway.defaults import Defaults
+from dbopt.gateway.routes import route
 from dbopt.gateway.statements import Registry
 from dbopt.gateway.target import Target
 from dbopt.observation import PoolSnapshot
@@ -67,6 +68,9 @@ class Pool(Defaults):
         self.received = self.sent = 0
         self.wait_us = 0.0
         self.queue_timeouts = self.server_errors = 0
+        self.route = route(settings, database, user)
+        self.pins = 0
+        self.timeouts: dict[str, int] = {}
         self.unused_since = monotonic()
         self._idle: list[Backend] = []
         self._leased: set[Backend] = set()
