@@ -30,11 +30,12 @@ format: ## Format the source
 
 soak: ## The long soak of the gateway
 	@scripts/bootstrap.sh dev
-	$(PY) -m pytest -m soak --timeout 3600 $(ARGS)
+	$(PY) -m pytest -m soak --timeout 3600 -rP tests/faults $(ARGS)
 
 fuzz: ## The long runs of the property tests and fuzzers
 	@scripts/bootstrap.sh dev
 	HYPOTHESIS_PROFILE=long $(PY) -m pytest -n $(WORKERS) --timeout 3600 tests/property $(ARGS)
+	$(PY) -m pytest -n $(WORKERS) -m fuzz -rP tests/fuzz $(ARGS)
 
 bench: ## Compare with PgBouncer; prints ratios
 	@scripts/bootstrap.sh dev

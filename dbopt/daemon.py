@@ -26,6 +26,7 @@ from dbopt.gateway import userlist
 from dbopt.gateway.client_tls import client_tls
 from dbopt.gateway.link import Observed
 from dbopt.gateway.listener import socket_path
+from dbopt.gateway.routes import check_routes, own_dsn, route
 from dbopt.gateway.supervisor import Supervisor
 from dbopt.logs import configure
 from dbopt.metrics import Metrics
@@ -119,7 +120,7 @@ class Daemon:
         Raises ConfigError (an address is taken, a file cannot be read) or WorkerDied.
         """
         self._watch_signals()
-        _check_files(self.settings)
+        _check_gateway(self.settings)
         try:
             await self._start()
             ready(self)
@@ -226,7 +227,7 @@ class Daemon:
         """Take in what may change while it runs; a wrong configuration changes nothing."""
         try:
             settings, ignored = merged(self.settings, self._reread())
-            _check_files(settings)
+            _check_gateway(settings)
         except DboptError as error:
             log.error("not reloaded", error=error.message, hint=error.hint)  # noqa: TRY400
             return
@@ -289,12 +290,10 @@ class Daemon:
 
     async def _explain(self, database: str, user: str, sql: str) -> Plan:
         settings = self.settings
-        timeout = settings.server.connect_timeout
-        async with await connect_async(
-            settings.server.dsn, timeout=timeout, dbname=database
-        ) as connection:
+        dsn, timeout = own_dsn(settings, database), settings.server.connect_timeout
+        async with await connect_async(dsn, timeout=timeout) as connection:
             if not settings.server.force_user:  # else it ran with our own role's rights
-                await require_safe(connection, user)
+                await require_safe(connection, route(settings, database, user).conninfo["user"])
             return await explain(connection, sql)
 
     # web.State
@@ -349,11 +348,12 @@ class Daemon:
         return f"{host}:{port}" if host else str(socket_path(gateway.unix_socket_dir, gateway.port))
 
 
-def _check_files(settings: Settings) -> None:
-    """Raise ConfigError for a file that no worker could use: each would die of it."""
+def _check_gateway(settings: Settings) -> None:
+    """Raise ConfigError for a file or a database that no worker could use."""
     if settings.gateway.userlist:
         userlist.load(settings.gateway.userlist)
     client_tls(settings.gateway)
+    check_routes(settings)
 
 
 async def serve(

@@ -7,6 +7,7 @@ is broken at a reload is said in the log, and what was there before stays.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import structlog
 
@@ -18,7 +19,7 @@ from dbopt.gateway.connect import Session, connect
 from dbopt.gateway.exchange import Candidate
 from dbopt.gateway.lookup import Lookup
 from dbopt.gateway.routes import Route, route, to_servers
-from dbopt.gateway.target import Targets, targets
+from dbopt.gateway.target import Targets
 from dbopt.gateway.userlist import Userlist, load
 from dbopt.pg.connect import resolve
 from dbopt.settings import Settings
@@ -102,7 +103,7 @@ class Admission:
         if conninfo["user"] != user:  # every client is made that user there; we are not one
             conninfo.pop("password", "")
             conninfo["user"] = user
-        found = targets(conninfo, conninfo["dbname"], user, self.users)
+        found = to_servers(replace(to, conninfo=conninfo), self.users)
         return await connect(found, to.connect_timeout)
 
 

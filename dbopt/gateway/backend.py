@@ -12,6 +12,8 @@ from typing import Any, Protocol, Self
 from dbopt.errors import DboptError, ProtocolError, ServerLost
 from dbopt.gateway.connect import Session, connect
 from dbopt.gateway.downstream import Downstream
+from dbopt.gateway.queue import Ticket
+from dbopt.gateway.routes import Route
 from dbopt.gateway.server_socket import Address
 from dbopt.gateway.session import tracked
 from dbopt.gateway.statements import Prepared
@@ -40,6 +42,13 @@ class Holder(Protocol):
 
     def resume_reading(self) -> None:
         """The server takes more again."""
+
+    def tick(self, now: float, route: Route) -> None:
+        """A moment of time: end what the route's timeouts say has lasted too long."""
+
+    @property
+    def pinned(self) -> str:
+        """Why the backend is this one's until it leaves; "" if it is not."""
 
 
 class Owner(Protocol):
@@ -95,8 +104,8 @@ class Backend(asyncio.Protocol):
         self.closed = False
         self.unfit = False
         """It may not go to the next client just so: see multiplexer.Pool.release."""
-        self.reset_sql = b""
-        """What cleans the session before anybody else has it; b"" where it is clean."""
+        self._reset_sql = b""
+        self.ticket: Ticket | None = None
         self.idle_since = 0.0
         self.cancels = 0
         self.greeted = False
@@ -107,6 +116,19 @@ class Backend(asyncio.Protocol):
 
     def __repr__(self) -> str:
         return f"<Backend {self.pid} {self.target}>"
+
+    @property
+    def reset_sql(self) -> bytes:
+        """What undoes the state that its client left; b"" if it is clean.
+
+        One that is set makes it unfit: the pool runs it before anyone gets the backend.
+        """
+        return self._reset_sql
+
+    @reset_sql.setter
+    def reset_sql(self, sql: bytes) -> None:
+        self._reset_sql = sql
+        self.unfit = self.unfit or bool(sql)
 
     @classmethod
     async def connect(

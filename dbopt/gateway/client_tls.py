@@ -119,7 +119,7 @@ def _load_pair(context: ssl.SSLContext, cert: str, key: str) -> None:
     try:
         context.load_cert_chain(cert, key, password=_no_password)
     except ssl.SSLError as error:
-        reason = (error.reason or "no PEM").replace("_", " ").lower()
+        reason = (error.reason or "").replace("_", " ").lower() or "they are no PEM files"
         raise ConfigError(
             f"gateway.tls_cert, gateway.tls_key: {cert} and {key} cannot be used: {reason}.",
             hint="Give a PEM certificate (with its chain) and the PEM key that belongs to it, "
@@ -139,9 +139,9 @@ def _load_authorities(context: ssl.SSLContext, path: str) -> None:
     _check_readable("gateway.tls_ca", path)
     try:
         context.load_verify_locations(path)
-    except ssl.SSLError as error:
+    except ssl.SSLError:
         raise ConfigError(
-            f"gateway.tls_ca: {path} cannot be used: {error.reason or 'no PEM'}.",
+            f"gateway.tls_ca: {path} cannot be used: it is no PEM file.",
             hint="Give a file of PEM certificates: the authorities that sign clients'.",
         ) from None
     context.verify_mode = ssl.CERT_REQUIRED

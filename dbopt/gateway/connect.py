@@ -69,7 +69,7 @@ class LoginProtocol(asyncio.Protocol):
         self._make_login = make_login
         self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.transport: asyncio.Transport
-        self.login: BackendLogin
+        self.login = make_login(b"")
         self.session: ssl.SSLObject | None = None
         self.lost = False
 
@@ -78,7 +78,8 @@ class LoginProtocol(asyncio.Protocol):
         self.transport = transport  # type: ignore[assignment] # uvloop's is no asyncio.Transport
         self.session = transport.get_extra_info("ssl_object")
         certificate = self.session.getpeercert(binary_form=True) if self.session else None
-        self.login = self._make_login(certificate or b"")
+        if certificate:
+            self.login = self._make_login(certificate)
 
     def begin(self) -> None:
         """Send the startup packet."""
@@ -117,7 +118,8 @@ class LoginProtocol(asyncio.Protocol):
         if not self.finished.done():
             self.finished.set_exception(error)
             self.finished.exception()  # nobody may wait any more: no word of it in the log
-        self.transport.abort()
+        if hasattr(self, "transport"):
+            self.transport.abort()
 
 
 async def connect(targets: Targets, timeout: float, connect_query: str = "") -> Session:

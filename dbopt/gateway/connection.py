@@ -6,6 +6,7 @@ import asyncio
 
 from dbopt.errors import DboptError
 from dbopt.gateway.backend import Backend
+from dbopt.gateway.routes import Route
 from dbopt.wire import encode
 
 
@@ -22,6 +23,16 @@ class Connection(asyncio.Protocol):
         self.waiting = False
         self._write_paused = False
         self._read_paused = False
+
+    @property
+    def application(self) -> str:
+        """See multiplexer.Waiter: unknown before the client is welcomed."""
+        return ""
+
+    @property
+    def pinned(self) -> str:
+        """See backend.Holder."""
+        return ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio."""
@@ -50,6 +61,15 @@ class Connection(asyncio.Protocol):
         if self._read_paused and not self.closed:
             self._read_paused = False
             self.transport.resume_reading()
+
+    def tick(self, now: float, route: Route) -> None:
+        """See backend.Holder."""
+
+    def idle_tick(self, now: float, timeout: float) -> None:
+        """A moment of time: a client that has sent nothing for `timeout` seconds is closed."""
+
+    def queued(self, seconds: float, ahead: int) -> None:
+        """See multiplexer.Waiter."""
 
     def fatal(self, error: DboptError) -> None:
         """Tell the client why, and close."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Final, Protocol
 
 from dbopt.errors import AuthenticationError
 from dbopt.gateway.scram import ScramServer, ScramVerifier, keys_of, parse_verifier
@@ -18,6 +18,10 @@ from dbopt.gateway.userlist import Secret, SecretKind
 from dbopt.wire import buffer, encode
 from dbopt.wire.authentication import PasswordMessage, SASLInitialResponse, SASLResponse
 from dbopt.wire.md5 import md5_matches, md5_secret
+
+MAX_PLAIN_ITERATIONS: Final = 100_000
+"""A password in clear text is not checked against a verifier of more: it would hold the worker
+up for longer than 50 ms, and whoever may set a role's password chooses the number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +167,9 @@ class PlainExchange:
         if secret is not None and secret.kind is SecretKind.PLAIN:
             return secret if hmac.compare_digest(buffer.encode(secret.value), password) else None
         # Who does not exist has a mock verifier, and so costs as much time as who does.
-        keys = keys_of(text, verifier) if verifier is not None else None
+        if verifier is None or verifier.iterations > MAX_PLAIN_ITERATIONS:
+            return None
+        keys = keys_of(text, verifier)
         return replace(secret, keys=keys) if secret is not None and keys is not None else None
 
 

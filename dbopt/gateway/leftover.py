@@ -6,9 +6,13 @@ from dbopt.clock import Clock
 from dbopt.errors import ProtocolError
 from dbopt.gateway.backend import Backend
 from dbopt.gateway.multiplexer import Pool
+from dbopt.gateway.routes import Route
 from dbopt.gateway.session import reported, tracked
 from dbopt.gateway.upstream import Upstream
 from dbopt.wire.types import IDLE
+
+_PATIENCE = 30.0
+"""Seconds that what a client left may run on, where the route has no query_timeout."""
 
 
 class Leftover:
@@ -17,11 +21,14 @@ class Leftover:
     It is a backend.Holder.
     """
 
+    pinned = ""
+
     def __init__(self, backend: Backend, pool: Pool, upstream: Upstream, clock: Clock) -> None:
         self._backend = backend
         self._pool = pool
         self._upstream = upstream
         self._clock = clock
+        self._since = clock()
 
     def from_server(self, data: bytes) -> None:
         """See backend.Holder."""
@@ -51,6 +58,12 @@ class Leftover:
         """See backend.Holder."""
         self._backend.holder = None
         self._pool.discard(self._backend)
+
+    def tick(self, now: float, route: Route) -> None:
+        """See backend.Holder: a statement that no cancel ends costs the backend."""
+        if now - self._since >= (route.query_timeout or _PATIENCE):
+            self._backend.holder = None
+            self._pool.discard(self._backend, cancel_first=True)
 
     def pause_reading(self) -> None:
         """See backend.Holder: nothing more is sent."""

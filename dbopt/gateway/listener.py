@@ -60,6 +60,8 @@ def tcp(
         sock = socket.socket(family, kind, protocol)
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # Who connects inherits it: a client whose machine is gone is found out some day.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             sock.bind(address)
             sock.listen(backlog)
         except OSError:

@@ -33,6 +33,8 @@ log = structlog.get_logger("dbopt.gateway")
 
 MAX_BACKENDS: Final = 2
 """Connections for auth_query at most, a database."""
+MAX_AT_ONCE: Final = 8
+"""Connections that are used or opened at one time: who has not logged in names any database."""
 IDLE: Final = 10.0
 """Seconds after which an unused one is closed."""
 TIMEOUT: Final = 10.0
@@ -145,6 +147,8 @@ class Lookup:
         self._user_of = user_of
         self._clock = clock
         self._lanes: dict[str, _Lane] = {}
+        self._turn = asyncio.Semaphore(MAX_AT_ONCE)
+        self._closed = False
 
     async def secret_text(self, database: str, user: str) -> str | None:
         """See auth_query.Lookup."""
@@ -168,7 +172,8 @@ class Lookup:
                 del self._lanes[database]
 
     def close(self) -> None:
-        """Close every connection that is not in use."""
+        """Close every connection; one that is in use, when its answer has come."""
+        self._closed = True
         self.tick(float("inf"))
 
     async def _rows(self, database: str, user: str) -> Rows:
@@ -176,7 +181,7 @@ class Lookup:
         lane.users += 1
         asked = self._clock()
         try:
-            async with lane.turn:
+            async with lane.turn, self._turn:
                 if lane.error is not None and lane.failed_at >= asked:
                     # The server went away while this one waited: not each must find out anew.
                     raise lane.error
@@ -208,8 +213,11 @@ class Lookup:
         except BaseException:
             asker.close()
             raise
-        asker.idle_since = self._clock()
-        lane.idle.append(asker)
+        if self._closed:
+            asker.close()
+        else:
+            asker.idle_since = self._clock()
+            lane.idle.append(asker)
         return rows
 
     def _secret(self, user: str, rows: Rows) -> str | None:

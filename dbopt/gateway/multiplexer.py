@@ -20,11 +20,11 @@ from dbopt.gateway.backend import Backend
 from dbopt.gateway.cancel import cancel
 from dbopt.gateway.counts import readable
 from dbopt.gateway.defaults import Defaults
-from dbopt.gateway.routes import route
+from dbopt.gateway.limits import Limits
+from dbopt.gateway.routes import Route
 from dbopt.gateway.statements import Registry
-from dbopt.gateway.target import Target
+from dbopt.gateway.target import Targets
 from dbopt.observation import PoolSnapshot
-from dbopt.settings import Settings
 from dbopt.wire.types import IDLE
 
 log = structlog.get_logger("dbopt.gateway")
@@ -36,6 +36,8 @@ _RECONNECT_TIMEOUT = 3.0
 """psycopg_pool waits ever longer between attempts; given up early, the next client's need
 starts anew, so that a server that comes back is found within seconds."""
 _WARN_EVERY = 60.0
+TIMEOUTS = ("query", "transaction", "idle_transaction", "client_idle")
+"""What `Pool.timeouts` counts: how often each ended something."""
 
 
 class Waiter(Protocol):
@@ -47,6 +49,13 @@ class Waiter(Protocol):
     def refused(self, error: DboptError) -> None:
         """There is none."""
 
+    def queued(self, seconds: float, ahead: int) -> None:
+        """It has waited that long, and so many were there before it. Told once."""
+
+    @property
+    def application(self) -> str:
+        """The client's application_name; those of one pool share it by their weights."""
+
     @property
     def logging_in(self) -> bool:
         """Whether it waits to be let in, and so is told at once when the server refuses."""
@@ -55,22 +64,22 @@ class Waiter(Protocol):
 class Pool(Defaults):
     """The backends of one (database, user), and the clients that wait for one."""
 
-    def __init__(self, target: Target, database: str, user: str, settings: Settings) -> None:
+    def __init__(self, route: Route, targets: Targets, limits: Limits | None = None) -> None:
         super().__init__()
-        self.target = target
-        self.database = database
-        self.user = user
-        self.name = f"{database}/{user}"
-        self.settings = settings
-        self.registry = Registry(max(1000, 10 * settings.gateway.prepared_statements))
+        self.route = route
+        self.targets = targets
+        self.limits = limits
+        self.database = route.database
+        self.user = route.user
+        self.name = f"{route.database}/{route.user}"
+        self.registry = Registry(max(1000, 10 * route.prepared_statements))
+        self.pins = 0
+        self.timeouts = dict.fromkeys(TIMEOUTS, 0)
         self.clients = 0
         self.transactions = self.statements = 0
         self.received = self.sent = 0
         self.wait_us = 0.0
         self.queue_timeouts = self.server_errors = 0
-        self.route = route(settings, database, user)
-        self.pins = 0
-        self.timeouts: dict[str, int] = {}
         self.unused_since = monotonic()
         self._idle: list[Backend] = []
         self._leased: set[Backend] = set()
@@ -84,27 +93,28 @@ class Pool(Defaults):
         self._pg = self._make_pool()
 
     def _make_pool(self) -> AsyncConnectionPool[Any]:
-        pool = self.settings.pool
+        route = self.route
         return AsyncConnectionPool(
             "",
             connection_class=cast(Any, Backend),
             kwargs=self._arguments,
-            min_size=pool.min_size,
-            max_size=pool.max_size,
+            min_size=route.min_size,
+            max_size=route.max_size,
             open=False,
             name=self.name,
-            max_idle=pool.max_idle,
-            max_lifetime=pool.max_lifetime,
+            max_idle=route.max_idle,
+            max_lifetime=route.max_lifetime,
             reconnect_timeout=_RECONNECT_TIMEOUT,
         )
 
     def _arguments(self) -> dict[str, Any]:
         """What Backend.connect is called with, each time."""
         return {
-            "target": self.target,
+            "targets": self.targets,
             "owner": self,
-            "statements": self.settings.gateway.prepared_statements,
-            "timeout": self.settings.server.connect_timeout,
+            "statements": self.route.prepared_statements,
+            "timeout": self.route.connect_timeout,
+            "connect_query": self.route.connect_query,
         }
 
     async def open(self) -> None:
@@ -240,7 +250,7 @@ class Pool(Defaults):
     # psycopg_pool
 
     def _fetch_more(self) -> None:
-        room = self.settings.pool.max_size - len(self._leased) - self._fetching
+        room = self.route.max_size - len(self._leased) - self._fetching
         if room > 0 and self._fetching < len(self._waiting):
             self._fetching += 1
             self._spawn(self._fetch())
@@ -319,7 +329,7 @@ class Pool(Defaults):
         It also serves and fetches anew for who waits, so that no error leaves one waiting
         while there is a backend for it.
         """
-        timeout = self.settings.gateway.queue_timeout
+        timeout = self.route.queue_timeout
         for waiter, since in list(self._waiting.items()):
             if now - since < timeout:
                 break
@@ -339,23 +349,23 @@ class Pool(Defaults):
     def _queue_timeout(self) -> DboptError:
         if self._last_error is not None and not self._leased:
             return ConnectError(self._last_error.message, hint=self._last_error.hint)
-        most = self.settings.pool.max_size
+        most = self.route.max_size
         return QueueTimeout(
             f"No server connection of pool {self.name} came free within "
-            f"{self.settings.gateway.queue_timeout:g} s: {len(self._leased)} of {most} are in use "
+            f"{self.route.queue_timeout:g} s: {len(self._leased)} of {most} are in use "
             f"and {len(self._waiting)} clients wait.",
             hint="Look for long transactions, or raise pool.max_size.",
         )
 
     def _warn_when_busy(self) -> None:
-        pool, now = self.settings.pool, monotonic()
+        pool, now = self.route, monotonic()
         if len(self._leased) <= pool.warn_ratio * pool.max_size:
             return
         if now - self._warned_at >= _WARN_EVERY:
             self._warned_at = now
             log.warning(
                 "pool is nearly used up", pool=self.name,
-                in_use=len(self._leased), max_size=pool.max_size,
+                in_use=len(self._leased), max_size=self.route.max_size,
             )  # fmt: skip
 
     def snapshot(self, now: float) -> PoolSnapshot:
@@ -371,7 +381,7 @@ class Pool(Defaults):
             sv_active=len(self._leased) - len(self._idle),
             sv_idle=len(self._idle) + available,
             sv_login=max(0, size - available - len(self._leased)),
-            max_size=self.settings.pool.max_size,
+            max_size=self.route.max_size,
             maxwait=now - oldest,
             xact_count=self.transactions,
             query_count=self.statements,

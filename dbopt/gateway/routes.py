@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from psycopg.conninfo import make_conninfo
+
 from dbopt.errors import ConfigError, DboptError, UnknownDatabase
 from dbopt.gateway.target import Targets, targets
 from dbopt.gateway.userlist import Userlist
@@ -93,15 +95,20 @@ def route(settings: Settings, database: str, user: str) -> Route:
     )
 
 
-def as_settings(settings: Settings, to: Route) -> Settings:
-    """The settings as if what the route says held for all pools."""
-    pool = replace(settings.pool, **{n: getattr(to, n) for n in (*_POOL_KEYS, "min_size")})
-    return replace(settings, pool=pool)
-
-
 def to_servers(to: Route, users: Userlist) -> Targets:
-    """The servers of a route. Raises as `targets` does."""
-    return targets(to.conninfo, to.conninfo["dbname"], to.conninfo["user"], users)
+    """The servers of a route. Raises as `targets` does.
+
+    A password that the settings give for the user there comes before the user list's, which
+    is what clients log in with.
+    """
+    known = Userlist({}) if "password" in to.conninfo else users
+    return targets(to.conninfo, to.conninfo["dbname"], to.conninfo["user"], known)
+
+
+def own_dsn(settings: Settings, database: str) -> str:
+    """The connection string to a client's database for dbopt itself, as server.dsn's user."""
+    own = resolve(settings.server.dsn).get("user", "")
+    return make_conninfo(**route(settings, database, own).conninfo)
 
 
 def check_routes(settings: Settings) -> None:

@@ -72,10 +72,12 @@ async def addresses(target: Target) -> list[Address]:
 async def reach(make: Callable[[], P], target: Target, address: Address, way: Way) -> P:
     """A connection to that address, whose protocol `make` makes; it is told of its transport.
 
+    With TLS, `connection_made` is called when the handshake is over, and `connection_lost` may
+    be called without it.
+
     Raises ConnectError where the server does not do what `way` asks, OSError (ssl.SSLError
     among them) and ConfigError for TLS files that cannot be used.
     """
-    loop = asyncio.get_running_loop()
     # `make_context` reads files before anything is said: an error costs the server nothing.
     context = None if way is Way.PLAIN else CONTEXTS.get(target.options.tls)
     sock = await _connected(address, target.options.keepalive)
@@ -84,11 +86,17 @@ async def reach(make: Callable[[], P], target: Target, address: Address, way: Wa
     except BaseException:
         sock.close()
         raise
-    if address.family == socket.AF_UNIX:
-        return (await loop.create_unix_connection(make, sock=sock))[1]
-    if context is None or not secured:
-        return (await loop.create_connection(make, sock=sock))[1]
-    return await _secure(make, sock, context, target)
+    protocol = make()
+    transport = await _transport(sock, protocol if not secured else asyncio.Protocol())
+    if context is not None and secured:
+        protocol.connection_made(await _secure(transport, protocol, context, target))
+    return protocol
+
+
+async def _transport(sock: socket.socket, protocol: asyncio.BaseProtocol) -> asyncio.Transport:
+    loop = asyncio.get_running_loop()
+    make = loop.create_unix_connection if sock.family == socket.AF_UNIX else loop.create_connection
+    return (await make(lambda: protocol, sock=sock))[0]
 
 
 async def _connected(address: Address, keepalive: Keepalive) -> socket.socket:
@@ -161,26 +169,42 @@ async def _ask_for_tls(sock: socket.socket, target: Target) -> bool:
 
 
 async def _secure(
-    make: Callable[[], P], sock: socket.socket, context: ssl.SSLContext, target: Target
-) -> P:
-    options = target.options.tls
+    transport: asyncio.Transport,
+    protocol: asyncio.BaseProtocol,
+    context: ssl.SSLContext,
+    target: Target,
+) -> asyncio.Transport:
+    """Speak TLS on the transport, which so far was nobody's.
+
+    Not by create_connection(ssl=...): where the handshake fails at once, uvloop (0.23) closes
+    the descriptor and leaves the socket object, which closes that number once more later, be
+    it another connection's by then.
+    """
+    names = target.options.tls.sni
     try:
-        transport, protocol = await asyncio.get_running_loop().create_connection(
-            make,
-            sock=sock,
-            ssl=context,
+        secured = await asyncio.get_running_loop().start_tls(
+            transport,
+            protocol,
+            context,
             # "" says the name to nobody, and leaves it to `check_peer`.
-            server_hostname=(target.host or target.hostaddr) if options.sni else "",
+            server_hostname=(target.host or target.hostaddr) if names else "",
             ssl_shutdown_timeout=_TLS_SHUTDOWN_TIMEOUT,
         )
+        if secured is not None:
+            _check_session(secured, target)
+            return secured
     except (OSError, ValueError) as error:
+        transport.abort()
         raise tls_failure(str(target), error) from None
-    try:
-        check_peer(transport.get_extra_info("ssl_object"), options, target.host, str(target))
     except BaseException:
         transport.abort()
         raise
-    return protocol
+    raise tls_failure(str(target), ConnectionAbortedError("it closed the connection"))
+
+
+def _check_session(transport: asyncio.Transport, target: Target) -> None:
+    session = transport.get_extra_info("ssl_object")
+    check_peer(session, target.options.tls, target.host, str(target))
 
 
 def reason_of(error: Exception) -> str:

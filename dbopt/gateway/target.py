@@ -17,8 +17,6 @@ from dbopt.gateway.scram import ScramKeys
 from dbopt.gateway.server_tls import TlsOptions, choice, tls_options
 from dbopt.gateway.session_attrs import SESSION_ATTRS
 from dbopt.gateway.userlist import Secret, SecretKind, Userlist
-from dbopt.pg.connect import resolve
-from dbopt.settings import Server
 
 _SOCKET_DIRECTORIES: Final = ("/var/run/postgresql", "/tmp")  # noqa: S108 - libpq's own defaults
 _DEFAULT_PORT: Final = 5432
@@ -137,13 +135,6 @@ def targets(conninfo: Mapping[str, str], database: str, user: str, users: Userli
         choice(conninfo, "target_session_attrs", SESSION_ATTRS),
         choice(conninfo, "load_balance_hosts", ("disable", "random")) == "random",
     )
-
-
-def target(server: Server, database: str, user: str, users: Userlist) -> Target:
-    """The first of `targets` of the server that server.dsn names. Raises as that does."""
-    parts = resolve(server.dsn)
-    own = parts.get("user", "") if server.force_user else user
-    return targets(parts, database, own, users).hosts[0]
 
 
 def connect_options(conninfo: Mapping[str, str]) -> ConnectOptions:

@@ -42,14 +42,7 @@ from dbopt.gateway.link import (
     read_to_worker,
 )
 from dbopt.gateway.multiplexer import Pool
-from dbopt.gateway.routes import (
-    Route,
-    as_settings,
-    check_database,
-    resolved,
-    route,
-)
-from dbopt.gateway.target import Target
+from dbopt.gateway.routes import Route, check_database, resolved, route
 from dbopt.gateway.userlist import Secret
 from dbopt.logs import configure
 from dbopt.observation import WorkerSnapshot
@@ -120,14 +113,11 @@ class Worker:
         elif self._secrets[database, user] != secret:
             # The password is another by now: with what was proved before, nothing opens.
             self._secrets[database, user] = secret
-            found.target = self._first(route(self.settings, database, user))
+            found.targets = self.admission.servers(route(self.settings, database, user))
         return found
 
     def _new_pool(self, to: Route) -> Pool:
-        return Pool(self._first(to), to.database, to.user, as_settings(self.settings, to))
-
-    def _first(self, to: Route) -> Target:
-        return self.admission.servers(to).hosts[0]
+        return Pool(to, self.admission.servers(to), self.limits)
 
     def adds_host(self, database: str, user: str) -> bool:
         """See client.Gate."""
@@ -244,7 +234,8 @@ class Worker:
         self.limits.settings = settings
         for (database, user), pool in self._pools.items():
             with contextlib.suppress(DboptError):  # one that is gone serves who is in it
-                pool.settings = as_settings(settings, route(settings, database, user))
+                to = route(settings, database, user)
+                pool.route, pool.targets = to, self.admission.servers(to)
 
     def stop_listening(self) -> None:
         """Take no new connections."""

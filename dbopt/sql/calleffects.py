@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from dbopt.sql.lexer import BLANKS, Lexeme, Token, tokens
+from dbopt.sql.lexer import Lexeme, Token
 from dbopt.sql.outline import MOST_MARKS, Span
-from dbopt.sql.reader import string_value
+from dbopt.sql.reader import code_between, string_value
 from dbopt.sql.sessioneffect import Effect, SessionStatement
 from dbopt.sql.settingeffects import PER_TRANSACTION, ROLES, setting_name
 
@@ -46,29 +46,20 @@ _MOST_TOKENS = 64
 def call_effects(text: str, span: Span) -> Iterator[SessionStatement]:
     """An entry for each distinct effect of the calls among the span's marks."""
     found: set[tuple[Effect, tuple[str, ...]]] = set()
-    marks = [mark for mark in span.marks if mark.word in CALLS]
-    for number, mark in enumerate(marks, 1):
-        effect = CALLS[mark.word]
-        if number >= MOST_MARKS:
+    for word in CALLS.keys() & span.marks.keys():
+        effect, marks = CALLS[word], span.marks[word]
+        if len(marks) >= MOST_MARKS:
             found.add((effect, ()))
         elif effect is Effect.SET_CONFIG:
-            found |= _set_config(text, mark.end, span.end)
-        elif _is_call(text, mark.end, span.end):
+            found |= {each for mark in marks for each in _set_config(text, mark.end, span.end)}
+        elif any(_is_call(text, mark.end, span.end) for mark in marks):
             found.add((effect, ()))
     for effect, names in sorted(found, key=lambda one: (one[0].value, one[1])):
         yield SessionStatement(effect, span.start, span.end, names)
 
 
-def _code(text: str, at: int, end: int) -> Iterator[Token]:
-    for token in tokens(text, at):
-        if token.start >= end:
-            return
-        if token.lexeme not in BLANKS:
-            yield token
-
-
 def _is_call(text: str, at: int, end: int) -> bool:
-    token = next(_code(text, at, end), None)
+    token = next(code_between(text, at, end), None)
     return token is not None and token.text == "("
 
 
@@ -76,7 +67,7 @@ def _set_config(text: str, at: int, end: int) -> set[tuple[Effect, tuple[str, ..
     """What a set_config whose name ends at an offset does; nothing if it is no call."""
     if not _is_call(text, at, end):
         return set()
-    arguments = _arguments(islice(_code(text, at, end), _MOST_TOKENS))
+    arguments = _arguments(islice(code_between(text, at, end), _MOST_TOKENS))
     name = _setting(arguments[0]) if arguments else None
     names = () if name is None else (name,)
     if (len(arguments) == 3 and _is_true(arguments[2])) or name in PER_TRANSACTION:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from dbopt.sql.outline import Mark, Span
 from dbopt.sql.reader import StatementReader
 from dbopt.sql.sessioneffect import Effect, SessionStatement
@@ -34,7 +32,7 @@ class Statement:
         if found is None:
             return []
         entry = self.entry(kind, found.name)
-        return [replace(entry, name_start=found.start, name_end=found.end)]
+        return [entry._replace(name_start=found.start, name_end=found.end)]
 
     def named_or(self, every: str, kind: Effect, index: int) -> list[SessionStatement]:
         """The same where a word or sign says all of them."""

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 
 from dbopt.sql.calleffects import CALLS
 from dbopt.sql.effectentry import Statement
-from dbopt.sql.outline import TEMP_SCHEMA, Marked
+from dbopt.sql.outline import TEMP_SCHEMA, Outliner
 from dbopt.sql.sessioneffect import Effect, SessionStatement
 from dbopt.sql.settingeffects import reset_effects, set_effects
 from dbopt.sql.tempeffects import create_effects, explain_effects, into_effects
 
-MARKED = Marked(frozenset({"as", "commit", "into"}), frozenset({*CALLS, TEMP_SCHEMA}))
-"""What the rules look for behind a statement's first words."""
+# INTO is of interest before TEMP, LOCAL TEMP and names of the temporary schema: before another
+# word, as in INSERT INTO t, it is not marked. What cannot be told here is marked.
+_INTO = r"into(?![ \t\n\r\f\v]++(?!temp|local|global|pg_temp|u&|[-/\"]))"
+OUTLINER = Outliner(frozenset(CALLS), _INTO, "as|commit")
+"""Marks what the rules look for behind a statement's first words."""
 
 _MOST_WORDS = 16
 
@@ -30,14 +32,15 @@ _DIRTY_WORDS = (
 _NO_LETTER = r"A-Za-z0-9_$\x80-\xff"
 _dirty = re.compile(
     rf"(?<![{_NO_LETTER}])(?:{_DIRTY_WORDS})(?![{_NO_LETTER}])|{TEMP_SCHEMA}"
-    r"|u&[\"']|(?<![A-Za-z])e'|language[ \t\n\r\f\v]+\"?(?!\"?plpgsql)",
+    rf"|u&[\"']|(?<![A-Za-z])e'|(?<![{_NO_LETTER}])language(?![{_NO_LETTER}])"
+    r"(?![ \t\n\r\f\v]++\"?plpgsql)",
     re.IGNORECASE | re.ASCII,
 ).search
 
 
 def head_effects(it: Statement) -> list[SessionStatement]:
     """What the statement's head says; [] for one that is told by its calls alone."""
-    rule = _RULES.get(it.read.word(0))
+    rule = _RULES.get(it.span.head)
     return into_effects(it) if rule is None else rule(it)
 
 
@@ -101,7 +104,7 @@ def _prepare(it: Statement) -> list[SessionStatement]:
     if it.read.word(1) == "transaction" and it.read.is_string(2):
         return [it.entry(Effect.COMMIT)]
     found = it.named(Effect.PREPARE, 1)
-    return [replace(one, body_start=one.name_end) for one in found]
+    return [one._replace(body_start=one.name_end) for one in found]
 
 
 def _execute(it: Statement) -> list[SessionStatement]:
@@ -126,7 +129,7 @@ def _load(it: Statement) -> list[SessionStatement]:
 
 
 def _do(it: Statement) -> list[SessionStatement]:
-    head = len(it.read.word(0))
+    head = len(it.span.head)
     dirty = _dirty(it.text, it.span.start + head, it.span.end)
     return [it.entry(Effect.PLAIN_DO if dirty is None else Effect.DO)]
 
@@ -157,3 +160,5 @@ _RULES: dict[str, Callable[[Statement], list[SessionStatement]]] = {
     "do": _do,
     "call": _do,
 }
+HEADS = frozenset(_RULES)
+"""The first words that have a rule."""

@@ -14,8 +14,9 @@ from dbopt.sql.lexer import BLANKS, Lexeme, Token, fold_case, tokens, unquote
 
 _MAX_BYTES = 63
 """NAMEDATALEN - 1: the server cuts longer identifiers."""
-_PLAIN_STRING = re.compile(r"[eEnN]?'([^'\\]*)'", re.DOTALL).fullmatch
-_DOLLAR_STRING = re.compile(r"(\$[^$]*\$)(.*)\1", re.DOTALL).fullmatch
+_uescape = re.compile(r"[ \t\n\r\f\v]*+[uU][eE][sS][cC][aA][pP][eE][ \t\n\r\f\v]*+'([^'])'").match
+_plain_string = re.compile(r"[eEnN]?'([^'\\]*)'", re.DOTALL).fullmatch
+_dollar_string = re.compile(r"(\$[^$]*\$)(.*)\1", re.DOTALL).fullmatch
 
 
 class Identifier(NamedTuple):
@@ -29,10 +30,11 @@ class Identifier(NamedTuple):
 class StatementReader:
     """The tokens of `text[start:end]` without blanks, by index."""
 
-    __slots__ = ("_more", "_seen")
+    __slots__ = ("_more", "_seen", "_text")
 
     def __init__(self, text: str, start: int, end: int) -> None:
-        self._more = _code(text, start, end)
+        self._text = text
+        self._more = code_between(text, start, end)
         self._seen: list[Token] = []
 
     def token(self, index: int) -> Token | None:
@@ -65,25 +67,34 @@ class StatementReader:
         token = self.token(index)
         if token is None or token.lexeme not in {Lexeme.WORD, Lexeme.NAME}:
             return None
-        end = token.start + len(token.text)
-        name = unquote(token.text)
+        name, end = unquote(token.text), token.start + len(token.text)
         if token.text[0] in "uU" and token.lexeme is Lexeme.NAME:
-            mark = self.token(index + 2) if self.words(index + 1, "uescape") else None
-            end = end if mark is None else mark.start + len(mark.text)
-            name = _unescaped(name, "\\" if mark is None else mark.text[1:2])
+            name, end = name_at(self._text, token.start, token.text)
         return Identifier(_clipped(name), token.start, end)
 
 
 def string_value(token: Token) -> str | None:
     """What a string constant without escapes says; None for any other token."""
-    if found := _PLAIN_STRING(token.text):
+    if found := _plain_string(token.text):
         return found[1]
-    if token.lexeme is Lexeme.STRING and (found := _DOLLAR_STRING(token.text)):
+    if token.lexeme is Lexeme.STRING and (found := _dollar_string(token.text)):
         return found[2]
     return None
 
 
-def _code(text: str, start: int, end: int) -> Iterator[Token]:
+def name_at(text: str, start: int, written: str) -> tuple[str, int]:
+    r"""The name of a U&"…" with its escapes written out in UTF-8, and its end.
+
+    The end is that of UESCAPE and its character, if they follow.
+    """
+    end = start + len(written)
+    found = _uescape(text, end)
+    escape = "\\" if found is None else found[1]
+    return _unescaped(unquote(written), escape), end if found is None else found.end()
+
+
+def code_between(text: str, start: int, end: int) -> Iterator[Token]:
+    """The tokens that begin between two offsets, without blanks."""
     for token in tokens(text, start):
         if token.start >= end:
             return
@@ -102,8 +113,7 @@ def _clipped(name: str) -> str:
 
 
 def _unescaped(name: str, escape: str) -> str:
-    r"""The name of a U&"…" whose escapes are written out, in UTF-8."""
-    if not escape or escape not in name:
+    if escape not in name:
         return name
     mark = re.escape(escape)
     pattern = rf"{mark}(?:{mark}|([0-9a-fA-F]{{4}})|\+([0-9a-fA-F]{{6}}))"

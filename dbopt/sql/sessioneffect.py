@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
+from typing import NamedTuple
 
 
 class Effect(Enum):
@@ -61,8 +61,7 @@ UNREMARKABLE = frozenset({Effect.OTHER, Effect.BEGIN, Effect.COMMIT, Effect.ROLL
 """What alone makes no text special: the server's replies tell as much."""
 
 
-@dataclass(frozen=True, slots=True)
-class SessionStatement:
+class SessionStatement(NamedTuple):
     """One effect of one statement of a text.
 
     A statement with several effects has one entry for each, with the same start. Those that follow

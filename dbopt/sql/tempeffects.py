@@ -5,13 +5,16 @@ Source: PostgreSQL 18's src/backend/parser/gram.y: OptTemp, OptTempTableName, Ex
 
 from __future__ import annotations
 
+import re
+
 from dbopt.sql.effectentry import Statement
 from dbopt.sql.outline import MOST_MARKS, TEMP_SCHEMA, Mark
-from dbopt.sql.reader import StatementReader
 from dbopt.sql.sessioneffect import Effect, SessionStatement
 
 _TEMPORARY = frozenset({"temp", "temporary"})
 _MOST_OPTIONS = 64
+_NEAR = 64
+_inserts = re.compile(r"(?:insert|merge)[ \t\n\r\f\v]++\Z", re.IGNORECASE).search
 
 
 def explain_effects(it: Statement) -> list[SessionStatement]:
@@ -56,17 +59,20 @@ def _created(it: Statement, at: int) -> list[SessionStatement]:
 
 
 def _lifetime(it: Statement) -> Effect:
-    """ON COMMIT DROP stands before AS, and COMMIT is reserved nowhere."""
-    for mark in it.span.marks:
-        if mark.depth == 0 and mark.word == "as":
-            break
-        if mark.depth == 0 and mark.word == "commit" and it.after(mark).word(0) == "drop":
+    """ON COMMIT DROP stands outside of parentheses and before AS."""
+    end = next((mark.start for mark in _outside(it, "as")), it.span.end)
+    for mark in _outside(it, "commit"):
+        if mark.start < end and it.after(mark).word(0) == "drop":
             return Effect.TEMP_IN_TRANSACTION
     return Effect.TEMP
 
 
+def _outside(it: Statement, word: str) -> list[Mark]:
+    return [mark for mark in it.span.marks.get(word, ()) if mark.depth == 0]
+
+
 def _in_temp_schema(it: Statement) -> list[SessionStatement]:
-    marks = [mark for mark in it.span.marks if mark.word == TEMP_SCHEMA]
+    marks = it.span.marks.get(TEMP_SCHEMA, ())
     if len(marks) >= MOST_MARKS or any(it.after(mark).word(0) == "." for mark in marks):
         return [it.entry(Effect.TEMP)]
     return []
@@ -74,25 +80,26 @@ def _in_temp_schema(it: Statement) -> list[SessionStatement]:
 
 def _as_execute(it: Statement) -> list[SessionStatement]:
     """CREATE TABLE … AS EXECUTE: its first AS outside of parentheses."""
-    for mark in it.span.marks:
-        if mark.depth == 0 and mark.word == "as":
-            read = it.after(mark)
-            return it.named(Effect.EXECUTE, 1, read) if read.word(0) == "execute" else []
+    for mark in _outside(it, "as")[:1]:
+        read = it.after(mark)
+        if read.word(0) == "execute":
+            return it.named(Effect.EXECUTE, 1, read)
     return []
 
 
 def into_effects(it: Statement) -> list[SessionStatement]:
     """SELECT … INTO TEMP; INSERT INTO temp names a table."""
-    marks = [mark for mark in it.span.marks if mark.word == "into"]
-    if len(marks) >= MOST_MARKS or any(_is_temporary(mark, it.after(mark)) for mark in marks):
+    marks = it.span.marks.get("into", ())
+    if len(marks) >= MOST_MARKS or any(_is_temporary(it, mark) for mark in marks):
         return [it.entry(Effect.TEMP)]
     return []
 
 
-def _is_temporary(mark: Mark, read: StatementReader) -> bool:
+def _is_temporary(it: Statement, mark: Mark) -> bool:
+    read = it.after(mark)
     at = 1 if read.word(0) in {"global", "local"} else 0
     found = read.identifier(at)
-    if found is None or mark.before in {"insert", "merge"}:
+    if found is None or _inserts(it.text, max(it.span.start, mark.start - _NEAR), mark.start):
         return False
     if found.name.startswith(TEMP_SCHEMA):
         return True

@@ -82,7 +82,7 @@ class Stream:
     async def until(self, done: Callable[[], bool]) -> bool:
         """Wait for that; False if the stream ends before."""
         while not done():
-            if self.ended:
+            if self.ended or self.broken:
                 return False
             self._news.clear()
             await self._news.wait()

@@ -21,7 +21,9 @@ BACKENDS = 6
 AT_ONCE = 12
 PATH = "tests/fuzz/test_fuzz_gateway.py::test_"
 LIMITS = (
-    "statement_timeout = '2s', idle_in_transaction_session_timeout = '30s', lock_timeout = '1s'"
+    "statement_timeout = '2s'",
+    "lock_timeout = '1s'",
+    "idle_in_transaction_session_timeout = '30s'",
 )
 SHORT, LONG = 300, 40_000
 """Cases; each has ten messages or so."""
@@ -36,13 +38,16 @@ def dsn(pg_backend: Server) -> Iterator[str]:
         with psycopg.connect(dsn, autocommit=True) as connection:
             connection.execute(SETUP)
             name = connection.info.dbname
-            for limit in LIMITS.split(", "):
+            for limit in LIMITS:
                 connection.execute(f'ALTER DATABASE "{name}" SET {limit}')
         yield dsn
 
 
-@pytest.fixture(scope="module")
-def besieged(dsn: str, gateway_loop: Runner) -> Iterator[Gateway]:
+@pytest.fixture
+def besieged(
+    dsn: str, gateway_loop: Runner, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Gateway]:
+    """A gateway whose worker's log goes to capfd."""
     with running(dsn, gateway_loop, pool__max_size=BACKENDS, gateway__login_timeout=3.0) as gateway:
         yield gateway
 
@@ -149,7 +154,12 @@ def until_none(look: Callable[[], list[str]], timeout: float = 10.0) -> None:
 @pytest.mark.parametrize("cases", LENGTHS)
 @pytest.mark.parametrize("one", [damaged_session, damaged_login])
 def test_bad_input(
-    besieged: Gateway, dsn: str, one: Case, cases: int, capfd: pytest.CaptureFixture[str]
+    besieged: Gateway,
+    dsn: str,
+    one: Case,
+    cases: int,
+    capfd: pytest.CaptureFixture[str],
+    record_property: Callable[[str, int], None],
 ) -> None:
     pids, restarts = besieged.pids, besieged.supervisor.restarts
     siege = Siege(besieged)
@@ -165,5 +175,6 @@ def test_bad_input(
         print(again(f"{PATH}bad_input[{name}-{cases}]", siege.suspects()))
         raise
     print(f"fuzz {name}: {siege.summary()}; the canary had {answers} answers")
+    record_property("messages", sum(outcome.messages for outcome in siege.outcomes))
     assert answers > 0
     assert BACKENDS >= len(backends(dsn))

@@ -15,8 +15,10 @@ from dbopt.demo.cluster import EmbeddedCluster
 from dbopt.gateway.scram import make_verifier
 from dbopt.wire import encode, types
 from dbopt.wire import messages as m
+from dbopt.wire.md5 import md5_secret
 from tests.fix_gateway import Gateway, GatewayFactory
 from tests.integration.gateway_support import Raw, connected, fields, query, shape, sqlstates
+from tests.support import wait_until
 
 Connection = psycopg.Connection[Any]
 PASSWORD = "it's a s\u00e9cret"
@@ -37,6 +39,68 @@ def walled(
 def test_scram(walled: Gateway, user: str) -> None:
     with walled.connect(user=user, password=PASSWORD, require_auth="scram-sha-256") as connection:
         assert (user,) == connection.execute("SELECT current_user").fetchone()
+
+
+@pytest.mark.parametrize(
+    ("auth_type", "kind", "method"),
+    [
+        ("scram-sha-256", "plain", "scram-sha-256"),
+        ("scram-sha-256", "scram", "scram-sha-256"),
+        ("scram-sha-256", "md5", ""),
+        ("md5", "plain", "md5"),
+        ("md5", "md5", "md5"),
+        ("md5", "scram", "scram-sha-256"),
+        ("plain", "plain", "password"),
+        ("plain", "md5", "password"),
+        ("plain", "scram", "password"),
+    ],
+)
+def test_auth_type_by_kind_of_secret(
+    make_gateway: GatewayFactory,
+    userlist: Callable[[str], str],
+    auth_type: str,
+    kind: str,
+    method: str,
+) -> None:
+    secrets = {
+        "plain": PASSWORD,
+        "md5": md5_secret("postgres", PASSWORD),
+        "scram": str(make_verifier(PASSWORD)),
+    }
+    path = userlist(f'"postgres" "{secrets[kind]}"\n')
+    gateway = make_gateway(gateway__auth_type=auth_type, gateway__userlist=path)
+    if method:
+        with gateway.connect(password=PASSWORD, require_auth=method) as connection:
+            assert ("postgres",) == connection.execute("SELECT current_user").fetchone()
+    else:
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            gateway.connect(password=PASSWORD).close()
+    assert "password authentication failed" in refused(gateway, "postgres")
+
+
+def test_a_userlist_is_read_again_at_a_reload_and_a_broken_one_is_not(
+    make_gateway: GatewayFactory, userlist: Callable[[str], str]
+) -> None:
+    path = userlist('"postgres" "first"\n')
+    gateway = make_gateway(gateway__auth_type="scram-sha-256", gateway__userlist=path)
+
+    def enters(password: str) -> bool:
+        try:
+            gateway.connect(password=password).close()
+        except psycopg.OperationalError as error:
+            assert "password authentication failed" in str(error)  # noqa: PT017
+            return False
+        return True
+
+    assert enters("first")
+    userlist('"postgres" "second"\n')
+    gateway.reload()
+    wait_until(lambda: enters("second"), what="the new user list")
+    assert not enters("first")
+    userlist("broken")
+    gateway.reload(**{"trace.slow": 1.0})
+    gateway.seen.next_frame()
+    assert enters("second")
 
 
 def refused(gateway: Gateway, user: str) -> str:

@@ -139,9 +139,9 @@ def test_no_more_clients_than_allowed(
     wait_until(lambda: enters(gateway), what="room for a client again")
 
 
-def enters(gateway: Gateway) -> bool:
+def enters(gateway: Gateway, database: str = "") -> bool:
     try:
-        gateway.connect().close()
+        gateway.connect(**({"dbname": database} if database else {})).close()
     except psycopg.OperationalError:
         return False
     return True
@@ -160,15 +160,14 @@ def test_a_reload_brings_limits_and_databases(make_gateway: GatewayFactory, real
     gateway = make_gateway()
     with gateway.connect() as connection:
         gateway.reload(databases={"shop": Database(dbname=real, max_db_clients=1)})
-
-        def known() -> bool:
-            try:
-                gateway.connect(dbname="shop").close()
-            except psycopg.OperationalError:
-                return False
-            return True
-
-        wait_until(known, what="the new database")
+        wait_until(lambda: enters(gateway, "shop"), what="the new database")
         connection.execute("SELECT 1")  # who is in stays
         with pytest.raises(psycopg.OperationalError, match="does not exist"):
             gateway.connect()
+
+
+def test_a_reload_leads_a_pool_elsewhere(make_gateway: GatewayFactory, real: str) -> None:
+    gateway = make_gateway(databases={"shop": Database(dbname="is_not_there")})
+    assert not enters(gateway, "shop")  # the pool lives on while clients try
+    gateway.reload(databases={"shop": Database(dbname=real)})
+    wait_until(lambda: enters(gateway, "shop"), what="the database where it is now")

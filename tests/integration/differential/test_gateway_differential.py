@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from itertools import pairwise
 
 import psycopg
 import pytest
@@ -24,9 +25,10 @@ from tests.integration.differential.script import (
     in_chunks,
     one_step,
     play,
+    steps,
     whole,
 )
-from tests.integration.differential.themes import ALL
+from tests.integration.differential.themes import ALL, THEMES
 from tests.integration.gateway_support import (
     SYNC,
     Raw,
@@ -36,6 +38,7 @@ from tests.integration.gateway_support import (
     parse,
     query,
     raw_client,
+    rows,
     run,
 )
 from tests.support import wait_until
@@ -209,3 +212,28 @@ def test_moved_from_backend_to_backend(several: World, name: str) -> None:
             for settings in ({}, {"application_name": "one"}, {"TimeZone": "Asia/Kabul"})
         )
         check(several, name, play_among(raw, script, partial(Movers(one, two).move)))
+
+
+# That the others do what they are said to
+
+
+PID = steps(*[query("SELECT pg_backend_pid()")] * 4)
+
+
+def test_the_noise_is_on_the_same_backend(single: World) -> None:
+    with raw_client(single.gateway.dsn()) as raw, raw_client(single.gateway.dsn()) as noise:
+        pids = [rows(step) for step in play_among(raw, PID, partial(make_noise, noise, []))]
+        assert 1 == len({str(pid) for pid in [*pids, rows(noise.ask(PID.steps[0].send))]})
+
+
+def test_each_transaction_is_moved(several: World) -> None:
+    with ExitStack() as stack:
+        raw, one, two = (stack.enter_context(raw_client(several.gateway.dsn())) for _ in range(3))
+        found = play_among(raw, PID, partial(Movers(one, two).move))
+        pids = [rows(step) for step in found]
+        assert all(before != after for before, after in pairwise(pids)), pids
+
+
+def test_there_are_scripts_of_each_theme() -> None:
+    assert all(THEMES.values())
+    assert len(ALL) == sum(map(len, THEMES.values())) > 300

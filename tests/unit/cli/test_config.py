@@ -57,12 +57,15 @@ def test_show_what_was_changed(call: Call) -> None:
 
 
 def test_show_the_sections_of_many(call: Call) -> None:
-    Path("config.toml").write_text('[databases.app]\nmax_size = 5\npassword = "hunter2"\n[users.u]')
+    Path("config.toml").write_text(
+        '[databases.app]\nmax_size = 5\nuser = "s"\npassword = "hunter2"\n[users.u]'
+    )
     shown = json.loads(
         call("-s", "users.u.mode=session", "config", "show", "--changed", "--json").out
     )
     assert {
-        "databases.app.password": {"value": "********", "from": "config.toml:3"},
+        "databases.app.user": {"value": "s", "from": "config.toml:3"},
+        "databases.app.password": {"value": "********", "from": "config.toml:4"},
         "databases.app.max_size": {"value": 5, "from": "config.toml:2"},
         "users.u.mode": {"value": "session", "from": "--set"},
     } == shown

@@ -10,7 +10,8 @@ from dbopt.clock import monotonic
 from dbopt.errors import DboptError
 from dbopt.gateway.backend import Backend
 from dbopt.gateway.multiplexer import Pool
-from dbopt.gateway.target import Target
+from dbopt.gateway.routes import route
+from dbopt.gateway.target import Target, Targets
 from dbopt.settings import Settings
 from dbopt.wire.types import IDLE
 
@@ -85,6 +86,8 @@ class Waiter:
         self.backend: Backend | None = None
         self.error: DboptError | None = None
         self.turns = 0
+        self.application = ""
+        self.notices: list[tuple[float, int]] = []
 
     def ask(self) -> Waiter:
         backend = self.pool.acquire(self)
@@ -102,6 +105,9 @@ class Waiter:
             raise self.fails
         if self.at_once:
             self.done()
+
+    def queued(self, seconds: float, ahead: int) -> None:
+        self.notices.append((seconds, ahead))
 
     def refused(self, error: DboptError) -> None:
         self.error = error
@@ -136,7 +142,7 @@ class PoolStage:
         base = Settings()
         settings = replace(base, pool=replace(base.pool, max_size=max_size, min_size=0))
         self.pg = StandIn()
-        self.pool = Pool(TARGET, "shop", "ann", settings)
+        self.pool = Pool(route(settings, "shop", "ann"), Targets((TARGET,)))
         self.pool._pg = cast(Any, self.pg)
         self.made = 0
 

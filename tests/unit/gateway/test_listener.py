@@ -37,6 +37,15 @@ def test_tcp_and_unix_share_the_port(tmp_path: Path) -> None:
     assert not path.exists()
 
 
+def test_clients_that_are_gone_are_found_out() -> None:
+    (sock,) = listen(gateway())
+    try:
+        with socket.create_connection(sock.getsockname()), sock.accept()[0] as accepted:
+            assert 1 == accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    finally:
+        close([sock])
+
+
 def test_unix_alone(tmp_path: Path) -> None:
     sockets = listen(gateway(host="", port=6432, unix_socket_dir=str(tmp_path)))
     assert [str(tmp_path / ".s.PGSQL.6432")] == [sock.getsockname() for sock in sockets]

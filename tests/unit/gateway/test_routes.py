@@ -6,18 +6,19 @@ from dataclasses import fields, replace
 from typing import Any
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from dbopt.errors import ConfigError, UnknownDatabase
 from dbopt.gateway.routes import (
     Route,
-    as_settings,
     check_database,
     check_routes,
+    own_dsn,
     resolved,
     route,
     to_servers,
 )
-from dbopt.gateway.userlist import Userlist
+from dbopt.gateway.userlist import Secret, SecretKind, Userlist
 from dbopt.settings import Application, Database, Pool, Server, Settings, User
 
 DSN = "host=main port=5433 user=own password=p0 sslmode=prefer"
@@ -268,12 +269,6 @@ def test_routes_are_equal_where_nothing_changed() -> None:
     assert route(settings, "shop", "ann").conninfo == route(other, "shop", "ann").conninfo
 
 
-def test_the_settings_as_if_the_route_held_for_all() -> None:
-    settings = settings_of(databases={"shop": Database(max_size=1)})
-    found = as_settings(settings, route(settings, "shop", "ann"))
-    assert replace(settings, pool=replace(settings.pool, max_size=1, min_size=1)) == found
-
-
 def test_the_servers_of_a_route() -> None:
     own = Database(host="b,c", port="7", dbname="app", user="svc", target_session_attrs="primary")
     found = to_servers(route(settings_of(databases={"shop": own}), "shop", "ann"), Userlist({}))
@@ -281,6 +276,45 @@ def test_the_servers_of_a_route() -> None:
     assert [("b", 7, "app", "svc"), ("c", 7, "app", "svc")] == [
         (host.host, host.port, host.database, host.user) for host in found.hosts
     ]
+
+
+@pytest.mark.parametrize(
+    ("own", "user", "expected"),
+    [
+        (Database(), "ann", "of ann"),
+        (Database(user="svc"), "ann", "of svc"),
+        (Database(user="svc", password="p2"), "ann", "p2"),
+        (Database(), "own", "p0"),
+        (Database(), "zoe", ""),
+    ],
+)
+def test_the_password_of_the_settings_comes_before_the_user_lists(
+    own: Database, user: str, expected: str
+) -> None:
+    names = ("ann", "svc", "own")
+    users = Userlist({name: Secret(SecretKind.PLAIN, f"of {name}") for name in names})
+    found = to_servers(route(settings_of(databases={"shop": own}), "shop", user), users)
+    assert [expected] == [host.password for host in found.hosts]
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        (None, MAIN | {"dbname": "shop", "user": "own", "password": "p0"}),
+        (
+            Database(host="b", dbname="app"),
+            MAIN | {"host": "b", "dbname": "app", "user": "own", "password": "p0"},
+        ),
+        (
+            Database(user="svc", password="p2"),
+            MAIN | {"dbname": "shop", "user": "svc", "password": "p2"},
+        ),
+    ],
+)
+def test_dbopts_own_way_to_a_database(own: Database | None, expected: dict[str, str]) -> None:
+    settings = settings_of(databases={} if own is None else {"shop": own})
+    found = conninfo_to_dict(own_dsn(settings, "shop"))
+    assert expected == {key: found[key] for key in expected}
 
 
 @pytest.mark.parametrize(

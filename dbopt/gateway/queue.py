@@ -1,0 +1,145 @@
+"""FairQueue: who of those that wait is served next.
+
+Pure. In order within an application; among applications by start-time fair queueing on the time
+for which they use backends: each has a virtual time, which grows by seconds used / weight, and
+the lowest goes next. So neither many clients nor long transactions starve another application.
+Source: Goyal, Vin, Cheng: "Start-time Fair Queueing", SIGCOMM 1996.
+
+Time is charged only while somebody waits. What a lease will cost is paid when it begins, as far
+as it can be told from earlier ones, and settled when it ends; else an application of long
+transactions would take all backends before its first is charged.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping
+from typing import Final, Generic, TypeVar
+
+W = TypeVar("W", bound=Hashable)
+
+MOST: Final = 100
+"""Applications told apart: a client names its own. The others that have no weight of their own
+are one."""
+_OTHERS: Final = "\0others"
+_RECENT: Final = 0.2
+"""The part that the newest lease has in what the next is expected to take."""
+
+
+class _Line(Generic[W]):
+    """One application: who waits, by since when; its virtual time; a lease's usual seconds."""
+
+    __slots__ = ("name", "usual", "virtual", "waiters")
+
+    def __init__(self, name: str, virtual: float) -> None:
+        self.name = name
+        self.virtual = virtual
+        self.usual = 0.0
+        self.waiters: OrderedDict[W, float] = OrderedDict()
+
+
+class Ticket:
+    """What one lease is charged with: `since` is where its time is not charged yet."""
+
+    __slots__ = ("line", "paid", "since", "used")
+
+    def __init__(self, line: _Line[Hashable], since: float) -> None:
+        self.line = line
+        self.since = since
+        self.paid = self.used = 0.0
+
+
+class FairQueue(Generic[W]):
+    """See the module. `waiting` is all who wait, in order, by since when.
+
+    That one is a dict, and the same for good, so that whether anyone waits costs its reader
+    no call. `weights` is by application; who is not in it has 1.
+    """
+
+    def __init__(self, weights: Mapping[str, float]) -> None:
+        self.weights = weights
+        self.waiting: dict[W, float] = {}
+        self._lines: dict[str, _Line[W]] = {}
+        self._busy: dict[str, _Line[W]] = {}
+        self._line_of: dict[W, _Line[W]] = {}
+        self._virtual = 0.0
+        self._since = 0.0
+
+    def push(self, waiter: W, application: str, now: float) -> None:
+        """One more waits."""
+        if not self.waiting:
+            self._since = now
+        line = self._line(application)
+        if not line.waiters:
+            line.virtual = max(line.virtual, self._virtual)  # time without a wish is not saved up
+            self._busy[line.name] = line
+        self.waiting[waiter] = line.waiters[waiter] = now
+        self._line_of[waiter] = line
+
+    def remove(self, waiter: W) -> bool:
+        """One no longer waits. Whether it did."""
+        if self.waiting.pop(waiter, None) is None:
+            return False
+        line = self._line_of.pop(waiter)
+        del line.waiters[waiter]
+        if not line.waiters:
+            del self._busy[line.name]
+        return True
+
+    def pop(self, now: float) -> tuple[W, float, Ticket]:
+        """Who is next, since when it waited, and the ticket of its lease, which begins now."""
+        busy = self._busy.values()
+        line = next(iter(busy)) if len(busy) == 1 else min(busy, key=_order)
+        self._virtual = max(self._virtual, line.virtual)
+        waiter, since = next(iter(line.waiters.items()))
+        self.remove(waiter)
+        ticket = Ticket(line, now)  # type: ignore[arg-type] # it never looks at the waiters
+        ticket.paid = line.usual
+        line.virtual += line.usual / self._weight(line.name)
+        return waiter, since, ticket
+
+    def begin(self, application: str, now: float) -> Ticket:
+        """The ticket of a lease that began when nobody waited; it is charged from now on."""
+        return Ticket(self._line(application), now)  # type: ignore[arg-type] # as in pop
+
+    def charge(self, ticket: Ticket, now: float, *, over: bool) -> None:
+        """Charge a lease for its time up to now; when it is `over`, give back what it overpaid."""
+        line = ticket.line
+        used = max(0.0, now - max(ticket.since, self._since))
+        ticket.since = now
+        ticket.used += used
+        due = used - ticket.paid
+        ticket.paid = max(0.0, -due)
+        if over:
+            line.usual += (ticket.used - line.usual) * _RECENT
+        if due > 0.0 or over:
+            line.virtual += due / self._weight(line.name)
+
+    def forgive(self) -> None:
+        """Nobody has waited for a while: what was used before no longer counts."""
+        if not self.waiting:
+            self._lines.clear()
+            self._virtual = 0.0
+
+    def _weight(self, application: str) -> float:
+        return self.weights.get(application, 1.0)
+
+    def _line(self, application: str) -> _Line[W]:
+        line = self._lines.get(application)
+        if line is not None:
+            return line
+        if len(self._busy) >= MOST and application not in self.weights:
+            return self._line(_OTHERS) if application != _OTHERS else self._new_line(_OTHERS)
+        return self._new_line(application)
+
+    def _new_line(self, application: str) -> _Line[W]:
+        if len(self._lines) >= 2 * MOST + len(self.weights):
+            self._lines = dict(self._busy)
+        line: _Line[W] = _Line(application, self._virtual)
+        self._lines[application] = line
+        return line
+
+
+def _order(line: _Line[W]) -> tuple[float, float]:
+    """The lowest virtual time first; of equal ones whose first has waited longest."""
+    return line.virtual, next(iter(line.waiters.values()))

@@ -1,0 +1,13 @@
+"""Adds up the messages that the fuzzers tried, over all tests and xdist workers."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reports = [one for found in terminalreporter.stats.values() for one in found]
+    properties = [pair for one in reports for pair in getattr(one, "user_properties", ())]
+    total = sum(value for name, value in properties if name == "messages")
+    if total:
+        terminalreporter.write_line(f"fuzzed {total} messages")
