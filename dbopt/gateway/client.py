@@ -114,7 +114,8 @@ class Client(Arrival):
         host = ""
         if gate.adds_host(self.database, self.user):
             host = place(self.transport.get_extra_info("peername"))
-        self._wanted = wishes(login.parameters, host)
+        # Without one it has none, whatever the backend has logged in as.
+        self._wanted = {APPLICATION_NAME: "", **wishes(login.parameters, host)}
         self.pid, self.secret = gate.admit(self)
         gate.auth.prove(self.database, self.user, login.proven)
         self._pool = pool = gate.pool(self.database, self.user)

@@ -192,9 +192,6 @@ class Downstream:
                 break
             if kind == B_READY_FOR_QUERY:
                 self._ready(data[position + 5 : end], upstream, prepared, now)
-                if ledger.hides():
-                    out.append(data[start:end])
-                    start = end = self._hide(data, end, ledger, prepared, out)
             else:
                 instead = self._other(kind, data, position, end, upstream, prepared, now)
                 if instead is not None:
@@ -204,6 +201,10 @@ class Downstream:
                         out.append(instead)
                     start = end
             position = end
+            if ledger.hides():
+                if start < end:
+                    out.append(data[start:end])
+                start = position = self._hide(data, end, ledger, prepared, out)
         if position > size:
             self._pass_bytes = position - size
             position = size

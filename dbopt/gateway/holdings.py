@@ -72,6 +72,10 @@ class Holdings:
         """A statement with this effect has run; `reported`: settings that the server reports."""
         kind = entry.kind
         self.kinds.add(kind)
+        if kind is Effect.SET_CONFIG and not entry.names:
+            self._for_good.add("setting")  # its name is a parameter: nobody can list its like
+        if kind is Effect.DO:
+            self._names |= set(entry.names)
         if kind in _SETS:
             unknown = {name for name in entry.names if name not in reported}
             if len(self._names) < _MOST_NAMES:
@@ -84,6 +88,7 @@ class Holdings:
             self.suspect = True
         if kind is Effect.DISCARD and entry.every:
             self.kinds = {Effect.DISCARD}
+            self._for_good.discard("setting")
 
     def reset_undone(self) -> None:
         """The transaction in which a RESET ALL ran may have been rolled back."""

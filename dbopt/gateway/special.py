@@ -7,6 +7,7 @@ text has done is told as its statements complete, so that the relay can act on i
 
 from __future__ import annotations
 
+import re
 from typing import Final, NamedTuple
 
 from dbopt.gateway.statements import NOWHERE, PREFIX, Prepared, Registry, Statement
@@ -17,6 +18,8 @@ _MAX_NAME: Final = 63
 _NOTHING: Final = b"UNLISTEN " + NOWHERE
 """Does nothing, fails in a failed transaction as what it stands for would, and has a short tag."""
 
+_DOTTED: Final = re.compile(rb"'([A-Za-z_][A-Za-z0-9_]*\.[A-Za-z_][A-Za-z0-9_.]*)'")
+_UNNAMED: Final = frozenset((Effect.DO, Effect.SET_CONFIG))
 REFUSABLE: Final = {
     Effect.TEMP: "a temporary object",
     Effect.HOLD: "a cursor WITH HOLD",
@@ -119,7 +122,14 @@ class Rewriting:
         else:
             if kind in (Effect.LISTEN, Effect.UNLISTEN) and self._shared_listen:
                 self._instead(ordinal, entry, kind.name.encode())
+            if kind in _UNNAMED and not entry.names:
+                entry = entry._replace(names=self._dotted(entry))
             self.work.steps.append(Step(ordinal, entry))
+
+    def _dotted(self, entry: SessionStatement) -> tuple[str, ...]:
+        """Constants of the statement that may be names of settings that nobody can list."""
+        found = _DOTTED.findall(self._sql, entry.start, entry.end)
+        return tuple(sorted({name.decode("latin-1").lower() for name in found}))
 
     def _prepare(self, ordinal: int, entry: SessionStatement) -> None:
         name = channel(entry)
