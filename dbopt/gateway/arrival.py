@@ -9,17 +9,14 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-import structlog
-
 from dbopt.errors import DboptError, ProtocolError, ServerRefused, ShuttingDown
 from dbopt.gateway.auth import Authenticator
 from dbopt.gateway.client_tls import ALPN, ClientTls, common_name, handshake, selected_alpn
 from dbopt.gateway.connection import Connection
 from dbopt.gateway.exchange import Candidate
 from dbopt.gateway.login import NO_ENCRYPTION, Login, Step, refusal
+from dbopt.gateway.wishes import place
 from dbopt.wire.messages import CancelRequest
-
-log = structlog.get_logger("dbopt.gateway")
 
 _MAX_EARLY = 1 << 20
 """Bytes that a client may send before it is welcomed."""
@@ -44,7 +41,7 @@ class Door(Protocol):
     def cancel(self, request: CancelRequest) -> asyncio.Task[None] | None:
         """A CancelRequest came; gives what is done when the server has acted on it."""
 
-    def failed_login(self) -> None:
+    def failed_login(self, client: Arrival, why: str) -> None:
         """A login was refused."""
 
     def bad_protocol(self) -> None:
@@ -54,10 +51,13 @@ class Door(Protocol):
 class Arrival(Connection):
     """See the module. Who inherits it goes on in `enter`."""
 
-    __slots__ = ("_door", "_early", "_handshake", "_login", "_login_timer", "_tls")
+    __slots__ = (
+        "_door", "_early", "_handshake", "_login", "_login_timer", "_tls", "database", "user",
+    )  # fmt: skip
 
     def __init__(self, door: Door) -> None:
         super().__init__()
+        self.database = self.user = ""  # in the client's own words, once it has said them
         self._door = door
         self._login: Login | None = None
         self._login_timer: asyncio.TimerHandle | None = None
@@ -79,6 +79,11 @@ class Arrival(Connection):
             self._tls = self._door.tls
         encryption = self._tls.encryption if self._tls is not None else NO_ENCRYPTION
         self._login = Login(self._door.auth, encryption)
+
+    @property
+    def place(self) -> str:
+        """Where the client is: host:port, or "unix"."""
+        return place(self.transport.get_extra_info("peername"))
 
     def leave(self) -> None:
         """See Connection."""
@@ -110,6 +115,7 @@ class Arrival(Connection):
 
     def _drive(self, login: Login, answer: bytes) -> None:
         """Send what the login answers, and do what it waits for."""
+        self.database, self.user = login.database, login.user
         if answer:
             self.transport.write(answer)
         match login.step:
@@ -140,10 +146,11 @@ class Arrival(Connection):
 
     def _encrypted(self, task: asyncio.Task[asyncio.Transport], *, direct: bool) -> None:
         self._handshake = None
-        if task.cancelled() or (error := task.exception()) is not None:
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if error is not None:
             # Nobody else says that the connection is lost: it was nobody's during the handshake.
-            log.debug("TLS handshake failed", error="" if task.cancelled() else str(error))
-            self._door.failed_login()
+            reason = str(error) or type(error).__name__
+            self._door.failed_login(self, f"The TLS handshake failed: {reason}")
             self.transport.abort()
             self.connection_lost(None)
             return
@@ -206,6 +213,6 @@ class Arrival(Connection):
         if self._handshake is not None:
             self.close()  # no word could be read; the handshake fails, and is counted
             return
-        self._door.failed_login()
+        self._door.failed_login(self, error.message)
         sqlstate = error.reported if isinstance(error, ServerRefused) else error.sqlstate
         self.fatal_bytes(refusal(error, sqlstate))

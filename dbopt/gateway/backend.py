@@ -135,11 +135,10 @@ class Backend(asyncio.Protocol):
         cls,
         conninfo: str = "",
         *,
+        targets: Targets,
         owner: Owner,
         statements: int,
         timeout: float,
-        targets: Targets | None = None,
-        target: Target | None = None,
         connect_query: str = "",
         **_: Any,
     ) -> Self:
@@ -148,8 +147,6 @@ class Backend(asyncio.Protocol):
         Raises as connect.connect. psycopg_pool gives a conninfo, which is empty here:
         `targets` say it all. `connect_query` runs before anyone is given the connection.
         """
-        if targets is None:
-            targets = Targets((target,) if target else ())
         try:
             session = await connect(targets, timeout, connect_query)
             backend = cls(session.target, owner, statements)

@@ -26,7 +26,7 @@ from dbopt.gateway.login import Login
 from dbopt.gateway.multiplexer import Pool
 from dbopt.gateway.relay import Relay
 from dbopt.gateway.session import change, tracked
-from dbopt.gateway.wishes import APPLICATION_NAME, place, wishes
+from dbopt.gateway.wishes import APPLICATION_NAME, wishes
 from dbopt.wire import encode
 from dbopt.wire.backend import ParameterStatus, ReadyForQuery
 from dbopt.wire.report import ErrorResponse
@@ -64,8 +64,7 @@ class Client(Arrival):
     """See the module. It is a multiplexer.Waiter and a backend.Holder while it logs in."""
 
     __slots__ = (
-        "_pool", "_refused", "_relay", "_reported", "_wanted", "database", "gate", "pid",
-        "secret", "user",
+        "_pool", "_refused", "_relay", "_reported", "_wanted", "gate", "pid", "secret",
     )  # fmt: skip
 
     logging_in = True
@@ -75,7 +74,6 @@ class Client(Arrival):
         self.gate = gate
         self.pid = 0
         self.secret = b""
-        self.database = self.user = ""  # in the client's own words, once it is who it says
         self._wanted = _NOTHING
         self._pool: Pool | None = None
         self._relay: Relay | None = None
@@ -110,10 +108,7 @@ class Client(Arrival):
         gate = self.gate
         if gate.draining:
             raise ShuttingDown("The gateway is shutting down and takes no new clients.")
-        self.database, self.user = login.database, login.user
-        host = ""
-        if gate.adds_host(self.database, self.user):
-            host = place(self.transport.get_extra_info("peername"))
+        host = self.place if gate.adds_host(self.database, self.user) else ""
         # Without one it has none, whatever the backend has logged in as.
         self._wanted = {APPLICATION_NAME: "", **wishes(login.parameters, host)}
         self.pid, self.secret = gate.admit(self)

@@ -11,7 +11,6 @@ import os
 import re
 import stat
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import structlog
@@ -56,7 +55,7 @@ def find(path: str, entry: Entry) -> str:
 def _read(path: str) -> str:
     """The file's text; "" where there is none, or where libpq would not use it either."""
     try:
-        with Path(path).open("rb") as file:
+        with open(path, "rb", opener=_opener) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 log.warning("the password file is not a plain file", path=path)
@@ -67,6 +66,10 @@ def _read(path: str) -> str:
     except (OSError, ValueError):
         pass  # libpq, too, says nothing of a file that is not there
     return ""
+
+
+def _opener(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a pipe without a writer would block the loop
 
 
 def _fits(fields: Sequence[str], entry: Entry) -> bool:

@@ -204,7 +204,7 @@ async def _secure(
 
 def _check_session(transport: asyncio.Transport, target: Target) -> None:
     session = transport.get_extra_info("ssl_object")
-    check_peer(session, target.options.tls, target.host, str(target))
+    check_peer(session, target.options.tls, target.host or target.hostaddr, str(target))
 
 
 def reason_of(error: Exception) -> str:

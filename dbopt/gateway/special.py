@@ -61,9 +61,10 @@ class Work:
         return [step for step in self.steps if step.ordinal == number], self.tags.get(number)
 
     def again(self) -> Work:
-        """The same for another execution."""
+        """The same for another execution. Names change with the first alone."""
         made = Work()
         made.steps, made.tags = self.steps, self.tags
+        self.steps = [step for step in self.steps if step.statement is None]
         return made
 
     @property

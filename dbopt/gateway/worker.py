@@ -23,10 +23,11 @@ import uvloop
 from dbopt.clock import monotonic
 from dbopt.errors import DboptError, TooManyClients
 from dbopt.gateway.admission import Admission
+from dbopt.gateway.arrival import Arrival
 from dbopt.gateway.auth import Authenticator
 from dbopt.gateway.client import Client
 from dbopt.gateway.client_tls import ClientTls
-from dbopt.gateway.counts import Counts
+from dbopt.gateway.counts import Counts, readable
 from dbopt.gateway.exchange import Candidate
 from dbopt.gateway.limits import Limits
 from dbopt.gateway.link import (
@@ -55,6 +56,8 @@ _TICK = 0.25
 _UNUSED_POOL = 60.0
 _PORTION = 200
 """Statements in a frame at most: each may bring 16 KiB of text, and a frame has a limit."""
+_MAX_REFUSALS_SAID = 5
+"""Refused logins that are logged at most, a tick."""
 _MAX_LINK_BACKLOG = 16 << 20
 """Bytes unread by the control process above which observations are kept back, not queued."""
 
@@ -77,7 +80,7 @@ class Worker:
         self._pools: dict[tuple[str, str], Pool] = {}
         self._secrets: dict[tuple[str, str], Secret | None] = {}
         self._next = 0
-        self._login_failures = self._protocol_errors = 0
+        self._login_failures = self._protocol_errors = self._refusals_said = 0
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -158,9 +161,15 @@ class Worker:
             self.limits.leave_client(client.database, client.user)
             client.leave_pool()
 
-    def failed_login(self) -> None:
-        """See client.Gate."""
+    def failed_login(self, client: Arrival, why: str) -> None:
+        """See arrival.Door. The log takes a few a second: anybody can fail to log in."""
         self._login_failures += 1
+        self._refusals_said += 1
+        if self._refusals_said <= _MAX_REFUSALS_SAID:
+            log.info(
+                "login refused", client=client.place, database=readable(client.database),
+                user=readable(client.user), error=readable(why),
+            )  # fmt: skip
 
     def bad_protocol(self) -> None:
         """See client.Gate."""
@@ -190,6 +199,7 @@ class Worker:
         while True:
             await asyncio.sleep(_TICK)
             now = monotonic()
+            self._refusals_said = 0
             self.admission.tick(now)
             for key, pool in list(self._pools.items()):
                 pool.tick(now)

@@ -84,7 +84,8 @@ def settle(stage: Stage) -> None:
     """Deliver all; the end of the connection too."""
     stage.settle()
     for backend in stage.backends:
-        if cast(FuzzedServer, wire_of(backend).server).dead and not backend.closed:
+        dead = cast(FuzzedServer, wire_of(backend).server).dead
+        if dead and not backend.closed and backend not in stage.discarded:
             backend.connection_lost(None)
 
 

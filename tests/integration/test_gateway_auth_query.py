@@ -11,9 +11,10 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from dbopt.gateway.scram import make_verifier
+from dbopt.settings import Database
 from dbopt.wire import encode
 from tests.fix_gateway import Gateway, GatewayFactory
 from tests.fix_pg import Server, embedded, fresh_database
@@ -230,6 +231,47 @@ def test_safe_search_path_cve_2025_12819(
             assert "scram_user" == user_of(gateway, "scram_user", **parameters)
     finally:
         admin.execute("ALTER ROLE keeper RESET search_path")
+
+
+@pytest.fixture
+def served(dsn: str) -> str:
+    return str(conninfo_to_dict(dsn)["dbname"])
+
+
+def test_a_database_by_another_name(make_asking: Callable[..., Gateway], served: str) -> None:
+    """auth_query runs in the client's own database, wherever that is."""
+    gateway = make_asking(databases={"shop": Database(dbname=served)})
+    with gateway.connect(user="scram_user", password=PASSWORD, dbname="shop") as connection:
+        assert (served,) == connection.execute("SELECT current_database()").fetchone()
+
+
+def test_unknown_user_or_database_fails_identically_after_the_whole_exchange(
+    make_asking: Callable[..., Gateway], served: str
+) -> None:
+    gateway = make_asking(databases={"shop": Database(dbname=served)})
+    told = {
+        refused(gateway, user, password, dbname=database).replace(user, "USER")
+        for user, password, database in (
+            ("scram_user", "wrong", "shop"),
+            ("nobody", PASSWORD, "shop"),
+            ("scram_user", PASSWORD, "nowhere"),
+            ("nobody", PASSWORD, "nowhere"),
+            ("listed", "wrong", "nowhere"),
+        )
+    }
+    assert {'password authentication failed for user "USER"'} == told
+    assert 'database "nowhere" does not exist' == refused(gateway, "listed", dbname="nowhere")
+
+
+def test_a_database_with_a_user_of_its_own(
+    make_asking: Callable[..., Gateway], md5_backend: Server, served: str
+) -> None:
+    """What the client proved is its own: it logs nobody else in."""
+    assert md5_backend.cluster is not None
+    own = Database(dbname=served, user="postgres", password=md5_backend.cluster.password)
+    gateway = make_asking(databases={"shop": own})
+    assert "postgres" == user_of(gateway, "scram_user", dbname="shop")
+    assert "password authentication failed" in refused(gateway, "postgres", dbname="shop")
 
 
 # What is kept

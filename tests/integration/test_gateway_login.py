@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import time
 from collections.abc import Callable
@@ -298,3 +299,28 @@ def test_many_logins_at_once(shared_gateway: Gateway) -> None:
     finally:
         for context in contexts[: len(raws)]:
             context.__exit__(None, None, None)
+
+
+def test_refused_logins_are_logged_but_not_each_of_a_flood(
+    make_gateway: GatewayFactory, capfd: pytest.CaptureFixture[str], userlist: Callable[[str], str]
+) -> None:
+    gateway = make_gateway(
+        gateway__auth_type="plain",
+        gateway__userlist=userlist('"postgres" "right"\n'),
+        log__level="info",
+        log__format="json",
+    )
+    capfd.readouterr()
+    for _ in range(300):
+        with connected(gateway.host, gateway.port) as raw:
+            raw.send(encode.startup({"user": "ev\x1b[0mil"}) + encode.password(b"guessed"))
+            assert ["28P01"] == sqlstates(raw.rest())
+    gateway.seen.next_frame()
+    assert 300 == gateway.seen.snapshots[0].login_failures
+    lines = [line for line in capfd.readouterr().err.splitlines() if "login refused" in line]
+    assert 1 <= len(lines) < 200
+    said = json.loads(lines[0])
+    assert "password authentication failed" in said["error"]
+    assert "127.0.0.1" in said["client"]
+    assert "guessed" not in "".join(lines)
+    assert "\x1b" not in "".join(lines)

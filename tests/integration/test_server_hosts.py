@@ -9,6 +9,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,16 @@ from dbopt.demo.cluster import EmbeddedCluster, free_port
 from dbopt.errors import ConnectError, DboptError, ServerRefused
 from dbopt.gateway import session_attrs
 from dbopt.wire import encode
-from tests.integration.server_support import backend, ended, outcome, run, serving, targets_of
+from tests.fix_gateway import GatewayFactory
+from tests.integration.server_support import (
+    LOOPS,
+    backend,
+    ended,
+    outcome,
+    run,
+    serving,
+    targets_of,
+)
 from tests.support import wait_until
 
 PRIMARY, STANDBY = "primary", "standby"
@@ -198,6 +208,23 @@ def test_an_error_that_names_each() -> None:
     assert "no-such-host.invalid:1/postgres as postgres cannot be reached" in error.message
 
 
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_host_that_does_not_answer_gives_way(pg_server: EmbeddedCluster, loop: str) -> None:
+    """connect_timeout is for each address, and an attempt that is given up leaves nothing."""
+    with socket.socket() as deaf, ExitStack() as stack:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        for _ in range(4):  # its queue is full: the next is neither taken nor refused
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(deaf.getsockname())
+        run(chosen(hosts_dsn(pg_server.port)), loop)  # whatever a loop keeps open for ever
+        before = len(os.listdir("/proc/self/fd"))
+        dsn = hosts_dsn(deaf.getsockname()[1], pg_server.port)
+        assert pg_server.port == run(chosen(dsn, 0.3), loop)
+        assert before == len(os.listdir("/proc/self/fd"))
+
+
 def test_a_login_that_is_refused_ends_the_search(
     scram_server: EmbeddedCluster, pg_server: EmbeddedCluster
 ) -> None:
@@ -302,3 +329,38 @@ def test_options_and_application_name(pg_dsn: str) -> None:
     dsn = pg_dsn + " application_name=mine options='-c DateStyle=German,DMY'"
     found = run(asked(dsn, ""))
     assert ("mine", "German, DMY") == (found["application_name"], found["DateStyle"])
+
+
+# Through the gateway
+
+
+def test_a_gateway_before_several_hosts(
+    make_gateway: GatewayFactory, pg_server: EmbeddedCluster, pair: dict[int, str]
+) -> None:
+    _, standby = pair
+    dsn = hosts_dsn(free_port(), standby, pg_server.port, target_session_attrs="read-write")
+    gateway = make_gateway(dsn)
+    with gateway.connect() as connection:
+        found = connection.execute("SELECT inet_server_port(), pg_is_in_recovery()").fetchone()
+    assert (pg_server.port, False) == found
+
+
+def test_a_gateway_whose_hosts_will_not_do(make_gateway: GatewayFactory) -> None:
+    one, two = free_port(), free_port()
+    gateway = make_gateway(hosts_dsn(one, two))
+    with pytest.raises(psycopg.OperationalError) as caught:
+        gateway.connect().close()
+    for port in (one, two):
+        assert f"127.0.0.1:{port}/postgres as postgres cannot be reached" in str(caught.value)
+
+
+def test_a_gateway_with_a_connect_query(make_gateway: GatewayFactory) -> None:
+    gateway = make_gateway(pool__connect_query="SET work_mem = '77kB'")
+    with gateway.connect() as connection:
+        assert ("77kB",) == connection.execute("SHOW work_mem").fetchone()
+
+
+def test_a_gateway_with_a_connect_query_that_fails(make_gateway: GatewayFactory) -> None:
+    gateway = make_gateway(pool__connect_query="SET no_such_setting = 1")
+    with pytest.raises(psycopg.OperationalError, match="refused connect_query"):
+        gateway.connect().close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from pathlib import Path
 
@@ -105,6 +106,21 @@ def test_too_old_a_version(tls_pg: TlsServer) -> None:
     limits = {"ssl_min_protocol_version": "TLSv1", "ssl_max_protocol_version": "TLSv1.1"}
     to = targets_of(tls_pg.dsn(), sslmode="require", **limits)
     assert "TLS with PostgreSQL" in run(outcome(to))
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_handshakes_that_fail_leave_no_socket(tls_pg: TlsServer, loop: str) -> None:
+    limits = {"ssl_min_protocol_version": "TLSv1", "ssl_max_protocol_version": "TLSv1.1"}
+    to = targets_of(tls_pg.dsn(), sslmode="require", **limits)
+    run(outcome(to), loop)  # whatever a loop keeps open for ever
+
+    async def often() -> None:
+        for _ in range(20):
+            await outcome(to)
+
+    before = len(os.listdir("/proc/self/fd"))
+    run(often(), loop)
+    assert before == len(os.listdir("/proc/self/fd"))
 
 
 # Whom it trusts

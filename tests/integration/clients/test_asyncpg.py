@@ -96,7 +96,8 @@ def test_types_asked_of_the_catalog(both: Both) -> None:
     async def scenario(route: Route) -> list[Any]:
         connection = await connect(route)
         await connection.execute(
-            "CREATE TYPE mood AS ENUM ('sad', 'glad'); CREATE DOMAIN positive AS int CHECK (VALUE > 0);"
+            "CREATE TYPE mood AS ENUM ('sad', 'glad');"
+            "CREATE DOMAIN positive AS int CHECK (VALUE > 0);"
             "CREATE TYPE pair AS (a int, b mood); CREATE TABLE t (p pair, m mood[], d positive)"
         )
         await connection.execute(
@@ -123,7 +124,7 @@ def test_transactions_and_cursors(both: Both) -> None:
         await connection.execute("CREATE TABLE t (x int)")
         async with connection.transaction(isolation="serializable"):
             await connection.execute("INSERT INTO t SELECT generate_series(1, 100)")
-            with pytest.raises(asyncpg.DivisionByZeroError):
+            with pytest.raises(asyncpg.DivisionByZeroError):  # noqa: PT012
                 async with connection.transaction():
                     await connection.execute("DELETE FROM t")
                     await connection.execute("SELECT 1 / 0")

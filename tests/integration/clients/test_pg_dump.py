@@ -33,13 +33,14 @@ CREATE TABLE shop.orders (
     id int, customer int REFERENCES shop.customer ON DELETE CASCADE, state shop.state,
     total shop.price, day date NOT NULL, PRIMARY KEY (id, day)
 ) PARTITION BY RANGE (day);
-CREATE TABLE shop.orders_2024 PARTITION OF shop.orders FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
+CREATE TABLE shop.orders_2024 PARTITION OF shop.orders
+    FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
 CREATE TABLE shop.orders_rest PARTITION OF shop.orders DEFAULT;
 CREATE INDEX ON shop.orders (state) WHERE state <> 'sent';
 CREATE UNIQUE INDEX "odd Name" ON shop.customer (lower(name), born DESC NULLS LAST);
 CREATE STATISTICS shop.both (dependencies) ON name, born FROM shop.customer;
-CREATE FUNCTION shop.late() RETURNS int LANGUAGE sql AS $$ SELECT count(*)::int FROM shop.made_later $$
-    SET search_path = shop;
+CREATE FUNCTION shop.late() RETURNS int LANGUAGE sql SET search_path = shop
+    AS $$ SELECT count(*)::int FROM shop.made_later $$;
 CREATE TABLE shop.made_later (x int CHECK (x > 0));
 CREATE FUNCTION shop.touch() RETURNS trigger LANGUAGE plpgsql AS
     $$BEGIN NEW.at := '2024-03-01'; RETURN NEW; END$$;
@@ -58,9 +59,12 @@ CREATE TABLE wide (x int, y text) WITH (fillfactor = 70);
 
 DATA = r"""
 INSERT INTO shop.customer (name, born, place, tags, extra, photo, ratio)
-    SELECT 'näme ' || g || E'\t\\' || g % 3, date '1970-01-01' + g, (g, g / 3.0)::shop.point, ARRAY['a', NULL, g::text],
-        jsonb_build_object('g', g, 'n', NULL), decode(md5(g::text), 'hex'), 1.1 * g / 7 FROM generate_series(1, 500) g;
-INSERT INTO shop.orders SELECT g, g % 500 + 1, (ARRAY['new', 'paid', 'sent'])[g % 3 + 1]::shop.state, g * 1.25,
+    SELECT 'näme ' || g || E'\t\\' || g % 3, date '1970-01-01' + g, (g, g / 3.0)::shop.point,
+        ARRAY['a', NULL, g::text],
+        jsonb_build_object('g', g, 'n', NULL), decode(md5(g::text), 'hex'), 1.1 * g / 7
+    FROM generate_series(1, 500) g;
+INSERT INTO shop.orders SELECT g, g % 500 + 1,
+    (ARRAY['new', 'paid', 'sent'])[g % 3 + 1]::shop.state, g * 1.25,
     date '2023-06-01' + g % 700 FROM generate_series(1, 3000) g;
 INSERT INTO shop.made_later VALUES (1), (2);
 INSERT INTO shop."odd "" Table" VALUES (E'a\nb'), (NULL), ('\N'), ('\.');

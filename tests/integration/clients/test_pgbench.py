@@ -93,8 +93,9 @@ SCRIPTS = {
         "\\syncpipeline\nSELECT 3;\n\\endpipeline\n"
     ),
     "a transaction in a pipeline": (
-        "\\startpipeline\nBEGIN;\nINSERT INTO t VALUES (:client_id::int);\nSELECT pg_sleep(0.001);\n"
-        "INSERT INTO t SELECT 100 + :client_id::int;\nEND;\n\\endpipeline\n"
+        "\\startpipeline\nBEGIN;\nINSERT INTO t VALUES (:client_id::int);\n"
+        "SELECT pg_sleep(0.001);\nINSERT INTO t SELECT 100 + :client_id::int;\n"
+        "END;\n\\endpipeline\n"
     ),
     "several statements in one": (
         "SELECT 1 \\; INSERT INTO t VALUES (:client_id) \\; SELECT 2 AS two \\gset\n"

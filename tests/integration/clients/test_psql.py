@@ -160,8 +160,8 @@ SCRIPTS: dict[str, tuple[str, str]] = {
         "1\n2\n9\nMOVE 1\n2\nCLOSE CURSOR\n",
     ),
     "advisory locks": (
-        "SELECT pg_advisory_lock(5);\nSELECT 1;\nSELECT objid, granted FROM pg_locks WHERE locktype "
-        "= 'advisory' AND pid = pg_backend_pid();\nSELECT pg_advisory_unlock(5);\n"
+        "SELECT pg_advisory_lock(5);\nSELECT 1;\nSELECT objid, granted FROM pg_locks "
+        "WHERE locktype = 'advisory' AND pid = pg_backend_pid();\nSELECT pg_advisory_unlock(5);\n"
         "SELECT pg_advisory_unlock(5);\nSELECT count(*) FROM pg_locks WHERE locktype = 'advisory' "
         "AND database = (SELECT oid FROM pg_database WHERE datname = current_database());",
         "\n1\n5|t\nt\nf\n0\n",

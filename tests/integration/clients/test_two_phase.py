@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 import sqlalchemy as sa
+from psycopg import sql
 
 from tests.fix_gateway import Gateway, Runner, running
 from tests.fix_pg import Server, embedded
@@ -29,6 +30,18 @@ def pg_backend() -> Iterator[Server]:
 def clients_gateway(pg_backend: Server, gateway_loop: Runner) -> Iterator[Gateway]:
     with running(pg_backend.dsn, gateway_loop, pool__max_size=2) as gateway:
         yield gateway
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left(both: Both) -> Iterator[None]:
+    """A prepared transaction would keep its database from being dropped."""
+    yield
+    for name in (both.direct.dbname, both.pooled.dbname):
+        server = both.gateway.settings.server.dsn
+        with psycopg.connect(server, dbname=name, autocommit=True) as connection:
+            left = "SELECT gid FROM pg_prepared_xacts WHERE database = current_database()"
+            for (gid,) in connection.execute(left).fetchall():
+                connection.execute(sql.SQL("ROLLBACK PREPARED {}").format(sql.Literal(gid)))
 
 
 def by_psycopg(route: Route) -> Any:
