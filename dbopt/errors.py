@@ -122,11 +122,36 @@ class QueueTimeout(DboptError):
     http_status = 503
 
 
+class QueueFull(DboptError):
+    """As many clients wait for a server connection as may."""
+
+    sqlstate = "53300"
+    http_status = 503
+
+
 class TooManyClients(DboptError):
     """The limit of client connections is reached."""
 
     sqlstate = "53300"
     http_status = 503
+
+
+class TooManyChannels(DboptError):
+    """The limit of channels that a database's listener hears is reached."""
+
+    sqlstate = "53400"
+    http_status = 503
+
+
+class ListenRefused(DboptError):
+    """PostgreSQL refused a LISTEN; `reported` is the SQLSTATE that it gave."""
+
+    sqlstate = "55000"
+    http_status = 502
+
+    def __init__(self, message: str = "", reported: str = "", *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.reported = reported or self.sqlstate
 
 
 class UnknownDatabase(DboptError):

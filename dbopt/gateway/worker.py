@@ -42,7 +42,9 @@ from dbopt.gateway.link import (
     frame,
     read_to_worker,
 )
+from dbopt.gateway.listeners import Listeners
 from dbopt.gateway.multiplexer import Pool
+from dbopt.gateway.notify import SharedListener
 from dbopt.gateway.routes import Route, check_database, resolved, route
 from dbopt.gateway.userlist import Secret
 from dbopt.logs import configure
@@ -54,6 +56,7 @@ log = structlog.get_logger("dbopt.gateway")
 
 _TICK = 0.25
 _UNUSED_POOL = 60.0
+_IDLE_LOOK = 1.0
 _PORTION = 200
 """Statements in a frame at most: each may bring 16 KiB of text, and a frame has a limit."""
 _MAX_REFUSALS_SAID = 5
@@ -70,6 +73,7 @@ class Worker:
         self.settings = start.settings
         self.limits = Limits(start.settings)
         self.admission = Admission(start.settings, start.mock_key)
+        self.listeners = Listeners(self.admission, self.limits)
         trace = start.settings.trace
         self.counts = Counts(trace.slow, trace.parameters, trace.max_fingerprints, trace.max_slow)
         self.login_timeout = start.settings.gateway.login_timeout
@@ -121,6 +125,10 @@ class Worker:
 
     def _new_pool(self, to: Route) -> Pool:
         return Pool(to, self.admission.servers(to), self.limits)
+
+    def listener(self, database: str, user: str, encoding: str = "UTF8") -> SharedListener:
+        """The connection that listens for a database's clients of that client_encoding."""
+        return self.listeners.get(database, user, encoding)
 
     def adds_host(self, database: str, user: str) -> bool:
         """See client.Gate."""
@@ -196,17 +204,35 @@ class Worker:
         self._tell(Ready(os.getpid()))
 
     async def _ticking(self) -> None:
+        looked = monotonic()
         while True:
             await asyncio.sleep(_TICK)
             now = monotonic()
             self._refusals_said = 0
             self.admission.tick(now)
+            self.listeners.tick(now)
             for key, pool in list(self._pools.items()):
                 pool.tick(now)
                 # One that never had a backend was asked for under a name that there is not.
                 if now - pool.unused_since > (_UNUSED_POOL if pool.parameters else _TICK):
                     del self._pools[key], self._secrets[key]
                     self._spawn(pool.close())
+            if now - looked >= _IDLE_LOOK:
+                looked = now
+                self._tick_clients(now)
+
+    def _tick_clients(self, now: float) -> None:
+        """Let clients of pools with a client_idle_timeout look at how long they have been idle."""
+        timeouts = {
+            key: pool.route.client_idle_timeout
+            for key, pool in self._pools.items()
+            if pool.route.client_idle_timeout
+        }
+        if timeouts:
+            for client in list(self._clients.values()):
+                timeout = timeouts.get((client.database, client.user))
+                if timeout is not None:
+                    client.idle_tick(now, timeout)
 
     async def _reporting(self) -> None:
         while True:
@@ -245,7 +271,8 @@ class Worker:
         for (database, user), pool in self._pools.items():
             with contextlib.suppress(DboptError):  # one that is gone serves who is in it
                 to = route(settings, database, user)
-                pool.route, pool.targets = to, self.admission.servers(to)
+                pool.reconfigure(to, self.admission.servers(to))
+        self.listeners.reload()
 
     def stop_listening(self) -> None:
         """Take no new connections."""
@@ -257,12 +284,15 @@ class Worker:
     async def drain(self, deadline: float) -> None:
         """Let transactions end, tell idle clients to go; cut who is left at the deadline."""
         self.stop_listening()
+        for pool in self._pools.values():
+            pool.drain()
         while self._connections and monotonic() < deadline:
             for client in list(self._connections):
                 client.drain()
             await asyncio.sleep(0.02)
         for client in list(self._connections):
             client.cut()
+        await self.listeners.close()
         await asyncio.gather(*(pool.close() for pool in self._pools.values()))
         self.admission.close()
         self.report()

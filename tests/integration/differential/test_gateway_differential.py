@@ -1,8 +1,8 @@
 """The same bytes to PostgreSQL and to the gateway: the same messages come back.
 
 Each script runs on the server itself, and then through the gateway: alone, sent whole and in
-pieces; with another client that has the only backend between its transactions; and moved to
-another backend for each transaction.
+pieces; in session mode; with another client that has the only backend between its transactions;
+and moved to another backend for each transaction.
 """
 
 from __future__ import annotations
@@ -54,6 +54,14 @@ NOISE = (
 """What a client sends that would be seen by the next if anything of it stayed."""
 
 
+SMALL = set(THEMES) - {"large"}
+
+
+def of_themes(*themes: str) -> list[str]:
+    """The names of scripts of these themes."""
+    return [name for name in ALL if name.partition(":")[0] in themes]
+
+
 class World:
     """A server, and the gateway in front of it."""
 
@@ -77,13 +85,15 @@ class World:
 
 
 @contextmanager
-def world(server: Server, runner: Runner, backends: int) -> Iterator[World]:
+def world(
+    server: Server, runner: Runner, backends: int, mode: str = "transaction"
+) -> Iterator[World]:
     with (
         fresh_database(server) as dsn,
         psycopg.connect(dsn, autocommit=True) as admin,
-        running(dsn, runner, pool__max_size=backends) as gateway,
+        running(dsn, runner, pool__max_size=backends, pool__mode=mode) as gateway,
     ):
-        admin.execute("SET client_min_messages = error")
+        admin.execute("SET client_min_messages = error; SET lock_timeout = '5s'")
         admin.execute("CREATE TABLE pets (id int, kind text)")
         yield World(dsn, gateway, admin)
         wait_until(lambda: gateway.pool.cl_active == 0, what="no client that has a backend")
@@ -100,6 +110,13 @@ def single(pg_backend: Server, gateway_loop: Runner) -> Iterator[World]:
 def several(pg_backend: Server, gateway_loop: Runner) -> Iterator[World]:
     """Three backends."""
     with world(pg_backend, gateway_loop, 3) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def whole_sessions(pg_backend: Server, gateway_loop: Runner) -> Iterator[World]:
+    """One backend, which each client has until it leaves."""
+    with world(pg_backend, gateway_loop, 1, "session") as found:
         yield found
 
 
@@ -138,6 +155,16 @@ def test_in_pieces(several: World, name: str) -> None:
         several.clean()
         with raw_client(several.gateway.dsn()) as raw:
             check(several, name, play(raw, script, send))
+
+
+@pytest.mark.parametrize("name", of_themes("session", "prepared", "sql prepare", "errors", "bad"))
+def test_in_session_mode(whole_sessions: World, name: str) -> None:
+    """One session after another on one backend: none finds anything of the one before."""
+    script = ALL[name]
+    whole_sessions.direct(name)
+    whole_sessions.clean()
+    with raw_client(whole_sessions.gateway.dsn()) as raw:
+        check(whole_sessions, name, play(raw, script, whole))
 
 
 # Among others
@@ -200,7 +227,7 @@ class Movers:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, script in ALL.items() if script.moves and script.exact]
+    "name", [name for name in of_themes(*SMALL) if ALL[name].moves and ALL[name].exact]
 )
 def test_moved_from_backend_to_backend(several: World, name: str) -> None:
     script = ALL[name]
