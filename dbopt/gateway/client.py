@@ -21,7 +21,6 @@ from dbopt.errors import (
 from dbopt.gateway.arrival import Arrival, Door
 from dbopt.gateway.backend import Backend
 from dbopt.gateway.counts import Counts
-from dbopt.gateway.lease import Listener
 from dbopt.gateway.login import Login
 from dbopt.gateway.multiplexer import Pool
 from dbopt.gateway.relay import Relay
@@ -52,9 +51,6 @@ class Gate(Door, Protocol):
 
     def pool(self, database: str, user: str) -> Pool:
         """The pool of that database and user."""
-
-    def listener(self, database: str, user: str) -> Listener:
-        """The one that listens for all clients of a database."""
 
     def gone(self, client: Client) -> None:
         """The client has left."""
@@ -109,8 +105,7 @@ class Client(Arrival):
         if gate.draining:
             raise ShuttingDown("The gateway is shutting down and takes no new clients.")
         host = self.place if gate.adds_host(self.database, self.user) else ""
-        # Without one it has none, whatever the backend has logged in as.
-        self._wanted = {APPLICATION_NAME: "", **wishes(login.parameters, host)}
+        self._wanted = wishes(login.parameters, host)
         self.pid, self.secret = gate.admit(self)
         gate.auth.prove(self.database, self.user, login.proven)
         self._pool = pool = gate.pool(self.database, self.user)
