@@ -209,6 +209,30 @@ class QueryCancelled(DboptError):
     sqlstate = "57014"
 
 
+class QueryTimeout(DboptError):
+    """The statement ran longer than the gateway's query_timeout."""
+
+    sqlstate = "57014"
+
+
+class TransactionTimeout(DboptError):
+    """The transaction took longer than the gateway's transaction_timeout."""
+
+    sqlstate = "25P04"
+
+
+class IdleTransactionTimeout(DboptError):
+    """The transaction was idle for longer than the gateway's idle_transaction_timeout."""
+
+    sqlstate = "25P03"
+
+
+class ClientIdleTimeout(DboptError):
+    """The client sent nothing for longer than the gateway's client_idle_timeout."""
+
+    sqlstate = "57P05"
+
+
 class ServerRefused(ConnectError):
     """The server refused a session; `reported` is the SQLSTATE that it gave."""
 

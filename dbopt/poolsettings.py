@@ -110,9 +110,9 @@ class Pool:
         reload=True,
     )
     track_settings: str = option(
-        "",
-        "Further settings that follow a client, beside those that the server reports; "
-        "separated by commas.",
+        "*",
+        "Settings that follow a client from one server connection to the next, beside those that "
+        "the server reports; separated by commas, * is all. A SET of another one pins its client.",
         reload=True,
     )
     reset: str = option(

@@ -245,6 +245,11 @@ class Backend(asyncio.Protocol):
             self.transport.write(encode.terminate())
             self.transport.close()
 
+    def retire(self) -> None:
+        """Be replaced when the client that has it is done."""
+        self._expire_at = 0.0
+        self.unfit = True
+
     def abort(self) -> None:
         """Close without a word."""
         self.closed = self.unfit = True

@@ -16,8 +16,6 @@ class Connection(asyncio.Protocol):
     __slots__ = ("_read_paused", "_write_paused", "backend", "closed", "transport", "waiting")
 
     transport: asyncio.Transport
-    application = ""
-    pinned = ""
 
     def __init__(self) -> None:
         self.closed = False
@@ -25,6 +23,16 @@ class Connection(asyncio.Protocol):
         self.waiting = False
         self._write_paused = False
         self._read_paused = False
+
+    @property
+    def application(self) -> str:
+        """See multiplexer.Waiter: unknown before the client is welcomed."""
+        return ""
+
+    @property
+    def pinned(self) -> str:
+        """See backend.Holder."""
+        return ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio."""

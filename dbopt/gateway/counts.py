@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dbopt.clock import Clock, wall
 from dbopt.histogram import bucket_of
 from dbopt.observation import SlowStatement, StatementCount
-from dbopt.sql.effects import is_special
+from dbopt.sql.effects import bounded_effects
 from dbopt.sql.fingerprint import fingerprint, redact
 
 _MAX_TEXTS = 20_000
@@ -133,7 +133,7 @@ class Scope:
         found = self.by_fingerprint.get(number)
         if found is None:
             found = self.counts.admit(self, number, sql)
-        found.special = found.special or is_special(text)
+        found.special = found.special or bool(bounded_effects(text))
         if len(text) <= _LONG_TEXT:
             self._keep(text, found)
         return found

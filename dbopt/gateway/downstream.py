@@ -13,15 +13,21 @@ from dbopt.errors import ProtocolError
 from dbopt.gateway.ledger import (
     CLOSE_AS_PARSE,
     CLOSE_HIDDEN,
+    ENSURE,
     EXECUTE,
     FUNCTION,
     PARSE_HIDDEN,
+    PROBE,
     QUERY,
+    SETTINGS,
     Ledger,
     Request,
 )
+from dbopt.gateway.special import undo
 from dbopt.gateway.statements import Prepared
 from dbopt.gateway.upstream import Upstream
+from dbopt.wire import encode
+from dbopt.wire.backend import DataRow
 from dbopt.wire.buffer import decode
 from dbopt.wire.messages import BackendMessage, parse_backend
 from dbopt.wire.report import ErrorResponse
@@ -68,6 +74,10 @@ _ROWS = re.compile(rb"(?:SELECT|INSERT \d+|UPDATE|DELETE|MERGE|FETCH|MOVE|COPY) 
 _MAX_TAGS = 1000
 _known_tags: dict[bytes, int] = {}
 _FORGETTING = frozenset((b"DISCARD ALL\0", b"DEALLOCATE ALL\0", b"RESET\0"))
+_CANCELLED = "57014"
+_OUTDATED = "0A000"
+_REVALIDATION = b"RevalidateCachedQuery"
+"""Where PostgreSQL says `cached plan must not change result type`."""
 _FATAL = frozenset(("FATAL", "PANIC"))
 
 
@@ -107,31 +117,29 @@ class Downstream:
     """The server's side of one backend's relay.
 
     After `receive`: `fatal` holds the SQLSTATE with which the server ended the connection,
-    `settings` the ParameterStatus that arrived. While `hiding`, replies to what the gateway
-    itself sent are swallowed up to their ReadyForQuery; `refused` is the error among them.
-    `reset` tells that the client ran RESET or DISCARD ALL in this lease.
+    `settings` the ParameterStatus that arrived. Replies to what the gateway itself sent are
+    swallowed up to their ReadyForQuery: `refused` is the error with which the server refused
+    the client's settings, `probed` the rows of a probe (None while there are none to read).
+    `reset` tells that the client ran RESET or DISCARD ALL in this lease, `last_tag` how its last
+    command ended, `failed` that something did since the last ReadyForQuery outside a transaction.
     """
 
     __slots__ = (
-        "_pass_bytes",
-        "_rest",
-        "fatal",
-        "fatal_message",
-        "hiding",
-        "partial",
-        "refused",
-        "reset",
-        "settings",
+        "_pass_bytes", "_rest", "_rows", "failed", "fatal", "fatal_message", "last_tag", "partial",
+        "probed", "refused", "reset", "settings",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self._rest = b""
         self._pass_bytes = 0
+        self._rows: list[tuple[bytes | None, ...]] = []
         self.partial = False
         self.fatal = ""
         self.fatal_message = ""
-        self.hiding = False
         self.refused: ErrorResponse | None = None
+        self.probed: list[tuple[bytes | None, ...]] | None = None
+        self.last_tag = b""
+        self.failed = False
         self.reset = False
         self.settings: list[tuple[str, str]] = []
 
@@ -168,9 +176,9 @@ class Downstream:
             self.partial = self._pass_bytes > 0
             out.append(data)
             return
-        if self.hiding:
-            start = position = self._hide(data, ledger)
-        while size - position >= 5 and not self.hiding:
+        if ledger.hides():
+            start = position = self._hide(data, position, ledger, prepared, out)
+        while size - position >= 5 and not ledger.hides():
             kind = data[position]
             end = position + 1 + _length(data, position + 1)[0]
             if not position + 5 <= end <= position + 1 + MAX_MESSAGE_LENGTH:
@@ -182,10 +190,8 @@ class Downstream:
                 if kind not in _KNOWN:
                     raise _unknown_type(kind)
                 break
-            if kind == B_COMMAND_COMPLETE:
-                self._completed(data, position, end, upstream, prepared, now)
-            elif kind == B_READY_FOR_QUERY:
-                self._ready(data[position + 5 : end], ledger, now)
+            if kind == B_READY_FOR_QUERY:
+                self._ready(data[position + 5 : end], upstream, prepared, now)
             else:
                 instead = self._other(kind, data, position, end, upstream, prepared, now)
                 if instead is not None:
@@ -195,6 +201,10 @@ class Downstream:
                         out.append(instead)
                     start = end
             position = end
+            if ledger.hides():
+                if start < end:
+                    out.append(data[start:end])
+                start = position = self._hide(data, end, ledger, prepared, out)
         if position > size:
             self._pass_bytes = position - size
             position = size
@@ -206,10 +216,11 @@ class Downstream:
         if start < position:
             out.append(data if start == 0 and position == size else data[start:position])
 
-    def _hide(self, data: bytes, ledger: Ledger) -> int:
-        """Swallows replies up to ReadyForQuery; gives how far it came."""
-        position = 0
-        while len(data) - position >= 5 and self.hiding:
+    def _hide(
+        self, data: bytes, position: int, ledger: Ledger, prepared: Prepared, out: list[bytes]
+    ) -> int:
+        """Swallows the replies to the gateway itself; gives how far it came."""
+        while len(data) - position >= 5 and ledger.hides():
             kind = data[position]
             end = position + 1 + _length(data, position + 1)[0]
             if not position + 5 <= end <= position + 1 + MAX_MESSAGE_LENGTH:
@@ -218,43 +229,63 @@ class Downstream:
                 break
             if kind == B_PARAMETER_STATUS:
                 self.settings.append(parameter_status(data[position + 5 : end]))
+            elif kind == B_NOTIFICATION:
+                out.append(data[position:end])  # the client listens in its own session
+            elif kind == B_DATA_ROW:
+                self._rows.append(DataRow.parse(data[position + 5 : end]).values)
             elif kind == B_ERROR:
-                self.refused = ErrorResponse.parse(data[position + 5 : end])
-                self._note_fatal(self.refused)
+                self._hidden_error(data[position + 5 : end], ledger.requests[0], prepared)
             elif kind == B_READY_FOR_QUERY:
-                ledger.requests.popleft()
-                ledger.ends -= 1
-                ledger.status = _status(data[position + 5 : end])
-                self.hiding = False
+                self._hidden_end(ledger, _status(data[position + 5 : end]))
             position = end
         return position
 
+    def _hidden_error(self, payload: bytes, head: Request, prepared: Prepared) -> None:
+        error = ErrorResponse.parse(payload)
+        self._note_fatal(error)
+        if head.kind == SETTINGS:
+            self.refused = error
+        elif head.kind == ENSURE and head.statement is not None:
+            prepared.discard(head.statement.name)
+        elif head.kind == PROBE:
+            self._rows = [(b"unknown", b"", b"")]
+
+    def _hidden_end(self, ledger: Ledger, status: int) -> None:
+        if ledger.requests.popleft().kind == PROBE:
+            self.probed = self._rows
+        self._rows = []
+        ledger.ends -= 1
+        ledger.status = status
+
     def _completed(
-        self,
-        data: bytes,
-        position: int,
-        end: int,
-        upstream: Upstream,
-        prepared: Prepared,
+        self, data: bytes, position: int, end: int, upstream: Upstream, prepared: Prepared,
         now: float,
-    ) -> None:
+    ) -> bytes | None:  # fmt: skip
         ledger = upstream.ledger
         head = ledger.head()
         if head is None:
             raise ProtocolError("The server completed a command that nobody sent.")
-        tag = data[position + 5 : end]
+        self.last_tag = tag = data[position + 5 : end]
         head.rows += rows_of(tag)
         if tag in _FORGETTING:
             self.reset |= tag != b"DEALLOCATE ALL\0"
             if tag != b"RESET\0":
                 prepared.clear()
                 upstream.forget_names()
+        instead = None
+        if head.work is not None:
+            steps, told = head.work.completed()
+            upstream.happened += steps
+            if told is not None:
+                instead = encode.command_complete(told)
         if head.kind == EXECUTE:
             ledger.complete(now)
         elif head.kind != QUERY:
             raise ProtocolError("The server completed a command that nobody sent.")
+        return instead
 
-    def _ready(self, payload: bytes, ledger: Ledger, now: float) -> None:
+    def _ready(self, payload: bytes, upstream: Upstream, prepared: Prepared, now: float) -> None:
+        ledger = upstream.ledger
         status = _status(payload)
         requests = ledger.requests
         while requests:
@@ -263,6 +294,8 @@ class Downstream:
                 ledger.ends -= 1
                 if request.kind in (QUERY, FUNCTION):
                     ledger.finish(request, now)
+                    if request.work is not None:
+                        undo(request.work, upstream.names, prepared)
                 break
         else:
             raise ProtocolError("The server is ready for a query that nobody sent.")
@@ -270,20 +303,19 @@ class Downstream:
         ledger.copying = False
         if status == IDLE:
             ledger.transactions += 1
+        elif ledger.status == IDLE:
+            ledger.began = now
+        ledger.last_done = now
         ledger.status = status
 
     def _other(
-        self,
-        kind: int,
-        data: bytes,
-        position: int,
-        end: int,
-        upstream: Upstream,
-        prepared: Prepared,
-        now: float,
-    ) -> bytes | None:
+        self, kind: int, data: bytes, position: int, end: int, upstream: Upstream,
+        prepared: Prepared, now: float,
+    ) -> bytes | None:  # fmt: skip
         """What the client gets instead of a reply (b"" for nothing); None where it passes."""
         ledger = upstream.ledger
+        if kind == B_COMMAND_COMPLETE:
+            return self._completed(data, position, end, upstream, prepared, now)
         if kind == B_PARSE_COMPLETE:
             return b"" if self._pop(ledger).kind == PARSE_HIDDEN else None
         if kind == B_CLOSE_COMPLETE:
@@ -294,9 +326,7 @@ class Downstream:
             if head is not None and head.kind == EXECUTE:
                 ledger.complete(now)
         elif kind == B_ERROR:
-            self._error(data[position + 5 : end], upstream, prepared, now)
-            # The connection ends now: the client is told once, when it has ended.
-            return b"" if self.fatal else None
+            return self._error(data[position + 5 : end], upstream, prepared, now)
         elif kind == B_COPY_IN:
             ledger.copy_in_started()
         elif kind == B_PARAMETER_STATUS:
@@ -313,12 +343,27 @@ class Downstream:
             raise ProtocolError("The server answered a Parse or Close that nobody sent.")
         return ledger.requests.popleft()
 
-    def _error(self, payload: bytes, upstream: Upstream, prepared: Prepared, now: float) -> None:
+    def _error(
+        self, payload: bytes, upstream: Upstream, prepared: Prepared, now: float
+    ) -> bytes | None:
+        """What the client is told instead; None where it is told just this."""
         error = ErrorResponse.parse(payload)
+        ledger = upstream.ledger
         self._note_fatal(error)
         if self.fatal:
-            return  # the loss of the connection settles what is in flight
-        upstream.undo(upstream.ledger.fail(error.sqlstate, now), prepared)
+            # The connection ends now: the client is told once, when it has ended.
+            return b""
+        self.failed = True
+        head = ledger.head()
+        refusal = head.refusal if head is not None else b""
+        if error.sqlstate == _CANCELLED and ledger.verdict is not None:
+            refusal = encode.error_response(ledger.verdict)
+            ledger.verdict = None
+        skipped = ledger.fail(error.sqlstate, now)
+        if error.sqlstate == _OUTDATED and error.fields.get("R") == _REVALIDATION:
+            upstream.outdate(head, skipped, prepared)
+        upstream.undo(skipped, prepared)
+        return refusal or upstream.in_clients_words(error)
 
     def _note_fatal(self, error: ErrorResponse) -> None:
         if error.severity in _FATAL:

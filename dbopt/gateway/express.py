@@ -214,10 +214,11 @@ class Express(Connection):
         pool.sent += last + 6
         pool.statements += 1
         ledger = self._ledger
-        ledger.status = status = data[-1]
+        status = data[-1]
         if status != IDLE:
-            ledger.last_done = now
+            self._in_transaction(status, now)
             return
+        ledger.status = IDLE
         pool.transactions += 1
         if self._kept:
             return
@@ -227,6 +228,15 @@ class Express(Connection):
         if self._read_paused:
             self.resume_reading()
         pool.release(backend, now)
+
+    def _in_transaction(self, status: int, now: float) -> None:
+        ledger = self._ledger
+        if ledger.status == IDLE:
+            ledger.began = now
+        ledger.status = status
+        ledger.last_done = now
+        if self._pool.route.mode == "statement":
+            self._open_transaction()
 
     def _note_slow(self, count: Count, took_us: float, rows: int) -> None:
         statement = self._lone_statement
@@ -246,7 +256,7 @@ class Express(Connection):
         else:
             if self._lone_parse:
                 ledger.requests.append(Request(PARSE, statement.sql, self._sent, statement))
-            request = Request(EXECUTE, statement.sql, self._sent)
+            request = Request(EXECUTE, statement.sql, self._sent, statement)
             ledger.requests += (request, SYNC_REQUEST)
         request.count = count
         ledger.ends += 1
@@ -255,6 +265,10 @@ class Express(Connection):
 
     def _receive(self, data: bytes) -> None:
         """Bytes of the client."""
+        raise NotImplementedError
+
+    def _open_transaction(self) -> None:
+        """A pool of mode statement allows none."""
         raise NotImplementedError
 
     def _answer(self, data: bytes) -> None:

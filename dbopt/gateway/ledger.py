@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
+from dbopt.errors import DboptError
 from dbopt.gateway.counts import Count, Scope
+from dbopt.gateway.special import Work
 from dbopt.gateway.statements import Statement
 
 # What a request was. Those from QUERY up end a batch: ReadyForQuery answers them.
@@ -25,13 +27,20 @@ QUERY: Final = 7
 FUNCTION: Final = 8
 SYNC: Final = 9
 SETTINGS: Final = 10  # sent by the gateway to bring the session to the client's settings
+ENSURE: Final = 11  # sent by the gateway to prepare what the client's SQL names
+PROBE: Final = 12  # sent by the gateway to see what the session holds
+# Those from SETTINGS up are the gateway's own: all replies up to ReadyForQuery are hidden.
 
 
 class Request:
-    """One entry. `name` is the client's name of a statement that a Parse makes."""
+    """One entry. `name` is the client's name of a statement that a Parse makes.
+
+    `work` is what a special text does; `refusal` the error to give instead of the server's.
+    """
 
     __slots__ = (
-        "count", "kind", "name", "queue_us", "rows", "sent", "sqlstate", "statement", "text",
+        "count", "kind", "name", "queue_us", "refusal", "rows", "sent", "sqlstate", "statement",
+        "text", "work",
     )  # fmt: skip
 
     def __init__(
@@ -48,6 +57,8 @@ class Request:
         self.statement = statement
         self.name = name
         self.count: Count | None = None
+        self.work: Work | None = None
+        self.refusal = b""
         self.queue_us = 0.0
         self.rows = 0
         self.sqlstate = ""
@@ -64,12 +75,13 @@ class Ledger:
     `ends` counts the ReadyForQuery still owed; `open_batch` is set while extended-protocol
     messages wait for their Sync; `skipping` while the server discards until Sync; `copying`
     while the server reads COPY data, when it ignores Sync; `status` is the last
-    transaction status.
+    transaction status; `began` is when it became that of a transaction. `verdict` is what the
+    client is told when the statement that runs is cancelled for a timeout.
     """
 
     __slots__ = (
-        "answered", "backend_pid", "copying", "ends", "last_done", "open_batch", "requests",
-        "scope", "skipping", "status", "transactions",
+        "answered", "backend_pid", "began", "copying", "ends", "last_done", "open_batch",
+        "requests", "scope", "skipping", "status", "transactions", "verdict",
     )  # fmt: skip
 
     def __init__(self, scope: Scope) -> None:
@@ -81,6 +93,8 @@ class Ledger:
         self.skipping = False
         self.copying = False
         self.last_done = 0.0
+        self.began = 0.0
+        self.verdict: DboptError | None = None
         self.backend_pid = 0
         self.answered = 0
         self.transactions = 0
@@ -89,6 +103,15 @@ class Ledger:
     def at_rest(self) -> bool:
         """Whether nothing is in flight and no transaction is open."""
         return self.ends == 0 and not (self.open_batch or self.requests) and self.status == 0x49
+
+    def hides(self) -> bool:
+        """Whether the next reply is to the gateway itself."""
+        return bool(self.requests) and self.requests[0].kind >= SETTINGS
+
+    def hide(self, kind: int, statement: Statement | None = None) -> None:
+        """Enter a query of the gateway's own."""
+        self.requests.append(Request(kind, statement=statement))
+        self.ends += 1
 
     def finish(self, request: Request, now: float) -> None:
         """Count a statement that was answered. `now` is monotonic seconds.
@@ -188,4 +211,5 @@ class Ledger:
         self.requests.clear()
         self.ends = 0
         self.open_batch = self.skipping = self.copying = False
+        self.verdict = None
         self.status = 0x49

@@ -104,7 +104,7 @@ def change(current: Mapping[str, str], wanted: Mapping[str, str]) -> bytes:
     """The Query that takes a session from `current` to `wanted` settings; b"" for none."""
     resets = [f"RESET {_identifier(name)}" for name in current if name not in wanted]
     sets = [
-        f"pg_catalog.set_config({_literal(name)},{_literal(value)},false)"
+        f"pg_catalog.set_config({literal(name)},{literal(value)},false)"
         for name, value in wanted.items()
         if current.get(name) != value
     ]
@@ -112,7 +112,8 @@ def change(current: Mapping[str, str], wanted: Mapping[str, str]) -> bytes:
     return encode.query(";".join(statements).encode()) if statements else b""
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
+    """A constant that reads alike whatever the session's settings are."""
     # E'' reads alike whatever standard_conforming_strings is in the session, and plain ASCII
     # whatever its client_encoding is: in some, a backslash may be half of a character.
     return "E'" + "".join(map(_escaped, text)) + "'"

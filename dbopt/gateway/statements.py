@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from itertools import count
+from typing import TYPE_CHECKING
 
-from dbopt.sql.effects import is_special
+from dbopt.sql.effects import bounded_effects
 from dbopt.wire import encode
+
+if TYPE_CHECKING:
+    from dbopt.gateway.special import Work
 
 PREFIX = b"dbopt_"
 NOWHERE = PREFIX + b"none"
@@ -22,15 +26,24 @@ _LONGEST_KEPT = 4096
 
 
 class Statement:
-    """One distinct statement. `name` is the server's; `message` is the Parse that makes it."""
+    """One distinct statement. `name` is the server's; `message` is what makes it there.
 
-    __slots__ = ("message", "name", "special", "sql")
+    `effects` is what it does to its session. Of a text that was made anew for the server `sql`
+    is the client's, `work` what it does to the client's names and channels, and `needs` are the
+    statements that it names. `in_sql` tells that PREPARE makes it: `message` is then a Query.
+    """
+
+    __slots__ = ("effects", "in_sql", "message", "name", "needs", "special", "sql", "work")
 
     def __init__(self, name: bytes, sql: bytes, types: bytes) -> None:
         self.name = name
         self.sql = sql
-        self.special = is_special(sql)
+        self.effects = bounded_effects(sql)
+        self.special = bool(self.effects)
         self.message = encode.parse(name, sql, types)
+        self.in_sql = False
+        self.needs: tuple[Statement, ...] = ()
+        self.work: Work | None = None
 
 
 class Registry:
@@ -53,11 +66,37 @@ class Registry:
         if known is not None:
             self._known.move_to_end(key)
             return known
-        made = Statement(PREFIX + b"%d" % next(self._numbers), sql, types)
+        made = Statement(self.new_name(), sql, types)
+        self._keep(key, made)
+        return made
+
+    def prepared(self, body: bytes) -> Statement:
+        """The one Statement that PREPARE makes of `(types) AS statement`."""
+        key = (b"PREPARE", body)
+        known = self._known.get(key)
+        if known is not None:
+            self._known.move_to_end(key)
+            return known
+        made = Statement(self.new_name(), body, b"\0\0")
+        made.message = encode.query(b"PREPARE " + made.name + body)
+        made.in_sql = True
+        self._keep(key, made)
+        return made
+
+    def new_name(self) -> bytes:
+        """A name that no backend has."""
+        return PREFIX + b"%d" % next(self._numbers)
+
+    def forget(self, statement: Statement) -> None:
+        """It is out of date: whoever prepares its SQL again gets a new one."""
+        for key, known in list(self._known.items()):
+            if known is statement:
+                del self._known[key]
+
+    def _keep(self, key: tuple[bytes, bytes], made: Statement) -> None:
         self._known[key] = made
         if len(self._known) > self._capacity:
             self._known.popitem(last=False)
-        return made
 
     def unnamed_statement(self, message: bytes, sql: bytes, types: bytes) -> Statement:
         """The one Statement of a Parse message without a name; the usual ones are kept."""
@@ -73,14 +112,18 @@ class Registry:
 
 
 class Prepared:
-    """What one backend has prepared: server names in order of use, and the unnamed statement."""
+    """What one backend has prepared: server names in order of use, and the unnamed statement.
 
-    __slots__ = ("_capacity", "_names", "crowded", "unnamed")
+    `stale` are those that it has and must not use again: they are closed first.
+    """
+
+    __slots__ = ("_capacity", "_names", "crowded", "stale", "unnamed")
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._names: OrderedDict[bytes, None] = OrderedDict()
         self.unnamed: Statement | None = None
+        self.stale: set[bytes] = set()
         self.crowded = False
 
     def __contains__(self, name: bytes) -> bool:
@@ -102,18 +145,30 @@ class Prepared:
         self.crowded = len(self._names) > self._capacity
 
     def overflow(self) -> list[bytes]:
-        """Forget those above the capacity, the least recently used; gives their names."""
-        excess = len(self._names) - self._capacity
+        """Forget those above the capacity, the least recently used, and the stale; their names."""
         self.crowded = False
-        if excess <= 0:
-            return []
-        return [self._names.popitem(last=False)[0] for _ in range(excess)]
+        found = [*self.stale]
+        self.stale.clear()
+        while len(self._names) > self._capacity:
+            found.append(self._names.popitem(last=False)[0])
+        return found
 
     def discard(self, name: bytes) -> None:
         """Forget one: its Parse failed, or it was closed."""
         self._names.pop(name, None)
 
+    def outdate(self, name: bytes | None = None) -> None:
+        """The server has it (None: all), and refuses to run it: its plan's result has changed."""
+        gone = [name] if name is not None else list(self._names)
+        for one in gone:
+            if one in self._names:
+                del self._names[one]
+                self.stale.add(one)
+        self.unnamed = None
+        self.crowded = True
+
     def clear(self) -> None:
         """Forget all: the server ran DISCARD ALL or DEALLOCATE ALL."""
         self._names.clear()
+        self.stale.clear()
         self.unnamed = None

@@ -110,6 +110,11 @@ def negotiate_protocol_version(minor: int, unrecognised: Iterable[str] = ()) -> 
     return buffer.frame(types.B_NEGOTIATE, head + b"".join(names))
 
 
+def command_complete(tag: bytes) -> bytes:
+    """A CommandComplete. Raises ProtocolError for a zero byte in the tag."""
+    return buffer.frame(types.B_COMMAND_COMPLETE, buffer.cstring(tag))
+
+
 def query(text: bytes) -> bytes:
     """A Query. Raises ProtocolError for a zero byte in the text."""
     return buffer.frame(types.F_QUERY, buffer.cstring(text))

@@ -14,7 +14,16 @@ from tests.unit.gateway.stage import Stage, directly, play, told
 SYNC = m.Sync().encode()
 FLUSH = m.Flush().encode()
 SQL = st.sampled_from(
-    [b"select", b"select", b"", b"error", b"begin", b"commit", b"set a", b"set b"]
+    [
+        b"select",
+        b"select",
+        b"",
+        b"error",
+        b"begin",
+        b"commit",
+        b"set timezone to a",
+        b"set timezone to b",
+    ]
 )
 NAMES = st.sampled_from([b"x", b"y", b"z"])
 PORTALS = st.sampled_from([b"", b"", b"p"])
@@ -25,7 +34,11 @@ def _join(parts: list[bytes]) -> bytes:
     return b"".join(parts)
 
 
-queries = st.lists(SQL, min_size=1, max_size=3).map(
+BY_SQL = st.sampled_from(
+    [b"prepare x as select", b"prepare y as select", b"prepare x as error", b"execute x",
+     b"execute y", b"execute z", b"deallocate x", b"deallocate y", b"prepare z as set timezone to c"]
+)  # fmt: skip
+queries = st.lists(SQL | BY_SQL, min_size=1, max_size=3).map(
     lambda parts: m.Query(b";".join(parts)).encode()
 )
 parses = st.builds(lambda name, sql: m.Parse(name, sql).encode(), NAMES, SQL | st.just(b"bad"))
@@ -43,6 +56,11 @@ runs = st.builds(
     NAMES | st.just(b""),
     SQL,
 )
+by_sql = BY_SQL.map(
+    lambda sql: (
+        m.Parse(b"", sql).encode() + m.Bind(b"", b"", (), (), ()).encode() + m.Execute(b"").encode()
+    )
+)
 # The unnamed statement is used by who has just parsed it, if in another batch.
 kept = SQL.map(
     lambda sql: (
@@ -55,7 +73,7 @@ kept = SQL.map(
     )
 )
 
-extended = st.one_of(parses, binds, executes, describes, closes, runs, st.just(FLUSH))
+extended = st.one_of(parses, binds, executes, describes, closes, runs, by_sql, st.just(FLUSH))
 batches = st.lists(extended, max_size=6).map(_join)
 synced = batches.map(lambda batch: batch + SYNC)
 functions = st.sampled_from([m.FunctionCall(0).encode(), m.FunctionCall(9).encode()])

@@ -94,6 +94,7 @@ class ModelServer:
 
     def _run(self, sql: bytes, columns: bool = False, limit: int = 0) -> None:
         word, _, rest = sql.partition(b" ")
+        word = word.lower()
         if word == b"error":
             raise Fails("22012")
         if not sql:
@@ -104,7 +105,16 @@ class ModelServer:
         elif word in (b"commit", b"rollback"):
             self._status = b"I"
         elif word == b"set":
-            self.zone = rest.decode()
+            self.zone = rest.rpartition(b" ")[2].decode()
+        elif word == b"prepare":
+            self._prepare(rest)
+        elif word == b"execute":
+            if rest not in self.statements:
+                raise Fails("26000")
+            self._run(self.statements[rest], columns, limit)
+            return
+        elif word == b"deallocate" and self.statements.pop(rest, None) is None:
+            raise Fails("26000")
         elif word == b"select":
             self.out += (COLUMNS if columns else b"") + ROW
             if limit:
@@ -112,6 +122,12 @@ class ModelServer:
                 return
         tag = b"SELECT 1" if word == b"select" else word.upper()
         self.out += m.CommandComplete(tag).encode()
+
+    def _prepare(self, rest: bytes) -> None:
+        name, _, sql = rest.partition(b" as ")
+        if name in self.statements:
+            raise Fails("42P05")
+        self.statements[name] = sql
 
     def _parse(self, payload: bytes) -> None:
         parse = m.Parse.parse(payload)

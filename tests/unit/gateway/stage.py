@@ -8,8 +8,10 @@ from typing import Any, cast
 from dbopt.gateway.backend import Backend
 from dbopt.gateway.counts import Counts
 from dbopt.gateway.relay import Relay
+from dbopt.gateway.routes import route
 from dbopt.gateway.statements import Registry
 from dbopt.gateway.target import Target
+from dbopt.settings import Settings
 from tests.unit.gateway.model_server import ModelServer
 
 TARGET = Target("nowhere", 5432, "shop", "ann")
@@ -77,6 +79,10 @@ class Stage:
     def __init__(self, backends: int = 1, statements: int = 100) -> None:
         self.registry = Registry(1000)
         self.received = self.sent = self.transactions = self.statements = 0
+        self.route = route(Settings(), "shop", "ann")
+        self.database, self.user = "shop", "ann"
+        self.pins = 0
+        self.timeouts: dict[str, int] = {}
         self.gate = Gate()
         self.backends = [self._backend(statements) for _ in range(backends)]
         self.free = list(self.backends)
@@ -89,6 +95,7 @@ class Stage:
         backend = Backend(TARGET, cast(Any, self), statements)
         backend.transport = cast(Any, ServerWire(ModelServer("gateway")))
         backend.settings = {"TimeZone": "gateway"}
+        backend.parameters = {"TimeZone": "gateway"}
         return backend
 
     def client(self, zone: str = "gateway") -> Relay:

@@ -128,7 +128,6 @@ def test_the_end_of_the_connection_is_kept_for_when_it_has_ended() -> None:
 @pytest.mark.parametrize("size", [1, 4, 1000])
 def test_the_gateways_own_query_is_hidden(size: int) -> None:
     side = Side(kinds.SETTINGS, kinds.QUERY)
-    side.downstream.hiding = True
     own = ROW + tag(b"SELECT 1") + encode.parameter_status("TimeZone", "UTC") + READY
     mine = ROW + tag(b"SELECT 1") + READY
     assert mine == side.told(own + mine, size)
@@ -138,7 +137,6 @@ def test_the_gateways_own_query_is_hidden(size: int) -> None:
 
 def test_the_gateways_own_query_that_fails() -> None:
     side = Side(kinds.SETTINGS, kinds.QUERY)
-    side.downstream.hiding = True
     assert b"" == side.told(ERROR + READY)
     assert side.downstream.refused is not None
     assert "22012" == side.downstream.refused.sqlstate
@@ -173,7 +171,6 @@ def test_a_server_that_says_what_it_must_not(data: bytes) -> None:
 @pytest.mark.parametrize("data", NEVER)
 def test_a_server_that_answers_garbage_to_the_gateways_own_query(data: bytes) -> None:
     side = Side(kinds.SETTINGS)
-    side.downstream.hiding = True
     with pytest.raises(ProtocolError):
         side.told(data)
 

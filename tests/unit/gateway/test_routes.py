@@ -135,7 +135,7 @@ def test_the_route_of_the_defaults() -> None:
     for f in fields(Pool):
         if f.name != "track_settings":
             assert getattr(settings.pool, f.name) == getattr(found, f.name), f.name
-    assert ("shop", "ann", frozenset(), {}) == (
+    assert ("shop", "ann", frozenset({"*"}), {}) == (
         found.database, found.user, found.track_settings, found.weights,
     )  # fmt: skip
     assert (5.0, 30.0, 200) == (

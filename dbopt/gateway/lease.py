@@ -1,0 +1,283 @@
+"""Lease: a client's hold of a backend, from the first message of a transaction to its end.
+
+What the client's session needs is brought to the backend at the start. At the end the backend is
+given back, unless the client is pinned: then the session holds what others must not find.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from dbopt.clock import Clock
+from dbopt.errors import DboptError
+from dbopt.gateway.backend import Backend
+from dbopt.gateway.counts import Counts, Scope
+from dbopt.gateway.express import Express
+from dbopt.gateway.holdings import Holdings
+from dbopt.gateway.ledger import PROBE, SETTINGS
+from dbopt.gateway.listening import Listening
+from dbopt.gateway.multiplexer import Pool
+from dbopt.gateway.session import after_reset, change, reported, tracked
+from dbopt.sql.effects import Effect
+from dbopt.wire.types import IDLE
+
+_ENDS = frozenset((b"COMMIT\0", b"ROLLBACK\0"))
+_LISTENS = frozenset((Effect.LISTEN, Effect.UNLISTEN))
+
+
+class Listener(Protocol):
+    """The one that listens for all clients of a database, see notify.SharedListener."""
+
+    def subscribe(
+        self, subscriber: Subscriber, channel: bytes, done: Callable[[DboptError | None], None]
+    ) -> None:
+        """Calls `done` when the server has confirmed that it listens, or with why it does not."""
+
+    def unsubscribe(self, subscriber: Subscriber, channel: bytes | None = None) -> None:
+        """No more of that channel; None: of any."""
+
+
+class Subscriber(Protocol):
+    """Who is told of notifications."""
+
+    def notified(self, message: bytes) -> None:
+        """A whole NotificationResponse, as the server sent it."""
+
+    def listener_lost(self, error: DboptError) -> None:
+        """Notifications may have been missed."""
+
+
+class Gate(Protocol):
+    """The part of the worker that a relay sees."""
+
+    counts: Counts
+    draining: bool
+
+    def bad_protocol(self) -> None:
+        """A client did not speak the protocol."""
+
+    def listener(self, database: str, user: str) -> Listener:
+        """The one that listens for all clients of a database."""
+
+
+class Owner(Protocol):
+    """The client that is relayed."""
+
+    @property
+    def gate(self) -> Gate:
+        """The worker."""
+
+    def left(self) -> None:
+        """The connection is over."""
+
+
+class Lease(Express):
+    """See the module. It is the part of a Relay that holds a backend and lets it go.
+
+    `_rest` is what the client has sent that cannot be passed on yet. `_pending`: a special
+    statement ran, and its transaction is not over.
+    """
+
+    __slots__ = (
+        "_cancel_wanted", "_client", "_holdings", "_listener", "_listening", "_pending", "_rest",
+        "_session", "_startup",
+    )  # fmt: skip
+
+    def __init__(
+        self, client: Owner, pool: Pool, scope: Scope, settings: dict[str, str], clock: Clock
+    ) -> None:
+        super().__init__(pool, scope, settings, clock)
+        self._client = client
+        self._startup = settings
+        self._rest = bytearray()
+        self._cancel_wanted = False
+        self._pending = False
+        self._holdings: Holdings | None = None
+        self._listening: Listening | None = None
+        self._listener: Listener | None = None
+        route = pool.route
+        self._session = self._kept = route.mode == "session"
+        self._upstream.shared_listen = not self._session
+        self._upstream.refuse = route.unshareable == "refuse" and not self._session
+
+    @property
+    def pinned(self) -> str:
+        """Why the client keeps its backend, in a word or some; "" where it does not."""
+        held = self._holdings
+        return ",".join(sorted(held.pins)) if held is not None and self._kept else ""
+
+    def _take(self, backend: Backend) -> None:
+        self.backend = backend
+        self._fresh = True
+        backend.holder = self
+        if self._write_paused:
+            backend.transport.pause_reading()
+
+    def _begin_lease(self, backend: Backend, kind: int, out: list[bytes]) -> None:
+        """What the backend is sent before the client's first message, which is of that kind."""
+        self._fresh = False
+        if backend.settings is not self._settings:
+            message = change(backend.settings, self._settings)
+            if message:
+                self._ledger.hide(SETTINGS)
+                backend.prepared.unnamed = None  # any simple Query ends it
+                out.append(message)
+            backend.settings = self._settings
+        out.extend(self._upstream.begin(backend.prepared, kind))
+
+    @property
+    def _in_flight(self) -> bool:
+        ledger = self._ledger
+        return bool(
+            ledger.ends or ledger.open_batch or ledger.requests or self._upstream.pass_bytes
+        )
+
+    def _done_with(self, backend: Backend) -> None:
+        """Nothing is in flight and no transaction is open."""
+        if backend.downstream.fatal:
+            # The server ends a connection that owes the client nothing: it need not know.
+            self._account()
+            self._give_up(backend)
+        elif self._pending and self._settle(backend):
+            return  # the server is asked first
+        elif self._kept:
+            self._account()
+            backend.downstream.reset = backend.downstream.failed = False
+            self._quiet = not self._rest
+        else:
+            self._let_go(backend)
+
+    def _let_go(self, backend: Backend) -> None:
+        """The transaction is over: others may have the backend."""
+        self._account()
+        self._detach(backend)
+        backend.status = IDLE
+        backend.downstream.reset = backend.downstream.failed = False
+        if self._upstream.spoilt:
+            self._upstream.spoilt = False
+            backend.retire()
+        if self._write_paused:
+            backend.transport.resume_reading()
+        self._pool.release(backend, self._clock())
+
+    def _detach(self, backend: Backend) -> None:
+        self.backend = backend.holder = None
+        self._cancel_wanted = False
+        self._quiet = not self._rest
+        # It may have been paused for a backend whose buffer is full: nobody tells it any more.
+        self.resume_reading()
+
+    def _give_up(self, backend: Backend, *, cancel_first: bool = False) -> None:
+        """The backend cannot be used any more, and what the session held is gone with it."""
+        self._kept = self._session
+        self._pending = False
+        self._holdings = None
+        self._detach(backend)
+        self._pool.discard(backend, cancel_first=cancel_first)
+
+    def _account(self) -> None:
+        pool, ledger = self._pool, self._ledger
+        pool.transactions += ledger.transactions
+        pool.statements += ledger.answered
+        ledger.transactions = ledger.answered = 0
+
+    # What the session holds
+
+    def _happened(self, backend: Backend) -> None:
+        """Special statements have run: what matters of them is known when all is over."""
+        happened = self._upstream.happened
+        held = self._holdings
+        if held is None:
+            held = self._holdings = Holdings(self._pool.route.track_settings)
+        names = self._reported(backend)
+        for step in happened:
+            kind = step.entry.kind
+            if kind in _LISTENS or (kind is Effect.DISCARD and step.entry.every):
+                self._channels.note(step.entry)
+            if kind not in _LISTENS or self._session:
+                held.note(step.entry, names)
+        happened.clear()
+        self._pending = True
+        self._quiet = False
+
+    @property
+    def _channels(self) -> Listening:
+        if self._listening is None:
+            self._listening = Listening()
+        return self._listening
+
+    def _reported(self, backend: Backend) -> frozenset[str]:
+        return frozenset(map(str.lower, backend.parameters))
+
+    def _settle(self, backend: Backend) -> bool:
+        """The transaction is over: whether the server is asked what the session holds now."""
+        self._pending = False
+        downstream = backend.downstream
+        explicit = downstream.last_tag in _ENDS
+        committed = downstream.last_tag != b"ROLLBACK\0" if explicit else not downstream.failed
+        if self._listening is not None:
+            self._listening.settle(committed)
+            self._unsubscribe(self._upstream.subscribed - self._listening.channels)
+        held = self._holdings
+        if held is None or self._session:
+            return False
+        if explicit or downstream.failed:
+            held.reset_undone()
+        if not held.suspect:
+            return False
+        self._ledger.hide(PROBE)
+        backend.prepared.unnamed = None  # any simple Query ends it
+        backend.transport.write(held.probe(backend.target.user))
+        return True
+
+    def _judge(self, backend: Backend) -> None:
+        """The server has told what the session holds."""
+        rows, backend.downstream.probed = backend.downstream.probed, None
+        held = self._holdings
+        if held is None or rows is None:
+            return
+        before = held.pins
+        found = held.judge(rows, self._settings, self._reported(backend))
+        if found != self._settings:
+            self._settings = self._pool.canonical(found)
+        backend.settings = self._settings
+        if self._pool.route.unshareable == "allow":
+            return
+        self._kept = bool(held.pins)
+        if self._kept and not before:
+            self._pool.pins += 1
+
+    def _unsubscribe(self, channels: set[bytes]) -> None:
+        for name in channels:
+            self._upstream.subscribed.discard(name)
+            if self._listener is not None:
+                self._listener.unsubscribe(self, name)
+
+    def _settings_changed(self, backend: Backend) -> None:
+        """The server reported settings: the client's own SET, or what the gateway applied."""
+        downstream = backend.downstream
+        mine = tracked(dict(downstream.settings))
+        downstream.settings.clear()
+        if downstream.reset:
+            backend.settings = {**reported(backend.settings, backend.parameters), **mine}
+            mine = after_reset(mine, backend.parameters, self._startup)
+            kept = reported(self._settings, backend.parameters)
+            own = {n: v for n, v in self._startup.items() if n not in backend.parameters}
+            self._settings = self._pool.canonical({**kept, **own, **mine})
+        elif any(self._settings.get(name) != value for name, value in mine.items()):
+            self._settings = self._pool.canonical({**self._settings, **mine})
+            backend.settings = self._settings
+        if "application_name" in mine:
+            scope = self._ledger.scope
+            self._scope = self._ledger.scope = self._client.gate.counts.scope(
+                scope.database, scope.user, mine["application_name"]
+            )
+
+    def notified(self, message: bytes) -> None:
+        """See notify.Subscriber."""
+        raise NotImplementedError
+
+    def listener_lost(self, error: DboptError) -> None:
+        """See notify.Subscriber."""
+        raise NotImplementedError

@@ -1,0 +1,230 @@
+"""Special statements: those that name a prepared statement in SQL, listen, or change the session.
+
+Pure. A special text is made anew where the gateway must stand between: names of prepared
+statements are the gateway's own on the server, and LISTEN is done by a shared listener. What a
+text has done is told as its statements complete, so that the relay can act on it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+from dbopt.gateway.statements import NOWHERE, PREFIX, Prepared, Registry, Statement
+from dbopt.sql.effects import Effect, SessionStatement
+
+_MAX_NAME: Final = 63
+"""Bytes that PostgreSQL keeps of an identifier (NAMEDATALEN - 1)."""
+_NOTHING: Final = b"UNLISTEN " + NOWHERE
+"""Does nothing, fails in a failed transaction as what it stands for would, and has a short tag."""
+
+_DOTTED: Final = re.compile(rb"'([A-Za-z_][A-Za-z0-9_]*\.[A-Za-z_][A-Za-z0-9_.]*)'")
+_UNNAMED: Final = frozenset((Effect.DO, Effect.SET_CONFIG))
+REFUSABLE: Final = {
+    Effect.TEMP: "a temporary object",
+    Effect.HOLD: "a cursor WITH HOLD",
+    Effect.ADVISORY: "a session-level advisory lock",
+    Effect.SET_ROLE: "SET ROLE or SET SESSION AUTHORIZATION",
+    Effect.LOAD: "LOAD",
+    Effect.STATEFUL_CALL: "a function that leaves a trace in the session",
+}
+"""What pool.unshareable = "refuse" refuses, in words."""
+
+
+class Step(NamedTuple):
+    """One effect of the statement with that number (from 0) in its text.
+
+    `statement` is what `name` stands, or stood, for; `added`: the text makes it on the backend.
+    """
+
+    ordinal: int
+    entry: SessionStatement
+    name: bytes = b""
+    statement: Statement | None = None
+    added: bool = False
+
+
+class Work:
+    """What one special text does: its steps, the tags to give instead, how far it has come."""
+
+    __slots__ = ("done", "steps", "tags")
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self.tags: dict[int, bytes] = {}
+        self.done = 0
+
+    def completed(self) -> tuple[list[Step], bytes | None]:
+        """A statement of it is done: its steps, and the tag to tell instead of the server's."""
+        number = self.done
+        self.done += 1
+        return [step for step in self.steps if step.ordinal == number], self.tags.get(number)
+
+    def again(self) -> Work:
+        """The same for another execution. Names change with the first alone."""
+        made = Work()
+        made.steps, made.tags = self.steps, self.tags
+        self.steps = [step for step in self.steps if step.statement is None]
+        return made
+
+    @property
+    def undone(self) -> list[Step]:
+        """The steps that have not come true, the last first."""
+        return [step for step in reversed(self.steps) if step.ordinal >= self.done]
+
+
+class Rewriting:
+    """A special text on its way to one backend: what to send, and first.
+
+    Names change at once, so that what is pipelined behind it finds them; `undo` takes back what
+    has not come true.
+    """
+
+    def __init__(
+        self,
+        sql: bytes,
+        entries: tuple[SessionStatement, ...],
+        names: dict[bytes, Statement],
+        prepared: Prepared,
+        registry: Registry,
+        *,
+        shared_listen: bool,
+    ) -> None:
+        self.work = Work()
+        self.needed: list[Statement] = []
+        self._names = names
+        self._prepared = prepared
+        self._registry = registry
+        self._shared_listen = shared_listen
+        self._sql = sql
+        self._edits: list[tuple[int, int, bytes]] = []
+        self._read(entries)
+        self.sql = self._edited()
+
+    def _read(self, entries: tuple[SessionStatement, ...]) -> None:
+        start, ordinal, preparing = -1, -1, False
+        for entry in entries:
+            if entry.start != start:
+                start, preparing = entry.start, False
+                ordinal += 1
+            if preparing:
+                continue  # it belongs to the prepared statement's body
+            preparing = entry.kind is Effect.PREPARE
+            self._step(ordinal, entry)
+
+    def _step(self, ordinal: int, entry: SessionStatement) -> None:
+        kind = entry.kind
+        if kind is Effect.PREPARE and entry.names:
+            self._prepare(ordinal, entry)
+        elif kind is Effect.EXECUTE and entry.names:
+            self._execute(ordinal, entry)
+        elif kind is Effect.DEALLOCATE and not entry.every and entry.names:
+            self._deallocate(ordinal, entry)
+        else:
+            if kind in (Effect.LISTEN, Effect.UNLISTEN) and self._shared_listen:
+                self._instead(ordinal, entry, kind.name.encode())
+            if kind in _UNNAMED and not entry.names:
+                entry = entry._replace(names=self._dotted(entry))
+            self.work.steps.append(Step(ordinal, entry))
+
+    def _dotted(self, entry: SessionStatement) -> tuple[str, ...]:
+        """Constants of the statement that may be names of settings that nobody can list."""
+        found = _DOTTED.findall(self._sql, entry.start, entry.end)
+        return tuple(sorted({name.decode("latin-1").lower() for name in found}))
+
+    def _prepare(self, ordinal: int, entry: SessionStatement) -> None:
+        name = channel(entry)
+        known = self._names.get(name)
+        if known is not None:
+            # The server refuses a second one by its own name, which it must have for that.
+            self._need(known)
+            self._rename(entry, known.name)
+            return
+        body = self._sql[entry.body_start : entry.end]
+        statement = self._registry.prepared(body)
+        self._names[name] = statement
+        added = not self._prepared.use(statement.name)
+        if added:
+            self._prepared.add(statement.name)
+            self._rename(entry, statement.name)
+        else:
+            self._instead(ordinal, entry, b"PREPARE")
+        self.work.steps.append(Step(ordinal, entry, name, statement, added))
+
+    def _execute(self, ordinal: int, entry: SessionStatement) -> None:
+        name = channel(entry)
+        statement = self._names.get(name)
+        if statement is None:
+            if name.startswith(PREFIX):
+                self._rename(entry, NOWHERE)
+            return
+        self._need(statement)
+        self._rename(entry, statement.name)
+        self.work.steps.append(Step(ordinal, entry, name, statement))
+        self.work.steps += [Step(ordinal, body) for body in statement.effects]
+
+    def _deallocate(self, ordinal: int, entry: SessionStatement) -> None:
+        name = channel(entry)
+        statement = self._names.pop(name, None)
+        if statement is None:
+            if name.startswith(PREFIX):
+                self._rename(entry, NOWHERE)
+            return
+        self._instead(ordinal, entry, b"DEALLOCATE")
+        self.work.steps.append(Step(ordinal, entry, name, statement))
+
+    def _need(self, statement: Statement) -> None:
+        if not self._prepared.use(statement.name):
+            self._prepared.add(statement.name)
+            self.needed.append(statement)
+
+    def _rename(self, entry: SessionStatement, name: bytes) -> None:
+        self._edits.append((entry.name_start, entry.name_end, name))
+
+    def _instead(self, ordinal: int, entry: SessionStatement, tag: bytes) -> None:
+        self._edits.append((entry.start, entry.end, _NOTHING))
+        self.work.tags[ordinal] = tag
+
+    def _edited(self) -> bytes:
+        if not self._edits:
+            return self._sql
+        parts, position = [], 0
+        for start, end, text in sorted(self._edits):
+            parts += [self._sql[position:start], text]
+            position = end
+        parts.append(self._sql[position:])
+        return b"".join(parts)
+
+
+def undo(work: Work, names: dict[bytes, Statement], prepared: Prepared) -> None:
+    """Take back what a text was to do to the names and has not done."""
+    for step in work.undone:
+        if step.statement is None:
+            continue
+        if step.entry.kind is Effect.DEALLOCATE:
+            names[step.name] = step.statement
+        elif step.entry.kind is Effect.PREPARE:
+            if names.get(step.name) is step.statement:
+                del names[step.name]
+            if step.added:
+                prepared.discard(step.statement.name)
+
+
+def channel(entry: SessionStatement) -> bytes:
+    """The one name of an entry, as the bytes that the client wrote."""
+    return entry.names[0].encode("latin-1")[:_MAX_NAME]
+
+
+def channels(entries: tuple[SessionStatement, ...]) -> set[bytes]:
+    """The channels that a text listens on."""
+    return {channel(entry) for entry in entries if entry.kind is Effect.LISTEN and entry.names}
+
+
+def refusal(entries: tuple[SessionStatement, ...], sql: bytes) -> str:
+    """What of a text cannot be shared, in words; "" where all can."""
+    for entry in entries:
+        if entry.kind is Effect.SET_ROLE and sql[entry.start : entry.start + 5].lower() == b"reset":
+            continue
+        if entry.kind in REFUSABLE:
+            return REFUSABLE[entry.kind]
+    return ""
