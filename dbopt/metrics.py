@@ -69,10 +69,15 @@ DEFINITIONS: tuple[Definition, ...] = (
     Definition("dbopt_info", _G, "The version that runs.", ("version",)),
     Definition("dbopt_pool_clients_active", _G, "Clients that hold a server connection.", _POOL),
     Definition("dbopt_pool_clients_waiting", _G, "Clients that wait for one.", _POOL),
+    Definition(
+        "dbopt_pool_clients_pinned", _G, "Clients whose server connection is theirs alone.", _POOL
+    ),
     Definition("dbopt_pool_maxwait_seconds", _G, "How long the first of them has waited.", _POOL),
     Definition("dbopt_pool_servers_active", _G, "Server connections in use.", _POOL),
     Definition("dbopt_pool_servers_idle", _G, "Server connections that are free.", _POOL),
+    Definition("dbopt_pool_servers_tested", _G, "Server connections being reset.", _POOL),
     Definition("dbopt_pool_servers_login", _G, "Server connections being opened.", _POOL),
+    Definition("dbopt_pool_servers_reserve", _G, "Those in use beyond max_size.", _POOL),
     Definition("dbopt_pool_size_max", _G, "Server connections at most, all workers.", _POOL),
     Definition("dbopt_pool_transactions_total", _C, "Transactions.", _POOL),
     Definition("dbopt_pool_queries_total", _C, "Statements.", _POOL),
@@ -80,7 +85,15 @@ DEFINITIONS: tuple[Definition, ...] = (
     Definition("dbopt_pool_sent_bytes_total", _C, "Bytes to clients.", _POOL),
     Definition("dbopt_pool_wait_seconds_total", _C, "Time that clients waited.", _POOL),
     Definition("dbopt_pool_queue_timeouts_total", _C, "Waits that ended in 53300.", _POOL),
+    Definition("dbopt_pool_queue_refusals_total", _C, "Clients beyond max_queue.", _POOL),
     Definition("dbopt_pool_server_errors_total", _C, "Server connections that failed.", _POOL),
+    Definition("dbopt_pool_pins_total", _C, "Times a connection became a client's own.", _POOL),
+    Definition("dbopt_pool_query_timeouts_total", _C, "Ends by query_timeout.", _POOL),
+    Definition("dbopt_pool_transaction_timeouts_total", _C, "By transaction_timeout.", _POOL),
+    Definition(
+        "dbopt_pool_idle_transaction_timeouts_total", _C, "By idle_transaction_timeout.", _POOL
+    ),
+    Definition("dbopt_pool_client_idle_timeouts_total", _C, "By client_idle_timeout.", _POOL),
     Definition("dbopt_gateway_clients", _G, "Clients that are connected."),
     Definition("dbopt_gateway_workers", _G, "Gateway workers that report."),
     Definition("dbopt_gateway_protocol_errors_total", _C, "Clients cut for bad bytes."),

@@ -51,16 +51,22 @@ class SlowStatement(msgspec.Struct, frozen=True, array_like=True):
 class PoolSnapshot(msgspec.Struct, frozen=True, array_like=True):
     """One pool at one moment, in PgBouncer's words; counts since the worker's start.
 
-    The one source of /metrics and `dbopt status`. `maxwait` is seconds.
+    The one source of /metrics and `dbopt status`. `maxwait` is seconds. `sv_tested` are being
+    reset, `sv_reserve` leased beyond max_size; `pins` counts clients that got a backend for
+    themselves, and `cl_pinned` are those who have one.
     """
 
     database: str
     user: str
+    mode: str
     cl_active: int
     cl_waiting: int
+    cl_pinned: int
     sv_active: int
     sv_idle: int
+    sv_tested: int
     sv_login: int
+    sv_reserve: int
     max_size: int
     maxwait: float
     xact_count: int
@@ -69,7 +75,13 @@ class PoolSnapshot(msgspec.Struct, frozen=True, array_like=True):
     sent: int
     wait_time_us: float
     queue_timeouts: int
+    queue_refusals: int
     server_errors: int
+    pins: int
+    query_timeouts: int
+    transaction_timeouts: int
+    idle_transaction_timeouts: int
+    client_idle_timeouts: int
 
 
 class WorkerSnapshot(msgspec.Struct, frozen=True, array_like=True):

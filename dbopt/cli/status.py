@@ -20,6 +20,9 @@ from dbopt.web.terminal import statements_table
 
 _TIMEOUT = 5.0
 _MAX_ANSWER = 16 << 20
+_TIMEOUTS = (
+    "query_timeouts", "transaction_timeouts", "idle_transaction_timeouts", "client_idle_timeouts",
+)  # fmt: skip
 _ANYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not bound here
 
 
@@ -120,20 +123,28 @@ def _workers(answer: dict[str, Any]) -> Table:
 
 
 def _pools(pools: list[dict[str, Any]]) -> Table:
-    table = Table("Database", "User", title="Pools", title_justify="left", box=None)
+    table = Table("Database", "User", "Mode", title="Pools", title_justify="left", box=None)
     columns = {
         "cl_active": "Clients active",
         "cl_waiting": "waiting",
+        "cl_pinned": "pinned",
         "sv_active": "Servers active",
         "sv_idle": "idle",
         "max_size": "at most",
+        "sv_reserve": "reserve",
         "xact_count": "Transactions",
         "query_count": "Statements",
+        "refused": "Refused",
+        "timeouts": "Timeouts",
     }
     for title in columns.values():
         table.add_column(title, justify="right")
     for pool in pools:
         # Names come from clients: Text takes no markup from them.
         names = (Text(printable(pool["database"])), Text(printable(pool["user"])))
-        table.add_row(*names, *(str(pool[name]) for name in columns))
+        shown = pool | {
+            "refused": pool["queue_timeouts"] + pool["queue_refusals"],
+            "timeouts": sum(pool[name] for name in _TIMEOUTS),
+        }
+        table.add_row(*names, pool["mode"], *(str(shown[name]) for name in columns))
     return table

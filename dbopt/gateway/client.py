@@ -21,6 +21,7 @@ from dbopt.errors import (
 from dbopt.gateway.arrival import Arrival, Door
 from dbopt.gateway.backend import Backend
 from dbopt.gateway.counts import Counts
+from dbopt.gateway.leases import waiting_notice
 from dbopt.gateway.login import Login
 from dbopt.gateway.multiplexer import Pool
 from dbopt.gateway.relay import Relay
@@ -51,6 +52,9 @@ class Gate(Door, Protocol):
 
     def pool(self, database: str, user: str) -> Pool:
         """The pool of that database and user."""
+
+    def listener(self, database: str, user: str) -> Listener:
+        """The one that listens for all clients of a database."""
 
     def gone(self, client: Client) -> None:
         """The client has left."""
@@ -105,7 +109,8 @@ class Client(Arrival):
         if gate.draining:
             raise ShuttingDown("The gateway is shutting down and takes no new clients.")
         host = self.place if gate.adds_host(self.database, self.user) else ""
-        self._wanted = wishes(login.parameters, host)
+        # Without one it has none, whatever the backend has logged in as.
+        self._wanted = {APPLICATION_NAME: "", **wishes(login.parameters, host)}
         self.pid, self.secret = gate.admit(self)
         gate.auth.prove(self.database, self.user, login.proven)
         self._pool = pool = gate.pool(self.database, self.user)
@@ -131,7 +136,7 @@ class Client(Arrival):
     # Welcome: a first client with these settings, so the server says what it makes of them.
 
     def granted(self, backend: Backend, waited: float) -> None:
-        """See multiplexer.Waiter."""
+        """See leases.Waiter."""
         assert self._pool is not None  # noqa: S101 - it was asked for the backend
         self.waiting = False
         self.backend = backend
@@ -144,7 +149,7 @@ class Client(Arrival):
             self._ask_done(backend)
 
     def refused(self, error: DboptError) -> None:
-        """See multiplexer.Waiter."""
+        """See leases.Waiter."""
         self.waiting = False
         reported = error.reported if isinstance(error, ServerRefused) else ""
         if isinstance(error, AuthenticationError) or reported in _WRONG_SECRET:
@@ -219,7 +224,16 @@ class Client(Arrival):
             backend.holder = None
             self._pool.discard(backend)
 
+    def queued(self, seconds: float, ahead: int) -> None:
+        """See leases.Waiter: it has proved who it is, so that it may be told."""
+        self.transport.write(encode.notice(waiting_notice(seconds, ahead)))
+
     # What the worker asks
+
+    def idle_tick(self, now: float, timeout: float) -> None:
+        """See Connection."""
+        if self._relay is not None:
+            self._relay.idle_tick(now, timeout)
 
     def cancel(self) -> asyncio.Task[None] | None:
         """A CancelRequest for this client."""

@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Protocol
 
 from dbopt.errors import TooManyClients
 from dbopt.gateway.routes import resolved
 from dbopt.settings import Settings
 
 
+class Rival(Protocol):
+    """A pool, as others see it that have no room for one more backend."""
+
+    database: str
+    user: str
+
+    def idle_since(self) -> float | None:
+        """Since when its least recently used idle backend is so; None if it can spare none."""
+
+    def close_idle(self) -> None:
+        """Close that one; it counts no more when this returns."""
+
+
 class Limits:
     """Counts, and whether one more is allowed.
 
     Databases and users are the client's words. A new `settings` acts on whoever comes next;
-    nobody who is in is put out.
+    nobody who is in is put out. `pools` are those that share the limits of backends.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.pools: set[Rival] = set()
         self._db_clients: Counter[str] = Counter()
         self._user_clients: Counter[str] = Counter()
         self._db_backends: Counter[str] = Counter()
@@ -45,14 +60,42 @@ class Limits:
 
     def full(self, database: str, user: str) -> str:
         """The limit of backends that forbids one more, in words; "" where there is room."""
+        return self._reached(database, user)[1]
+
+    def _reached(self, database: str, user: str) -> tuple[str, str]:
+        """Of whom a limit of backends is reached, "database" or "user", and in words."""
         for key, what, name, count in (
             ("max_db_connections", "database", database, self._db_backends[database]),
             ("max_user_connections", "user", user, self._user_backends[user]),
         ):
             limit = resolved(self.settings, key, database, user)
             if 0 < limit <= count:
-                return f'{what} "{name}" has {count} server connections; {key} is {limit}'
-        return ""
+                return what, f'{what} "{name}" has {count} server connections; {key} is {limit}'
+        return "", ""
+
+    def make_room(self, database: str, user: str) -> bool:
+        """Close another pool's least recently used idle backend, where a limit is in the way.
+
+        Whether there is room now. Where both limits forbid it, it may cost two.
+        """
+        names = {"database": database, "user": user}
+        while what := self._reached(database, user)[0]:
+            rivals = [
+                (since, id(pool), pool)
+                for pool in self.pools
+                if getattr(pool, what) == names[what] and (since := pool.idle_since()) is not None
+            ]
+            if not rivals:
+                return False
+            min(rivals)[2].close_idle()
+        return True
+
+    def count_backends(self, database: str, user: str, change: int) -> None:
+        """So many more backends, or fewer; see backend_opened."""
+        for _ in range(change):
+            self.backend_opened(database, user)
+        for _ in range(-change):
+            self.backend_closed(database, user)
 
     def room_for_backend(self, database: str, user: str) -> bool:
         """Whether a pool of that database and user may open one more."""

@@ -13,10 +13,10 @@ transactions would take all backends before its first is charged.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping
-from typing import Final, Generic, TypeVar
+from collections.abc import Mapping
+from typing import Any, Final, Generic, TypeVar
 
-W = TypeVar("W", bound=Hashable)
+W = TypeVar("W")
 
 MOST: Final = 100
 """Applications told apart: a client names its own. The others that have no weight of their own
@@ -43,7 +43,7 @@ class Ticket:
 
     __slots__ = ("line", "paid", "since", "used")
 
-    def __init__(self, line: _Line[Hashable], since: float) -> None:
+    def __init__(self, line: _Line[Any], since: float) -> None:
         self.line = line
         self.since = since
         self.paid = self.used = 0.0
@@ -93,14 +93,14 @@ class FairQueue(Generic[W]):
         self._virtual = max(self._virtual, line.virtual)
         waiter, since = next(iter(line.waiters.items()))
         self.remove(waiter)
-        ticket = Ticket(line, now)  # type: ignore[arg-type] # it never looks at the waiters
+        ticket = Ticket(line, now)
         ticket.paid = line.usual
         line.virtual += line.usual / self._weight(line.name)
         return waiter, since, ticket
 
     def begin(self, application: str, now: float) -> Ticket:
         """The ticket of a lease that began when nobody waited; it is charged from now on."""
-        return Ticket(self._line(application), now)  # type: ignore[arg-type] # as in pop
+        return Ticket(self._line(application), now)
 
     def charge(self, ticket: Ticket, now: float, *, over: bool) -> None:
         """Charge a lease for its time up to now; when it is `over`, give back what it overpaid."""

@@ -26,15 +26,24 @@ _SUMMED = {
     "sent": ("dbopt_pool_sent_bytes_total", 1.0),
     "wait_time_us": ("dbopt_pool_wait_seconds_total", 1e-6),
     "queue_timeouts": ("dbopt_pool_queue_timeouts_total", 1.0),
+    "queue_refusals": ("dbopt_pool_queue_refusals_total", 1.0),
     "server_errors": ("dbopt_pool_server_errors_total", 1.0),
+    "pins": ("dbopt_pool_pins_total", 1.0),
+    "query_timeouts": ("dbopt_pool_query_timeouts_total", 1.0),
+    "transaction_timeouts": ("dbopt_pool_transaction_timeouts_total", 1.0),
+    "idle_transaction_timeouts": ("dbopt_pool_idle_transaction_timeouts_total", 1.0),
+    "client_idle_timeouts": ("dbopt_pool_client_idle_timeouts_total", 1.0),
 }
 _GAUGES = {
     "cl_active": "dbopt_pool_clients_active",
     "cl_waiting": "dbopt_pool_clients_waiting",
+    "cl_pinned": "dbopt_pool_clients_pinned",
     "maxwait": "dbopt_pool_maxwait_seconds",
     "sv_active": "dbopt_pool_servers_active",
     "sv_idle": "dbopt_pool_servers_idle",
+    "sv_tested": "dbopt_pool_servers_tested",
     "sv_login": "dbopt_pool_servers_login",
+    "sv_reserve": "dbopt_pool_servers_reserve",
     "max_size": "dbopt_pool_size_max",
 }
 _WORKER = {

@@ -10,7 +10,7 @@ from dbopt.clock import monotonic
 from dbopt.errors import DboptError
 from dbopt.gateway.backend import Backend
 from dbopt.gateway.multiplexer import Pool
-from dbopt.gateway.routes import route
+from dbopt.gateway.routes import Route, route
 from dbopt.gateway.target import Target, Targets
 from dbopt.settings import Settings
 from dbopt.wire.types import IDLE
@@ -47,14 +47,23 @@ class StandIn:
     def __init__(self) -> None:
         self.asked: list[asyncio.Future[Backend]] = []
         self.returned: list[Backend] = []
+        self.forgotten: list[Backend] = []
+        self.idle: list[Backend] = []
+        self.size = 0
+        self.room = True
+        self.sizes: tuple[int, int] | None = None
+        self.drained = 0
         self.put_fails: Exception | None = None
 
     async def getconn(self, timeout: float) -> Backend:
         self.asked.append(asyncio.get_running_loop().create_future())
-        return await self.asked[-1]
+        backend = await self.asked[-1]
+        self.size += 1
+        return backend
 
     async def putconn(self, backend: Backend) -> None:
         self.returned.append(backend)
+        self.size -= 1
         if self.put_fails is not None:
             raise self.put_fails
 
@@ -63,6 +72,30 @@ class StandIn:
 
     async def close(self, timeout: float) -> None:
         """Nothing to close."""
+
+    def can_grow(self) -> bool:
+        return self.room
+
+    def grow(self) -> None:
+        """Nobody waits that could not be given one before."""
+
+    def forget(self, backend: Backend) -> None:
+        self.forgotten.append(backend)
+        self.size -= 1
+
+    def idle_since(self) -> float | None:
+        return self.idle[0].idle_since if self.idle else None
+
+    def pop_idle(self) -> Backend:
+        backend = self.idle.pop(0)
+        self.forget(backend)
+        return backend
+
+    async def fit(self, min_size: int, max_size: int) -> None:
+        self.sizes = min_size, max_size
+
+    async def drain(self) -> None:
+        self.drained += 1
 
     def get_stats(self) -> dict[str, int]:
         return {"pool_available": 0, "pool_size": 0}
@@ -78,6 +111,7 @@ class Waiter:
         logging_in: bool = False,
         at_once: bool = False,
         fails: Exception | None = None,
+        application: str = "",
     ) -> None:
         self.pool = pool
         self.logging_in = logging_in
@@ -86,7 +120,10 @@ class Waiter:
         self.backend: Backend | None = None
         self.error: DboptError | None = None
         self.turns = 0
-        self.application = ""
+        self.application = application
+        self.pinned = ""
+        self.ticks: list[float] = []
+        self.tick_fails: Exception | None = None
         self.notices: list[tuple[float, int]] = []
 
     def ask(self) -> Waiter:
@@ -113,6 +150,12 @@ class Waiter:
         self.error = error
         if self.fails is not None:
             raise self.fails
+
+    def tick(self, now: float, route: Route) -> None:
+        assert route is self.pool.route
+        self.ticks.append(now)
+        if self.tick_fails is not None:
+            raise self.tick_fails
 
     def server_lost(self) -> None:
         backend, self.backend = self.backend, None

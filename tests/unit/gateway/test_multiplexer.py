@@ -11,7 +11,7 @@ from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
 
 from dbopt.clock import monotonic
 from dbopt.errors import ConnectError, QueueTimeout, ServerRefused
-from dbopt.gateway import multiplexer
+from dbopt.gateway import leases
 from dbopt.gateway.backend import Backend
 from dbopt.wire.types import IN_TRANSACTION
 from tests.unit.gateway.pool_stage import PoolStage, Waiter
@@ -44,7 +44,7 @@ class Cancels:
 @pytest.fixture
 def cancels(monkeypatch: pytest.MonkeyPatch) -> Cancels:
     made = Cancels()
-    monkeypatch.setattr(multiplexer, "cancel", made)
+    monkeypatch.setattr(leases, "cancel", made)
     return made
 
 
@@ -288,7 +288,7 @@ def test_tick_gives_back_the_least_recently_used_first() -> None:
 def test_tick_mends_a_fetch_that_was_lost() -> None:
     async def play(stage: PoolStage) -> None:
         waiter = stage.waiter()
-        stage.pool._waiting[waiter] = monotonic()  # as if nobody had been told
+        stage.pool._queue.push(waiter, "", monotonic())  # as if nobody had been told
         stage.pool.tick(monotonic())
         await stage.give()
         assert waiter.backend is not None

@@ -50,6 +50,9 @@ def pool(**given: Any) -> PoolSnapshot:
         "sv_idle": 0, "sv_login": 0, "max_size": 20, "maxwait": 0.0, "xact_count": 0,
         "query_count": 0, "received": 0, "sent": 0, "wait_time_us": 0.0, "queue_timeouts": 0,
         "server_errors": 0,
+        "mode": "transaction", "cl_pinned": 0, "sv_tested": 0, "sv_reserve": 0,
+        "queue_refusals": 0, "pins": 0, "query_timeouts": 0, "transaction_timeouts": 0,
+        "idle_transaction_timeouts": 0, "client_idle_timeouts": 0,
     }  # fmt: skip
     return PoolSnapshot(**values | given)
 

@@ -18,13 +18,26 @@ def value(of: Workers, name: str, *labels: str) -> float:
 
 def test_pools_of_all_workers_are_added() -> None:
     seen = workers()
-    one = pool(cl_active=1, sv_active=1, sv_idle=2, maxwait=0.5, xact_count=10, received=100)
-    two = pool(cl_active=2, cl_waiting=3, maxwait=2.5, xact_count=5, wait_time_us=1500.5)
+    one = pool(
+        cl_active=1, sv_active=1, sv_idle=2, maxwait=0.5, xact_count=10, received=100, pins=2
+    )
+    two = pool(
+        sv_reserve=1,
+        cl_pinned=1,
+        pins=1,
+        query_timeouts=4,
+        cl_active=2,
+        cl_waiting=3,
+        maxwait=2.5,
+        xact_count=5,
+        wait_time_us=1500.5,
+    )
     seen.observed(0, worker(100, one, clients=4))
     seen.observed(1, worker(101, two, clients=5))
     expected = pool(
         cl_active=3, cl_waiting=3, sv_active=1, sv_idle=2, max_size=40, maxwait=2.5,
-        xact_count=15, received=100, wait_time_us=1500.5,
+        xact_count=15, received=100, wait_time_us=1500.5, sv_reserve=1, cl_pinned=1, pins=3,
+        query_timeouts=4,
     )  # fmt: skip
     assert [expected] == seen.pools()
     assert 9 == value(seen, "dbopt_gateway_clients")
