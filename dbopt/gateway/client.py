@@ -21,6 +21,7 @@ from dbopt.errors import (
 from dbopt.gateway.arrival import Arrival, Door
 from dbopt.gateway.backend import Backend
 from dbopt.gateway.counts import Counts
+from dbopt.gateway.lease import Listener
 from dbopt.gateway.leases import waiting_notice
 from dbopt.gateway.login import Login
 from dbopt.gateway.multiplexer import Pool
