@@ -85,7 +85,7 @@ class Seat:
 
 
 class Client:
-    """A subscriber, and what it was told; `fails` is what each call raises."""
+    """A subscriber, and what it was told; `then` is what each call does."""
 
     def __init__(self) -> None:
         self.heard: list[bytes] = []
