@@ -86,6 +86,10 @@ class Tap:
         """The connections that are there and no CancelRequests."""
         return [link for link in list(self.links) if not (link.is_cancel or link.closed.is_set())]
 
+    def link_of(self, text: str) -> Link:
+        """The connection on which that simple query was sent last."""
+        return [link for link in self.backends if text in link.queries][-1]
+
     @property
     def cancelled(self) -> list[Link]:
         """The CancelRequests that came."""

@@ -81,15 +81,16 @@ def test_pitfall_eviction_closes_between_leases_and_never_within_a_pipeline(
 ) -> None:
     """What a pipeline has prepared it may use to its end, however small the cache."""
     place = make_place(pool__max_size=1, gateway__prepared_statements=3)
-    names = [f"s{n}" for n in range(9)]
-    made = b"".join(parse(f"SELECT '{name}'", name) for name in names)
-    used = b"".join(bind(name=name) + execute() for name in names)
+    left = "SELECT count(*) FROM pg_prepared_statements"
     with place.clients(2) as (raw, other):
-        for turn in range(3):
-            found = raw.ask((made if turn == 0 else b"") + used + used + SYNC)
-            assert ("1" * 9 if turn == 0 else "") + "2DC" * 18 + "Z" == shape(found)
-            left = "SELECT count(*) <= 3 FROM pg_prepared_statements"
-            assert "t" == value(other.ask(run(left) + SYNC))
+        for turn in range(4):
+            names = [f"s{turn}.{n}" for n in range(9)]
+            made = b"".join(parse(f"SELECT '{name}'", name) for name in names)
+            used = b"".join(bind(name=name) + execute() for name in names)
+            assert "1" * 9 + "2DC" * 18 + "Z" == shape(raw.ask(made + used + used + SYNC))
+            found = value(other.ask(run(left) + SYNC))
+            assert found is not None
+            assert int(found) <= 3 + 9, "the cache, and what the last pipeline has added"
     (link,) = place.tap.backends
     kinds = [kind for kind, _ in link.messages]
     assert closes(link), "nothing was evicted"

@@ -18,7 +18,6 @@ from tests.integration.gateway_support import (
     sqlstates,
 )
 from tests.integration.pitfalls.place import Place, ask
-from tests.support import wait_until
 
 ODD = 'it\'s \\ "odd"; SELECT 1/0; -- $$ %s \u00e9'
 
@@ -97,7 +96,7 @@ def test_pitfall_no_redundant_set(single: Place) -> None:
     with single.clients(2, application_name="same", TimeZone="Asia/Tokyo") as clients:
         for raw in clients:
             ask(raw, "SELECT 'first'")
-        (link,) = single.tap.backends
+        link = single.tap.link_of("SELECT 'first'")
         before = len(link.messages)
         for _ in range(5):
             for raw in clients:
@@ -273,7 +272,7 @@ def test_pitfall_notice_notification_or_parameter_status_on_an_idle_backend_is_n
     """They come at any time; the backend is as good as before, and no client is told."""
     with single.clients(2) as (raw, other):
         pid = ask(raw, "SELECT pg_backend_pid()")
-        (link,) = single.tap.backends
+        link = single.tap.link_of("SELECT pg_backend_pid()")
         notification = b"A" + (4 + 4 + 5 + 4).to_bytes(4) + b"\0\0\0\7" + b"news\0" + b"one\0"
         link.inject(encode.notice("An old tale.", "00000"))
         link.inject(notification)
@@ -281,4 +280,4 @@ def test_pitfall_notice_notification_or_parameter_status_on_an_idle_backend_is_n
         single.gateway.seen.next_frame()
         found = other.ask(query("SELECT pg_backend_pid()"))
         assert ("TDCZ", pid) == (shape(found), found[1][1][6:].decode())
-        wait_until(lambda: [link] == single.tap.backends)
+        assert not link.closed.is_set()
