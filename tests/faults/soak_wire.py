@@ -125,9 +125,8 @@ class Wire(asyncio.Protocol):
 
     def _last_words(self) -> str:
         """The SQLSTATE with which it ended. Wrong where whole messages end without a word."""
-        for message in self.found:
-            if message[0] == b"E":
-                return fields(message)["C"]
+        if self.found and self.found[-1][0] == b"E":
+            return fields(self.found[-1])["C"]
         if not self.rest and self.found and self.found[-1][0] != b"D":
             raise Wrong(f"the connection ended without an error, after {self.found[-2:]}")
         return ""
