@@ -20,12 +20,26 @@ T = TypeVar("T")
 Scenario = Callable[[Route], Coroutine[Any, Any, T]]
 
 
+OPENED: list[Any] = []
+
+
 def run(scenario: Scenario[T]) -> Callable[[Route], T]:
-    return lambda route: asyncio.run(scenario(route))
+    return lambda route: asyncio.run(closing(scenario(route)))
+
+
+async def closing(work: Coroutine[Any, Any, T]) -> T:
+    """Closes what a scenario that failed left open."""
+    try:
+        return await work
+    finally:
+        while OPENED:
+            OPENED.pop().terminate()
+        await asyncio.sleep(0)
 
 
 async def connect(route: Route, **options: Any) -> Any:
-    return await asyncpg.connect(route.url(), ssl=False, **options)
+    OPENED.append(await asyncpg.connect(route.url(), ssl=False, **options))
+    return OPENED[-1]
 
 
 async def sqlstate(work: Awaitable[Any]) -> str | None:
@@ -292,7 +306,7 @@ def test_listeners_and_notices(both: Both) -> None:
             "here", lambda _c, _pid, channel, payload: heard.append((channel, payload))
         )
         connection.add_log_listener(
-            lambda _, message: notices.append((message.severity, message.sqlstate, str(message)))
+            lambda _, message: notices.append((message.severity, message.sqlstate, message.message))
         )
         for n in range(3):
             await sender.execute("SELECT pg_notify('here', $1)", str(n))
