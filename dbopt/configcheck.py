@@ -100,7 +100,7 @@ def _statement_mode(section: str, mode: str | None, timeout: float | None) -> It
 
 
 def _tracked(section: str, names: str) -> Iterator[Conflict]:
-    for name in names.split(",") if names else ():
+    for name in names.split(",") if names not in ("", "*") else ():
         if not _SETTING_NAME.fullmatch(name.strip()):
             yield Conflict(
                 f"{section}.track_settings",
