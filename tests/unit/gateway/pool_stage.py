@@ -12,7 +12,7 @@ from dbopt.gateway.backend import Backend
 from dbopt.gateway.multiplexer import Pool
 from dbopt.gateway.routes import Route, route
 from dbopt.gateway.target import Target, Targets
-from dbopt.settings import Settings
+from dbopt.settings import Application, Settings
 from dbopt.wire.types import IDLE
 
 TARGET = Target("nowhere", 5432, "shop", "ann")
@@ -179,13 +179,18 @@ class Waiter:
 
 
 class PoolStage:
-    """A Pool, and what its server gives it."""
+    """A Pool, and what its server gives it. `given` are settings of [pool]."""
 
-    def __init__(self, max_size: int = 2) -> None:
-        base = Settings()
-        settings = replace(base, pool=replace(base.pool, max_size=max_size, min_size=0))
+    def __init__(
+        self, max_size: int = 2, weights: dict[str, float] | None = None, **given: Any
+    ) -> None:
+        self.settings = replace(
+            Settings(),
+            pool=replace(Settings().pool, **{"max_size": max_size, "min_size": 0} | given),
+            applications={n: Application(weight) for n, weight in (weights or {}).items()},
+        )
         self.pg = StandIn()
-        self.pool = Pool(route(settings, "shop", "ann"), Targets((TARGET,)))
+        self.pool = Pool(route(self.settings, "shop", "ann"), Targets((TARGET,)))
         self.pool._pg = cast(Any, self.pg)
         self.made = 0
 
