@@ -15,6 +15,9 @@ from tests.support import wait_until
 
 Clients = list[Raw]
 
+FLUSH_INTERVAL = 0.02
+"""Seconds between two reports of a worker, which nearly each test waits for."""
+
 
 class Place:
     """`admin` is a connection straight to the server."""
@@ -63,6 +66,7 @@ class Place:
 
 @contextmanager
 def place(dsn: str, runner: Runner, **overrides: Any) -> Iterator[Place]:
+    overrides = {"trace__flush_interval": FLUSH_INTERVAL} | overrides
     with (
         tapped(dsn) as tap,
         running(tap.dsn, runner, **overrides) as gateway,
