@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from difflib import unified_diff
+from itertools import islice
 from pathlib import Path
 
 import psycopg
@@ -75,8 +77,7 @@ COMMENT ON LARGE OBJECT 424242 IS 'kept';
 """
 
 CHANGING = re.compile(
-    r"^\\(un)?restrict .*$|^;     (Archive created at|dbname:|Dumped).*$|dbopt_test_\w+",
-    re.MULTILINE,
+    r"^\\(un)?restrict .*$|^; +(Archive created at|dbname:|Dumped).*$|dbopt_test_\w+", re.MULTILINE
 )
 """What differs between two dumps of one database: a random token, times, the database's name."""
 
@@ -106,6 +107,12 @@ def plain(text: str) -> str:
     return CHANGING.sub("", text)
 
 
+def difference(expected: str, actual: str) -> list[str]:
+    """The first lines that differ; a dump is too long to print."""
+    lines = plain(expected).splitlines(), plain(actual).splitlines()
+    return list(islice(unified_diff(*lines, n=0, lineterm=""), 20))
+
+
 def ways(both: Both, dbname: str) -> tuple[Route, Route]:
     """Both routes to that database: direct, and through the gateway."""
     direct, pooled = both.direct, both.pooled
@@ -121,11 +128,11 @@ def run(cluster: EmbeddedCluster, route: Route, program: str, *arguments: str) -
     return done.out
 
 
-def contents(cluster: EmbeddedCluster, archive: Path) -> tuple[str, str]:
+def contents(cluster: EmbeddedCluster, archive: Path) -> str:
     """An archive's table of contents and its SQL."""
     route = Route("", 0, "", "")
     listing = run(cluster, route, "pg_restore", "--list", str(archive))
-    return plain(listing), plain(run(cluster, route, "pg_restore", "--file=-", str(archive)))
+    return listing + run(cluster, route, "pg_restore", "--file=-", str(archive))
 
 
 @pytest.mark.parametrize("options", [(), ("--inserts", "--rows-per-insert=7"), ("--schema-only",)])
@@ -136,12 +143,12 @@ def test_plain_dumps_are_equal(
     expected = run(pg_server, direct, "pg_dump", *options)
     with neighbours(pooled.dsn(), 2):
         for _ in range(2):  # the second finds what the first has prepared
-            assert plain(expected) == plain(run(pg_server, pooled, "pg_dump", *options))
+            assert [] == difference(expected, run(pg_server, pooled, "pg_dump", *options))
     filled.check_backends()
     assert "CREATE TABLE shop.customer" in expected
 
 
-@pytest.mark.parametrize("options", [("-Fc",), ("-Fd", "--jobs=2"), ("-Ft",)])
+@pytest.mark.parametrize("options", [("-Fc",), ("-Fd", "--jobs=2")])
 def test_archives_are_equal(
     filled: Both, pg_server: EmbeddedCluster, tmp_path: Path, options: tuple[str, ...]
 ) -> None:
@@ -150,7 +157,7 @@ def test_archives_are_equal(
     run(pg_server, direct, "pg_dump", *options, "-f", str(expected))
     with neighbours(pooled.dsn(), 2):
         run(pg_server, pooled, "pg_dump", *options, "-f", str(actual))
-    assert contents(pg_server, expected) == contents(pg_server, actual)
+    assert [] == difference(contents(pg_server, expected), contents(pg_server, actual))
     filled.check_backends()
 
 
@@ -170,8 +177,6 @@ def restore(cluster: EmbeddedCluster, route: Route, dump: Path, *options: str) -
     ("form", "options"),
     [
         ("sql", ()),
-        ("sql", ("--single-transaction",)),
-        ("custom", ()),
         ("custom", ("--single-transaction",)),
         ("custom", ("--jobs=2",)),
         ("custom", ("--clean", "--if-exists", "--transaction-size=10")),
@@ -194,12 +199,12 @@ def test_restored_databases_are_equal(
     warned = restore(pg_server, direct, dump, *options)
     with neighbours(pooled.dsn(), 2):
         assert warned == restore(pg_server, pooled, dump, *options)
-    expected = plain(run(pg_server, origin, "pg_dump"))
-    assert expected == plain(run(pg_server, direct, "pg_dump"))
-    assert expected == plain(run(pg_server, look, "pg_dump"))
+    expected = run(pg_server, origin, "pg_dump")
+    assert [] == difference(expected, run(pg_server, direct, "pg_dump"))
+    assert [] == difference(expected, run(pg_server, look, "pg_dump"))
 
 
 def test_dump_all_of_the_globals(filled: Both, pg_server: EmbeddedCluster) -> None:
     direct, pooled = ways(filled, filled.pooled.dbname)
     expected = run(pg_server, direct, "pg_dumpall", "--globals-only")
-    assert plain(expected) == plain(run(pg_server, pooled, "pg_dumpall", "--globals-only"))
+    assert [] == difference(expected, run(pg_server, pooled, "pg_dumpall", "--globals-only"))
