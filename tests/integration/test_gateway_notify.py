@@ -258,3 +258,26 @@ def test_a_session_pool_listens_itself(make_gateway: GatewayFactory) -> None:
         sender.execute("NOTIFY a, 'x'")
         assert [("a", "x")] == heard(client, 1)
         assert pid == client.execute("SELECT pg_backend_pid()").fetchone()
+
+
+def test_listen_within_a_savepoint_that_is_rolled_back(single: Gateway) -> None:
+    with single.connect() as client:
+        client.execute("LISTEN last")
+        client.execute("BEGIN; SAVEPOINT s; LISTEN a; ROLLBACK TO s; LISTEN b; COMMIT")
+        client.execute("NOTIFY a; NOTIFY b; NOTIFY last")
+        assert [("b", "")] == heard_before(client, "last")
+
+
+def test_a_refused_listen_is_an_error_like_any_other(single: Gateway) -> None:
+    with raw_client(single.dsn()) as raw:
+        assert ["42601"] == sqlstates(raw.ask(query('LISTEN ""')))
+        assert "TDCZ" == shape(raw.ask(query("SELECT 1")))
+
+
+def test_a_listen_that_nobody_sees_notifies_nobody_else(single: Gateway) -> None:
+    """One within a DO block or a function: its backend then has other clients."""
+    with raw_client(single.dsn()) as raw, raw_client(single.dsn()) as other:
+        raw.ask(query("DO $$ BEGIN EXECUTE 'LISTEN a'; END $$"))
+        other.send(query("NOTIFY a; SELECT 1"))
+        assert b"A" not in [kind for kind, _ in other.until(b"Z")]
+        assert "TDCZ" == shape(other.ask(query("SELECT 2")))
