@@ -34,11 +34,11 @@ def heard(connection: psycopg.Connection[Any], count: int, timeout: float = 10.0
 def heard_before(connection: psycopg.Connection[Any], last: str) -> Heard:
     """The notifications up to one of the channel `last`, which is no part of them."""
     found: Heard = []
-    while True:
-        [one] = heard(connection, 1)
-        if one[0] == last:
-            return found
-        found.append(one)
+    while (last, "") not in found:
+        more = heard(connection, 1)
+        assert more, f"{last} did not come; {found} did"
+        found += more
+    return found[: found.index((last, ""))]
 
 
 def channels_of(raw: Raw, count: int) -> Heard:
