@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
@@ -296,6 +297,63 @@ def test_tick_mends_a_fetch_that_was_lost() -> None:
     run(play)
 
 
+def test_tick_is_passed_to_who_holds_a_backend_and_a_failure_ends_that_one_alone() -> None:
+    async def play(stage: PoolStage) -> None:
+        failing, well, waiting = (stage.waiter().ask() for _ in range(3))
+        bad = await stage.give()
+        await stage.give()
+        failing.tick_fails = RuntimeError("a bug")
+        stage.pool.tick(50.0)
+        assert ([50.0], [50.0], []) == (failing.ticks, well.ticks, waiting.ticks)
+        assert bad.closed
+
+    run(play)
+
+
+def test_who_waits_is_told_once_with_how_many_are_before_it() -> None:
+    async def play(stage: PoolStage) -> None:
+        first, second = stage.waiter().ask(), stage.waiter().ask()
+        now = monotonic()
+        stage.pool._waiting[first] = now
+        stage.pool._waiting[second] = now + 0.5
+        for later in (4.9, 5.2, 5.4, 5.6, 6.0, 9.0):
+            stage.pool.tick(now + later)
+        assert ([0], [1]) == ([n[1] for n in first.notices], [n[1] for n in second.notices])
+        told = [first.notices[0][0], second.notices[0][0]]
+        assert pytest.approx([5.2, 5.1]) == told
+
+    run(play)
+
+
+def test_without_a_queue_notice_nobody_is_told() -> None:
+    async def play(stage: PoolStage) -> None:
+        waiter = stage.waiter().ask()
+        stage.pool.reconfigure(replace(stage.pool.route, queue_notice=0.0), stage.pool.targets)
+        stage.pool.tick(monotonic() + 20.0)
+        assert [] == waiter.notices
+
+    run(play)
+
+
+def test_the_snapshot_tells_of_pins_timeouts_and_mode() -> None:
+    async def play(stage: PoolStage) -> None:
+        holders = [stage.waiter().ask() for _ in range(2)]
+        await stage.give()
+        await stage.give()
+        holders[0].pinned = "a temporary table"
+        stage.pool.pins += 3
+        for count, name in enumerate(stage.pool.timeouts):
+            stage.pool.timeouts[name] += count
+        seen = stage.pool.snapshot(monotonic())
+        assert ("transaction", 2, 1, 3) == (seen.mode, seen.cl_active, seen.cl_pinned, seen.pins)
+        assert (0, 1, 2, 3) == (
+            seen.query_timeouts, seen.transaction_timeouts, seen.idle_transaction_timeouts,
+            seen.client_idle_timeouts,
+        )  # fmt: skip
+
+    run(play)
+
+
 # Cancels
 
 
@@ -309,7 +367,7 @@ def test_a_cancel_in_flight_keeps_the_backend_from_the_next(cancels: Cancels) ->
         holder.done()
         cancels.sent[0].set_result(None)
         await stage.turn()
-        assert None is waiter.backend
+        assert 0 == waiter.turns
         cancels.sent[1].set_result(None)
         await stage.turn()
         assert backend is waiter.backend
