@@ -21,6 +21,8 @@ from dbopt.errors import (
 from dbopt.gateway.arrival import Arrival, Door
 from dbopt.gateway.backend import Backend
 from dbopt.gateway.counts import Counts
+from dbopt.gateway.defaults import Welcome
+from dbopt.gateway.ending import READY
 from dbopt.gateway.lease import Listener
 from dbopt.gateway.leases import waiting_notice
 from dbopt.gateway.login import Login
@@ -54,7 +56,7 @@ class Gate(Door, Protocol):
     def pool(self, database: str, user: str) -> Pool:
         """The pool of that database and user."""
 
-    def listener(self, database: str, user: str) -> Listener:
+    def listener(self, database: str, user: str, encoding: str) -> Listener:
         """The one that listens for all clients of a database."""
 
     def gone(self, client: Client) -> None:
@@ -116,23 +118,15 @@ class Client(Arrival):
         gate.auth.prove(self.database, self.user, login.proven)
         self._pool = pool = gate.pool(self.database, self.user)
         pool.clients += 1
-        known = pool.welcomes.get(frozenset(self._asked.items()))
+        known = pool.welcome(self._wanted)
         if known is not None:
-            self._welcome(*known)
+            self._welcome(known)
             return
+        self.transport.write(self.take_answer())
         self.waiting = True
         backend = pool.acquire(self)
         if backend is not None:
             self.granted(backend, 0.0)
-
-    @property
-    def _asked(self) -> dict[str, str]:
-        """Its wishes without the value of application_name, which no other setting hangs on.
-
-        So a client of a new name is welcomed without asking the server.
-        """
-        asked = self._wanted
-        return {**asked, APPLICATION_NAME: ""} if APPLICATION_NAME in asked else asked
 
     # Welcome: a first client with these settings, so the server says what it makes of them.
 
@@ -190,31 +184,27 @@ class Client(Arrival):
         settings = pool.canonical({**self._wanted, **tracked(parameters)})
         backend.settings = settings
         backend.status = IDLE
-        pool.remember_welcome(self._asked, settings, parameters)
+        welcome = pool.remember_welcome(self._wanted, settings, parameters)
         self.backend = backend.holder = None
         pool.release(backend, monotonic())
-        self._welcome(settings, parameters)
+        self._welcome(welcome)
 
-    def _welcome(self, settings: dict[str, str], parameters: dict[str, str]) -> None:
+    def _welcome(self, welcome: Welcome) -> None:
         pool = self._pool
         assert pool is not None  # noqa: S101 - it was entered
-        name = self._wanted.get(APPLICATION_NAME, settings.get(APPLICATION_NAME, ""))
-        if settings.get(APPLICATION_NAME, "") != name:
-            settings = pool.canonical({**settings, APPLICATION_NAME: name})
-            parameters = {**parameters, APPLICATION_NAME: name}
         self.stop_timer()
-        self.transport.write(
-            b"".join(encode.parameter_status(name, value) for name, value in parameters.items())
-            + encode.backend_key_data(self.pid, self.secret)
-            + encode.ready_for_query(b"I")
-        )
+        key = encode.backend_key_data(self.pid, self.secret)
+        # One segment: each more wakes the client up once more.
+        self.transport.write(b"".join((self.take_answer(), welcome.message, key, READY)))
+        name = self._wanted[APPLICATION_NAME]
         scope = self.gate.counts.scope(self.database, self.user, name)
-        self._relay = relay = Relay(self, pool, scope, settings)
+        self._relay = relay = Relay(self, pool, scope, welcome.settings)
         relay.take_over(self.transport, self._write_paused)
         self.transport.set_protocol(relay)
         early, self._early = self._early, b""
         self._wanted = self._reported = _NOTHING
-        self.transport.resume_reading()
+        if not self.transport.is_reading():
+            self.transport.resume_reading()
         if early:
             relay.data_received(early)
 

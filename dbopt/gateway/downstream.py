@@ -11,7 +11,6 @@ from struct import Struct
 
 from dbopt.errors import ProtocolError
 from dbopt.gateway.ledger import (
-    CLOSE_AS_PARSE,
     CLOSE_HIDDEN,
     ENSURE,
     EXECUTE,
@@ -56,18 +55,17 @@ from dbopt.wire.types import (
 )
 
 _length = Struct("!i").unpack_from
-_PARSE_COMPLETE = b"1\0\0\0\4"
 _PASSING = frozenset(
     (
         B_DATA_ROW, B_COPY_DATA, B_ROW_DESCRIPTION, B_BIND_COMPLETE, B_NO_DATA,
-        B_PARAMETER_DESCRIPTION, B_NOTICE, B_NOTIFICATION, 0x48, 0x63, 0x56,
+        B_PARAMETER_DESCRIPTION, B_NOTICE, 0x48, 0x63, 0x56,
     )
 )  # fmt: skip
 """Replies that change nothing; also CopyOutResponse, CopyDone and FunctionCallResponse."""
 _KNOWN = frozenset(
     (
         B_COMMAND_COMPLETE, B_READY_FOR_QUERY, B_PARSE_COMPLETE, B_CLOSE_COMPLETE, B_EMPTY_QUERY,
-        B_PORTAL_SUSPENDED, B_ERROR, B_COPY_IN, B_PARAMETER_STATUS, B_COPY_BOTH,
+        B_PORTAL_SUSPENDED, B_ERROR, B_COPY_IN, B_PARAMETER_STATUS, B_COPY_BOTH, B_NOTIFICATION,
     )
 )  # fmt: skip
 _ROWS = re.compile(rb"(?:SELECT|INSERT \d+|UPDATE|DELETE|MERGE|FETCH|MOVE|COPY) (\d+)\0\Z")
@@ -177,17 +175,17 @@ class Downstream:
             out.append(data)
             return
         if ledger.hides():
-            start = position = self._hide(data, position, ledger, prepared, out)
+            start = position = self._hide(data, position, upstream, prepared, out)
         while size - position >= 5 and not ledger.hides():
             kind = data[position]
             end = position + 1 + _length(data, position + 1)[0]
             if not position + 5 <= end <= position + 1 + MAX_MESSAGE_LENGTH:
                 raise ProtocolError(f"The server sent a message of type {kind:#04x} of no length.")
-            if kind in _PASSING:
-                position = end
+            if kind in _PASSING and (end <= size or ledger.requests or ledger.open_batch):
+                position = end  # in part too, where the rest is certain to come to this client
                 continue
             if end > size:
-                if kind not in _KNOWN:
+                if kind not in _KNOWN and kind not in _PASSING:
                     raise _unknown_type(kind)
                 break
             if kind == B_READY_FOR_QUERY:
@@ -204,7 +202,7 @@ class Downstream:
             if ledger.hides():
                 if start < end:
                     out.append(data[start:end])
-                start = position = self._hide(data, end, ledger, prepared, out)
+                start = position = self._hide(data, end, upstream, prepared, out)
         if position > size:
             self._pass_bytes = position - size
             position = size
@@ -217,9 +215,10 @@ class Downstream:
             out.append(data if start == 0 and position == size else data[start:position])
 
     def _hide(
-        self, data: bytes, position: int, ledger: Ledger, prepared: Prepared, out: list[bytes]
+        self, data: bytes, position: int, upstream: Upstream, prepared: Prepared, out: list[bytes]
     ) -> int:
         """Swallows the replies to the gateway itself; gives how far it came."""
+        ledger, shared_listen = upstream.ledger, upstream.shared_listen
         while len(data) - position >= 5 and ledger.hides():
             kind = data[position]
             end = position + 1 + _length(data, position + 1)[0]
@@ -229,7 +228,7 @@ class Downstream:
                 break
             if kind == B_PARAMETER_STATUS:
                 self.settings.append(parameter_status(data[position + 5 : end]))
-            elif kind == B_NOTIFICATION:
+            elif kind == B_NOTIFICATION and not shared_listen:
                 out.append(data[position:end])  # the client listens in its own session
             elif kind == B_DATA_ROW:
                 self._rows.append(DataRow.parse(data[position + 5 : end]).values)
@@ -269,7 +268,7 @@ class Downstream:
         head.rows += rows_of(tag)
         if tag in _FORGETTING:
             self.reset |= tag != b"DEALLOCATE ALL\0"
-            if tag != b"RESET\0":
+            if tag != b"RESET\0" and head.work is None:
                 prepared.clear()
                 upstream.forget_names()
         instead = None
@@ -319,8 +318,7 @@ class Downstream:
         if kind == B_PARSE_COMPLETE:
             return b"" if self._pop(ledger).kind == PARSE_HIDDEN else None
         if kind == B_CLOSE_COMPLETE:
-            closed = self._pop(ledger).kind
-            return {CLOSE_HIDDEN: b"", CLOSE_AS_PARSE: _PARSE_COMPLETE}.get(closed)
+            return b"" if self._pop(ledger).kind == CLOSE_HIDDEN else None
         if kind in (B_EMPTY_QUERY, B_PORTAL_SUSPENDED):
             head = ledger.head()
             if head is not None and head.kind == EXECUTE:
@@ -331,6 +329,9 @@ class Downstream:
             ledger.copy_in_started()
         elif kind == B_PARAMETER_STATUS:
             self.settings.append(parameter_status(data[position + 5 : end]))
+        elif kind == B_NOTIFICATION:
+            # Of a shared backend nobody knows who listened there: the shared listener tells.
+            return b"" if upstream.shared_listen else None
         elif kind == B_COPY_BOTH:
             raise ProtocolError("The server began a replication stream.")
         else:
@@ -363,7 +364,7 @@ class Downstream:
         if error.sqlstate == _OUTDATED and error.fields.get("R") == _REVALIDATION:
             upstream.outdate(head, skipped, prepared)
         upstream.undo(skipped, prepared)
-        return refusal or upstream.in_clients_words(error)
+        return refusal or upstream.in_clients_words(error, head)
 
     def _note_fatal(self, error: ErrorResponse) -> None:
         if error.severity in _FATAL:

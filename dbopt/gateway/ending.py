@@ -8,6 +8,7 @@ from dbopt.errors import (
     ClientIdleTimeout,
     DboptError,
     IdleTransactionTimeout,
+    ListenRefused,
     ProtocolError,
     QueryCancelled,
     QueryTimeout,
@@ -18,7 +19,7 @@ from dbopt.errors import (
 from dbopt.gateway.backend import Backend
 from dbopt.gateway.framing import is_one_request
 from dbopt.gateway.lease import Lease
-from dbopt.gateway.ledger import SETTINGS
+from dbopt.gateway.ledger import PROBE, SETTINGS
 from dbopt.gateway.leftover import Leftover
 from dbopt.gateway.routes import Route
 from dbopt.wire import encode
@@ -56,8 +57,9 @@ class Ending(Lease):
         sqlstate = downstream.fatal or ServerLost.sqlstate
         message = downstream.fatal_message or "The server closed the connection unexpectedly."
         self._charge_loss(sqlstate)
-        self._upstream.undo(list(self._ledger.requests), backend.prepared)
+        lost = list(self._ledger.requests)
         self._ledger.clear()
+        self._upstream.undo(lost, backend.prepared)
         self._give_up(backend)
         if not downstream.at_boundary:
             self.close()  # the client is within a message: nothing can be said to it
@@ -97,7 +99,9 @@ class Ending(Lease):
         self._rest.clear()
         if is_one_request(data):
             self._quiet = True
-            self.transport.write(encode.error_response(error) + READY)
+            sqlstate = error.reported if isinstance(error, ListenRefused) else error.sqlstate
+            report = encode.error_fields("ERROR", sqlstate, error.message, hint=error.hint)
+            self.transport.write(report + READY)
             self.resume_reading()
         else:
             self.fatal(error)
@@ -132,10 +136,18 @@ class Ending(Lease):
     def _bad_input(self, error: DboptError) -> None:
         if isinstance(error, ProtocolError):
             self._client.gate.bad_protocol()
-        if self.backend is not None:
-            # What the ledger holds may not have been sent: the backend cannot be brought to rest.
-            self._give_up(self.backend, cancel_first=True)
-        self.fatal(error)
+        # What the ledger holds may not have been sent: the backend cannot be brought to rest.
+        self._fail(error, cancel_first=True)
+
+    def _fail(self, error: DboptError, *, cancel_first: bool = False) -> None:
+        """The client cannot be served any more, and its backend not be used."""
+        backend = self.backend
+        if backend is not None:
+            self._give_up(backend, cancel_first=cancel_first)
+        if backend is None or backend.downstream.at_boundary:
+            self.fatal(error)
+        else:
+            self.close()  # the client is within a message: nothing can be said to it
 
     # Timeouts: looked at a few times a second, so that no statement pays for a timer.
 
@@ -185,7 +197,7 @@ class Ending(Lease):
     def _end(self, error: DboptError) -> None:
         backend = self.backend
         if backend is not None and not backend.downstream.at_boundary:
-            self.close()
+            self.close()  # as above
         else:
             self.fatal(error)
 
@@ -202,14 +214,23 @@ class Ending(Lease):
         raise NotImplementedError
 
     def _terminate(self) -> None:
-        """The client said Terminate: PostgreSQL too would run to the end what came before."""
+        """The client said Terminate: as PostgreSQL, run to the end what came before."""
+        ledger = self._ledger
+        if ledger.ends and not (ledger.open_batch or ledger.copying):
+            self._goodbye = True
+            self.transport.pause_reading()
+        else:
+            self._depart()
+
+    def _depart(self) -> None:
+        """Close, and let what still runs run on."""
         self.closed = True
         self._leave(cancel=False)
         self.transport.close()
 
     def leave(self) -> None:
         """See Connection: what the client runs still is cancelled."""
-        self._leave(cancel=True)
+        self._leave(cancel=not self._goodbye)
 
     def _leave(self, cancel: bool) -> None:
         if self.waiting:
@@ -249,7 +270,8 @@ class Ending(Lease):
         if self._upstream.happened:
             self._happened(backend)
         route, held = self._pool.route, self._holdings
-        if not (self._kept or self._pending):
+        asked = any(request.kind == PROBE for request in self._ledger.requests)
+        if not (self._kept or self._pending or asked):
             return
         if self._session and route.reset == "always":
             backend.reset_sql = route.reset_query.encode()

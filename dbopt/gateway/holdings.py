@@ -36,8 +36,9 @@ _RESETS: Final = (
 _NEEDS_ALL: Final = frozenset((Effect.DO, Effect.LOAD, Effect.STATEFUL_CALL))
 _MOST_NAMES: Final = 100
 
-_PROBE: Final = """
+_PROBE: Final = r"""
 SELECT 'set', name, setting FROM pg_catalog.pg_settings WHERE source = 'session'
+  AND context <> 'internal' AND name NOT LIKE 'transaction\_%'
 UNION ALL SELECT 'custom', n, pg_catalog.current_setting(n, true)
   FROM pg_catalog.unnest(ARRAY[{names}]::text[]) AS n
 UNION ALL SELECT 'temp', '', '' WHERE EXISTS (SELECT FROM pg_catalog.pg_depend
@@ -48,7 +49,8 @@ UNION ALL SELECT 'advisory', '', '' WHERE EXISTS (SELECT FROM pg_catalog.pg_lock
 UNION ALL SELECT 'hold', '', '' WHERE EXISTS (SELECT FROM pg_catalog.pg_cursors WHERE is_holdable)
 UNION ALL SELECT 'role', '', '' WHERE pg_catalog.current_setting('role') <> 'none'
   OR session_user <> {user}"""
-_NO_SETTINGS: Final = frozenset(("role", "session_authorization", "seed", "is_superuser"))
+_COLUMNS: Final = 3
+_NO_SETTINGS: Final = frozenset(("role", "session_authorization", "seed"))
 
 Row = tuple[bytes | None, ...]
 
@@ -112,7 +114,8 @@ class Holdings:
             if name.lower() in reported or ("." in name and name not in asked)
         }
         pins = set(self._for_good)
-        for kind, name, value in rows:
+        for row in rows:
+            kind, name, value = row if len(row) == _COLUMNS else (b"unknown", b"", b"")
             setting = _text(name)
             if kind not in (b"set", b"custom"):
                 pins.add(_text(kind))

@@ -24,6 +24,7 @@ from dbopt.wire.types import IDLE
 
 _ENDS = frozenset((b"COMMIT\0", b"ROLLBACK\0"))
 _LISTENS = frozenset((Effect.LISTEN, Effect.UNLISTEN))
+_PLACES = frozenset((Effect.SAVEPOINT, Effect.ROLLBACK_TO))
 
 
 class Listener(Protocol):
@@ -57,7 +58,7 @@ class Gate(Protocol):
     def bad_protocol(self) -> None:
         """A client did not speak the protocol."""
 
-    def listener(self, database: str, user: str) -> Listener:
+    def listener(self, database: str, user: str, encoding: str) -> Listener:
         """The one that listens for all clients of a database."""
 
 
@@ -75,13 +76,14 @@ class Owner(Protocol):
 class Lease(Express):
     """See the module. It is the part of a Relay that holds a backend and lets it go.
 
-    `_rest` is what the client has sent that cannot be passed on yet. `_pending`: a special
+    `_rest` is what the client has sent that cannot be passed on yet. `_goodbye`: it has said
+    Terminate, and gets what is still in flight. `_pending`: a special
     statement ran, and its transaction is not over.
     """
 
     __slots__ = (
-        "_cancel_wanted", "_client", "_holdings", "_listener", "_listening", "_pending", "_rest",
-        "_session", "_startup",
+        "_cancel_wanted", "_client", "_goodbye", "_holdings", "_listener", "_listening", "_pending",
+        "_rest", "_session", "_startup",
     )  # fmt: skip
 
     def __init__(
@@ -92,6 +94,7 @@ class Lease(Express):
         self._startup = settings
         self._rest = bytearray()
         self._cancel_wanted = False
+        self._goodbye = False
         self._pending = False
         self._holdings: Holdings | None = None
         self._listening: Listening | None = None
@@ -193,7 +196,7 @@ class Lease(Express):
         names = self._reported(backend)
         for step in happened:
             kind = step.entry.kind
-            if kind in _LISTENS or (kind is Effect.DISCARD and step.entry.every):
+            if kind in _LISTENS or kind in _PLACES or (kind is Effect.DISCARD and step.entry.every):
                 self._channels.note(step.entry)
             if kind not in _LISTENS or self._session:
                 held.note(step.entry, names)

@@ -20,7 +20,6 @@ PARSE: Final = 0  # its ParseComplete goes to the client
 PARSE_HIDDEN: Final = 1  # sent by the gateway: the reply is hidden
 CLOSE: Final = 2
 CLOSE_HIDDEN: Final = 3
-CLOSE_AS_PARSE: Final = 4  # stands for a Parse that the backend did not need
 EXECUTE: Final = 5
 COPY_END: Final = 6  # CopyDone or CopyFail, sent before the server began to copy
 QUERY: Final = 7
@@ -36,11 +35,12 @@ class Request:
     """One entry. `name` is the client's name of a statement that a Parse makes.
 
     `work` is what a special text does; `refusal` the error to give instead of the server's.
+    `known`: the backend has the statement that a Parse makes anew.
     """
 
     __slots__ = (
-        "count", "kind", "name", "queue_us", "refusal", "rows", "sent", "sqlstate", "statement",
-        "text", "work",
+        "count", "kind", "known", "name", "queue_us", "refusal", "rows", "sent", "sqlstate",
+        "statement", "text", "work",
     )  # fmt: skip
 
     def __init__(
@@ -59,6 +59,7 @@ class Request:
         self.count: Count | None = None
         self.work: Work | None = None
         self.refusal = b""
+        self.known = False
         self.queue_us = 0.0
         self.rows = 0
         self.sqlstate = ""

@@ -46,8 +46,10 @@ class Leftover:
             backend.settings = reported(backend.settings, backend.parameters)
         if backend.downstream.refused is not None:
             self.server_lost()  # it does not have the settings that it is noted to have
-        elif ledger.copying:
-            self.server_lost()  # a COPY that began after its client had left: nobody feeds it
+        elif ledger.copying or ledger.open_batch:
+            # A COPY that began after its client had left, or a batch that failed: the server
+            # waits for data, or for a Sync, that nobody sends.
+            self.server_lost()
         elif not ledger.requests and not backend.downstream.fatal:
             backend.holder = None
             backend.status = ledger.status

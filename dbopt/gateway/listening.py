@@ -17,22 +17,27 @@ class Listening:
 
     def __init__(self) -> None:
         self.channels: frozenset[bytes] = frozenset()
-        self._steps: list[tuple[bool, bytes]] = []
+        self._steps: list[tuple[Effect, bytes]] = []
 
     def note(self, entry: SessionStatement) -> None:
-        """A LISTEN, UNLISTEN or DISCARD ALL has run."""
-        if entry.every or not entry.names:
-            self._steps = [(False, b"")]
+        """A LISTEN, UNLISTEN, DISCARD ALL, SAVEPOINT or ROLLBACK TO has run."""
+        name = b"" if entry.every or not entry.names else channel(entry)
+        if entry.kind is Effect.ROLLBACK_TO:
+            self._roll_back_to(name)
         else:
-            self._steps.append((entry.kind is Effect.LISTEN, channel(entry)))
+            self._steps.append((entry.kind, name))
+
+    def _roll_back_to(self, name: bytes) -> None:
+        for number in reversed(range(len(self._steps))):
+            if self._steps[number] == (Effect.SAVEPOINT, name):
+                del self._steps[number + 1 :]
+                return
 
     def settle(self, committed: bool) -> None:
         """The transaction is over."""
         steps, self._steps = self._steps, []
-        if not committed:
-            return
-        for listens, name in steps:
-            if listens:
+        for kind, name in steps if committed else ():
+            if kind is Effect.LISTEN:
                 self.channels |= {name}
-            else:
+            elif kind is not Effect.SAVEPOINT:
                 self.channels = self.channels - {name} if name else frozenset()

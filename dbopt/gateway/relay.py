@@ -10,7 +10,15 @@ import asyncio
 from functools import partial
 
 from dbopt.clock import Clock, monotonic
-from dbopt.errors import DboptError, FeatureNotSupported, ProtocolError, ServerLost, ShuttingDown
+from dbopt.errors import (
+    DboptError,
+    FeatureNotSupported,
+    ListenRefused,
+    ProtocolError,
+    ServerLost,
+    ShuttingDown,
+    TooManyChannels,
+)
 from dbopt.gateway.backend import Backend
 from dbopt.gateway.counts import Scope
 from dbopt.gateway.ending import Ending
@@ -163,8 +171,7 @@ class Relay(Ending):
         try:
             downstream.receive(data, self._upstream, backend.prepared, self._clock(), out)
         except ProtocolError as error:
-            self._give_up(backend)
-            self.fatal(error)
+            self._fail(error)
             return
         if downstream.refused is not None:
             # What came after it ran with the settings of another client.
@@ -192,6 +199,9 @@ class Relay(Ending):
             self.cancel()
         if self._in_flight:
             return
+        if self._goodbye:
+            self._depart()
+            return
         if ledger.status == IDLE:
             self._done_with(backend)
             if self._notifications:
@@ -201,7 +211,7 @@ class Relay(Ending):
         elif self._single:
             self._open_transaction()
         else:
-            self._quiet = not (self._rest or self._pending)
+            self._quiet = not (self._rest or self._pending or self._notifications)
 
     def _open_transaction(self) -> None:
         self.fatal(
@@ -217,7 +227,10 @@ class Relay(Ending):
         """The client goes on when the shared listener listens on what it wants to."""
         wanted, self._upstream.blocked = self._upstream.blocked, set()
         if self._listener is None:
-            self._listener = self._client.gate.listener(self._pool.database, self._pool.user)
+            encoding = self._settings.get("client_encoding", "UTF8")
+            self._listener = self._client.gate.listener(
+                self._pool.database, self._pool.user, encoding
+            )
         self._blocked += len(wanted) + 1
         for name in wanted:
             self._listener.subscribe(self, name, partial(self._heard, name))
@@ -225,6 +238,10 @@ class Relay(Ending):
 
     def _heard(self, name: bytes, error: DboptError | None) -> None:
         if self.closed:
+            return
+        if isinstance(error, ListenRefused | TooManyChannels) and self.backend is None:
+            self._blocked = 0
+            self.refused(error)
             return
         if error is not None:
             self.listener_lost(error)
@@ -249,6 +266,7 @@ class Relay(Ending):
         if self._notifications is None:
             self._notifications = []
         self._notifications.append(message)
+        self._quiet = False  # the end of what runs must be seen
         if self._idle:
             self._tell()
         elif sum(map(len, self._notifications)) > _MAX_NOTIFICATIONS:
@@ -257,6 +275,7 @@ class Relay(Ending):
     def _tell(self) -> None:
         listening = self._channels.channels
         waiting, self._notifications = self._notifications or [], None
+        self._quiet = not (self._rest or self.waiting or self._blocked)
         data = b"".join(one for one in waiting if one[9 : one.index(0, 9)] in listening)
         if data:
             self.transport.write(data)

@@ -44,14 +44,29 @@ class Step(NamedTuple):
     added: bool = False
 
 
-class Work:
-    """What one special text does: its steps, the tags to give instead, how far it has come."""
+class Change(NamedTuple):
+    """What a step did to the names, so that it can be taken back."""
 
-    __slots__ = ("done", "steps", "tags")
+    ordinal: int
+    names: dict[bytes, Statement | None]
+    added: Statement | None = None
+    forgotten: tuple[bytes, ...] = ()
+
+
+class Work:
+    """What one special text does: its steps, the tags to give instead, how far it has come.
+
+    `shifts` tells where the text that the server has is longer than the client's: pairs of a
+    character's number in the server's and how many more there are before it.
+    """
+
+    __slots__ = ("changes", "done", "shifts", "steps", "tags")
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
         self.tags: dict[int, bytes] = {}
+        self.shifts: list[tuple[int, int]] = []
+        self.changes: list[Change] = []
         self.done = 0
 
     def completed(self) -> tuple[list[Step], bytes | None]:
@@ -61,23 +76,38 @@ class Work:
         return [step for step in self.steps if step.ordinal == number], self.tags.get(number)
 
     def again(self) -> Work:
-        """The same for another execution. Names change with the first alone."""
+        """The same for an execution."""
         made = Work()
-        made.steps, made.tags = self.steps, self.tags
-        self.steps = [step for step in self.steps if step.statement is None]
+        made.steps, made.tags, made.shifts = self.steps, self.tags, self.shifts
         return made
 
-    @property
-    def undone(self) -> list[Step]:
-        """The steps that have not come true, the last first."""
-        return [step for step in reversed(self.steps) if step.ordinal >= self.done]
+    def position(self, number: int) -> int:
+        """Which character of the client's text is the server's with that number (from 1)."""
+        more = 0
+        for place, longer in self.shifts:
+            if number > place:
+                more = longer
+        return number - more
+
+    def change(self, names: dict[bytes, Statement], prepared: Prepared, step: Step) -> None:
+        """The names after a step: at once, so that what is pipelined behind it finds them."""
+        kind = step.entry.kind
+        if step.entry.every and kind in (Effect.DEALLOCATE, Effect.DISCARD):
+            before: dict[bytes, Statement | None] = dict(names)
+            self.changes.append(Change(step.ordinal, before, forgotten=prepared.forget_all()))
+            names.clear()
+        elif step.statement is not None and kind is Effect.PREPARE and step.name not in names:
+            added = step.statement if step.added else None
+            self.changes.append(Change(step.ordinal, {step.name: None}, added))
+            names[step.name] = step.statement
+        elif step.statement is not None and kind is Effect.DEALLOCATE:
+            self.changes.append(Change(step.ordinal, {step.name: names.pop(step.name, None)}))
 
 
 class Rewriting:
     """A special text on its way to one backend: what to send, and first.
 
-    Names change at once, so that what is pipelined behind it finds them; `undo` takes back what
-    has not come true.
+    Of a Query the names change `at_once`; of a Parse, when it is executed.
     """
 
     def __init__(
@@ -89,8 +119,10 @@ class Rewriting:
         registry: Registry,
         *,
         shared_listen: bool,
+        at_once: bool = True,
     ) -> None:
         self.work = Work()
+        self._at_once = at_once
         self.needed: list[Statement] = []
         self._names = names
         self._prepared = prepared
@@ -125,7 +157,12 @@ class Rewriting:
                 self._instead(ordinal, entry, kind.name.encode())
             if kind in _UNNAMED and not entry.names:
                 entry = entry._replace(names=self._dotted(entry))
-            self.work.steps.append(Step(ordinal, entry))
+            self._do(Step(ordinal, entry))
+
+    def _do(self, step: Step) -> None:
+        self.work.steps.append(step)
+        if self._at_once:
+            self.work.change(self._names, self._prepared, step)
 
     def _dotted(self, entry: SessionStatement) -> tuple[str, ...]:
         """Constants of the statement that may be names of settings that nobody can list."""
@@ -142,14 +179,13 @@ class Rewriting:
             return
         body = self._sql[entry.body_start : entry.end]
         statement = self._registry.prepared(body)
-        self._names[name] = statement
         added = not self._prepared.use(statement.name)
         if added:
             self._prepared.add(statement.name)
             self._rename(entry, statement.name)
         else:
             self._instead(ordinal, entry, b"PREPARE")
-        self.work.steps.append(Step(ordinal, entry, name, statement, added))
+        self._do(Step(ordinal, entry, name, statement, added))
 
     def _execute(self, ordinal: int, entry: SessionStatement) -> None:
         name = channel(entry)
@@ -165,13 +201,13 @@ class Rewriting:
 
     def _deallocate(self, ordinal: int, entry: SessionStatement) -> None:
         name = channel(entry)
-        statement = self._names.pop(name, None)
+        statement = self._names.get(name)
         if statement is None:
             if name.startswith(PREFIX):
                 self._rename(entry, NOWHERE)
             return
         self._instead(ordinal, entry, b"DEALLOCATE")
-        self.work.steps.append(Step(ordinal, entry, name, statement))
+        self._do(Step(ordinal, entry, name, statement))
 
     def _need(self, statement: Statement) -> None:
         if not self._prepared.use(statement.name):
@@ -188,26 +224,43 @@ class Rewriting:
     def _edited(self) -> bytes:
         if not self._edits:
             return self._sql
-        parts, position = [], 0
+        parts, position, place, longer = [], 0, 0, 0
         for start, end, text in sorted(self._edits):
             parts += [self._sql[position:start], text]
+            place += _characters(self._sql[position:start]) + _characters(text)
+            longer += _characters(text) - _characters(self._sql[start:end])
+            self.work.shifts.append((place, longer))
             position = end
         parts.append(self._sql[position:])
         return b"".join(parts)
 
 
 def undo(work: Work, names: dict[bytes, Statement], prepared: Prepared) -> None:
-    """Take back what a text was to do to the names and has not done."""
-    for step in work.undone:
-        if step.statement is None:
-            continue
-        if step.entry.kind is Effect.DEALLOCATE:
-            names[step.name] = step.statement
-        elif step.entry.kind is Effect.PREPARE:
-            if names.get(step.name) is step.statement:
-                del names[step.name]
-            if step.added:
-                prepared.discard(step.statement.name)
+    """Take back what a text was to do to the names and has not done, the last first."""
+    while work.changes and work.changes[-1].ordinal >= work.done:
+        change = work.changes.pop()
+        for name, statement in change.names.items():
+            if statement is None:
+                names.pop(name, None)
+            else:
+                names[name] = statement
+        if change.added is not None:
+            prepared.discard(change.added.name)
+        for name in change.forgotten:
+            prepared.add(name)
+
+
+def outdated(statement: Statement, names: dict[bytes, Statement]) -> bool:
+    """Whether a text that names prepared statements would now name others, or none."""
+    work = statement.work
+    return work is not None and any(
+        step.entry.kind is Effect.EXECUTE and names.get(step.name) is not step.statement
+        for step in work.steps
+    )
+
+
+def _characters(text: bytes) -> int:
+    return len(text) if text.isascii() else len(text.decode("utf-8", "replace"))
 
 
 def channel(entry: SessionStatement) -> bytes:

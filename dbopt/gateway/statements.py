@@ -33,11 +33,14 @@ class Statement:
     statements that it names. `in_sql` tells that PREPARE makes it: `message` is then a Query.
     """
 
-    __slots__ = ("effects", "in_sql", "message", "name", "needs", "special", "sql", "work")
+    __slots__ = (
+        "effects", "in_sql", "message", "name", "needs", "special", "sql", "types", "work",
+    )  # fmt: skip
 
     def __init__(self, name: bytes, sql: bytes, types: bytes) -> None:
         self.name = name
         self.sql = sql
+        self.types = types
         self.effects = bounded_effects(sql)
         self.special = bool(self.effects)
         self.message = encode.parse(name, sql, types)
@@ -166,6 +169,12 @@ class Prepared:
                 self.stale.add(one)
         self.unnamed = None
         self.crowded = True
+
+    def forget_all(self) -> tuple[bytes, ...]:
+        """Forget all, and give their names: the server is to run DISCARD ALL or DEALLOCATE ALL."""
+        names = tuple(self._names)
+        self.clear()
+        return names
 
     def clear(self) -> None:
         """Forget all: the server ran DISCARD ALL or DEALLOCATE ALL."""

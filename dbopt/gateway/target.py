@@ -45,7 +45,7 @@ class ConnectOptions:
     methods: frozenset[str] = METHODS
     passfile: str = ""
     keepalive: Keepalive = Keepalive()
-    startup: tuple[tuple[str, str], ...] = (("application_name", "dbopt"),)
+    startup: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +156,10 @@ def connect_options(conninfo: Mapping[str, str]) -> ConnectOptions:
 
 
 def _startup(conninfo: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    name = conninfo.get("application_name") or conninfo.get("fallback_application_name") or "dbopt"
-    options = conninfo.get("options", "")
-    return (("application_name", name), *([("options", options)] if options else []))
+    # No name of dbopt's own: a client's RESET must lead to what a server alone would give it.
+    return tuple(
+        (key, value) for key in ("application_name", "options") if (value := conninfo.get(key))
+    )
 
 
 def _methods(text: str) -> frozenset[str]:

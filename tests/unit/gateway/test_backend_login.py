@@ -31,7 +31,7 @@ def login_of(password: str = "secret") -> BackendLogin:  # noqa: S107 - a test's
 
 
 def test_the_startup_packet_says_who_comes() -> None:
-    expected = {"user": "ann", "database": "shop", "application_name": "dbopt"}
+    expected = {"user": "ann", "database": "shop"}
     assert encode.startup(expected) == login_of().first()
 
 

@@ -68,8 +68,6 @@ def test_rows_pass_however_they_are_split(size: int) -> None:
         (kinds.PARSE_HIDDEN, PARSED, b""),
         (kinds.CLOSE, CLOSED, CLOSED),
         (kinds.CLOSE_HIDDEN, CLOSED, b""),
-        (kinds.CLOSE_AS_PARSE, CLOSED, PARSED),
-        (kinds.CLOSE_AS_PARSE, PARSED, PARSED),
     ],
 )
 def test_replies_to_what_the_gateway_sent_are_hidden(

@@ -144,12 +144,13 @@ def test_a_name_is_the_servers(scene: Scene) -> None:
     assert "2DCZ" == scene.read(relay)
 
 
-def test_a_known_statement_is_not_parsed_again(scene: Scene) -> None:
+def test_a_known_statement_is_closed_and_parsed_again(scene: Scene) -> None:
     one, two = scene.client(), scene.client()
     scene.send(one, parse(b"select", b"a") + SYNC)
     assert "1Z" == scene.read(one)
     sent = scene.send(two, parse(b"select", b"b") + bind(b"b") + execute() + SYNC)
-    assert NOWHERE + bind(b"dbopt_1") + execute() + SYNC == sent
+    again = close(b"dbopt_1") + parse(b"select", b"dbopt_1")
+    assert again + bind(b"dbopt_1") + execute() + SYNC == sent
     assert "12DCZ" == scene.read(two)
 
 
@@ -158,7 +159,7 @@ def test_a_known_statement_in_a_failed_transaction(scene: Scene) -> None:
     scene.send(relay, parse(b"select", b"a") + SYNC + query(b"begin") + query(b"error"))
     assert "1ZCZEZ" == scene.read(relay)
     sent = scene.send(relay, parse(b"select", b"b") + SYNC)
-    assert parse(b"select") + SYNC == sent
+    assert close(b"dbopt_1") + parse(b"select", b"dbopt_1") + SYNC == sent
     assert "1Z" == scene.read(relay)
 
 
