@@ -53,6 +53,10 @@ class Leases(Supply):
     waits, or a backend is `unfit` to go to the next client just so.
     """
 
+    __slots__ = (
+        "_queue", "_serving", "_turned_away", "queue_refusals", "wait_us",
+    )  # fmt: skip
+
     def __init__(self, route: Route, targets: Targets, limits: Limits | None) -> None:
         super().__init__(route, targets, limits)
         self.wait_us = 0.0
@@ -108,6 +112,20 @@ class Leases(Supply):
             self._queue.charge(ticket, now, over=True)
 
     def _offer(self, backend: Backend, now: float) -> None:
+        if (
+            backend.unfit
+            or backend.status != IDLE
+            or now >= backend._expire_at
+            or (self._closing and not self._waiting)
+        ) and not self._make_fit(backend, now):
+            return
+        backend.idle_since = now
+        self._idle.append(backend)
+        if self._waiting:
+            self._serve(now)
+
+    def _make_fit(self, backend: Backend, now: float) -> bool:
+        """Whether the backend may go to the next client; else what is to be done is begun."""
         if backend.closed:
             self.backend_lost(backend)
         elif now >= backend._expire_at or self._pg.size > self._largest or self._closed:
@@ -118,10 +136,8 @@ class Leases(Supply):
             self._give_back(backend)  # psycopg_pool rolls an open transaction back
         else:
             backend.unfit = False
-            backend.idle_since = now
-            self._idle.append(backend)
-            if self._waiting:
-                self._serve(now)
+            return True
+        return False
 
     def _serve(self, now: float) -> None:
         """Grants to who waits, in order, what is free.
@@ -175,17 +191,9 @@ class Leases(Supply):
 
     # The queue
 
-    @property
-    def _wanted(self) -> int:
-        return len(self._waiting)
-
-    def _most_leased(self) -> int:
-        route = self.route
-        if route.reserve_size and self._waiting:
-            waited = monotonic() - next(iter(self._waiting.values()))
-            if waited >= route.reserve_timeout:
-                return self._largest
-        return route.max_size
+    def _reserve_due(self) -> bool:
+        waited = monotonic() - next(iter(self._waiting.values()), monotonic())
+        return waited >= self.route.reserve_timeout
 
     def _grant(self, backend: Backend, now: float) -> None:
         waiter, since, backend.ticket = self._queue.pop(now)

@@ -34,6 +34,11 @@ _FORGIVE_AFTER = 1.0
 class Pool(Leases):
     """All of one (database, user): what it has counted, and what happens as time goes by."""
 
+    __slots__ = (
+        "_noticed", "_queued_at", "clients", "pins", "queue_timeouts", "received", "registry",
+        "sent", "statements", "timeouts", "transactions", "unused_since",
+    )  # fmt: skip
+
     def __init__(self, route: Route, targets: Targets, limits: Limits | None = None) -> None:
         super().__init__(route, targets, limits)
         self.registry = Registry(max(1000, 10 * route.prepared_statements))
@@ -82,6 +87,7 @@ class Pool(Leases):
             self._charge(now)
             self._tell_queued(now)
             self._serve(now)
+            self._pg.grow()
             self._fetch_more()
         elif now - self._queued_at > _FORGIVE_AFTER:
             self._queue.forgive()
@@ -125,7 +131,8 @@ class Pool(Leases):
             self._refuse(waiter, self._queue_timeout())
 
     def _charge(self, now: float) -> None:
-        """Charge leases that run, those too that began when nobody waited."""
+        """Charge leases that run, those too that began when nobody else waited."""
+        self._queue.forget(now)
         for backend in self._leased:
             holder, ticket = backend.holder, backend.ticket
             if ticket is not None and ticket.since >= backend.idle_since:

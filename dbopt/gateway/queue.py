@@ -22,6 +22,8 @@ MOST: Final = 100
 """Applications told apart: a client names its own. The others that have no weight of their own
 are one."""
 _OTHERS: Final = "\0others"
+_REMEMBERED: Final = 10.0
+"""Seconds."""
 _RECENT: Final = 0.2
 """The part that the newest lease has in what the next is expected to take."""
 
@@ -29,13 +31,18 @@ _RECENT: Final = 0.2
 class _Line(Generic[W]):
     """One application: who waits, by since when; its virtual time; a lease's usual seconds."""
 
-    __slots__ = ("name", "usual", "virtual", "waiters")
+    __slots__ = ("name", "seen", "usual", "virtual", "waiters")
 
     def __init__(self, name: str, virtual: float) -> None:
         self.name = name
         self.virtual = virtual
-        self.usual = 0.0
+        self.usual = self.seen = 0.0
         self.waiters: OrderedDict[W, float] = OrderedDict()
+
+    @property
+    def first(self) -> float:
+        """Since when the first of it waits."""
+        return next(iter(self.waiters.values()))
 
 
 class Ticket:
@@ -43,10 +50,11 @@ class Ticket:
 
     __slots__ = ("line", "paid", "since", "used")
 
-    def __init__(self, line: _Line[Any], since: float) -> None:
+    def __init__(self, line: _Line[Any], since: float, paid: float) -> None:
         self.line = line
         self.since = since
-        self.paid = self.used = 0.0
+        self.paid = paid
+        self.used = 0.0
 
 
 class FairQueue(Generic[W]):
@@ -61,59 +69,81 @@ class FairQueue(Generic[W]):
         self.waiting: dict[W, float] = {}
         self._lines: dict[str, _Line[W]] = {}
         self._busy: dict[str, _Line[W]] = {}
-        self._line_of: dict[W, _Line[W]] = {}
         self._virtual = 0.0
         self._since = 0.0
 
     def push(self, waiter: W, application: str, now: float) -> None:
         """One more waits."""
-        if not self.waiting:
+        waiting = self.waiting
+        if not waiting:
             self._since = now
-        line = self._line(application)
-        if not line.waiters:
-            line.virtual = max(line.virtual, self._virtual)  # time without a wish is not saved up
+        line = self._lines.get(application) or self._line(application)
+        waiters = line.waiters
+        if not waiters:
             self._busy[line.name] = line
-        self.waiting[waiter] = line.waiters[waiter] = now
-        self._line_of[waiter] = line
+            if line.virtual < self._virtual:
+                line.virtual = self._virtual  # time without a wish is not saved up
+        waiting[waiter] = waiters[waiter] = now
 
     def remove(self, waiter: W) -> bool:
         """One no longer waits. Whether it did."""
         if self.waiting.pop(waiter, None) is None:
             return False
-        line = self._line_of.pop(waiter)
+        line = next(line for line in self._busy.values() if waiter in line.waiters)
         del line.waiters[waiter]
         if not line.waiters:
             del self._busy[line.name]
         return True
 
-    def pop(self, now: float) -> tuple[W, float, Ticket]:
-        """Who is next, since when it waited, and the ticket of its lease, which begins now."""
-        busy = self._busy.values()
-        line = next(iter(busy)) if len(busy) == 1 else min(busy, key=_order)
-        self._virtual = max(self._virtual, line.virtual)
-        waiter, since = next(iter(line.waiters.items()))
-        self.remove(waiter)
-        ticket = Ticket(line, now)
-        ticket.paid = line.usual
-        line.virtual += line.usual / self._weight(line.name)
-        return waiter, since, ticket
+    def pop(self, now: float) -> tuple[W, float, Ticket | None]:
+        """Who is next, since when it waited, and the ticket of its lease, which begins now.
+
+        There is no ticket where no other application is known.
+        """
+        alone = len(self._lines) == 1
+        line = next(iter(self._busy.values())) if alone else self._next()
+        waiter, since = line.waiters.popitem(last=False)
+        del self.waiting[waiter]
+        if not line.waiters:
+            del self._busy[line.name]
+        if alone:
+            return waiter, since, None
+        line.seen = now
+        if self._virtual < line.virtual:
+            self._virtual = line.virtual
+        line.virtual += line.usual / self.weights.get(line.name, 1.0)
+        return waiter, since, Ticket(line, now, line.usual)
+
+    def _next(self) -> _Line[W]:
+        """The lowest virtual time; of equal ones the one whose first has waited longest."""
+        lines = iter(self._busy.values())
+        best = next(lines)
+        for line in lines:
+            if line.virtual < best.virtual or (
+                line.virtual == best.virtual and line.first < best.first
+            ):
+                best = line
+        return best
 
     def begin(self, application: str, now: float) -> Ticket:
-        """The ticket of a lease that began when nobody waited; it is charged from now on."""
-        return Ticket(self._line(application), now)
+        """The ticket of a lease that began without one; it is charged from now on."""
+        return Ticket(self._line(application), now, 0.0)
 
     def charge(self, ticket: Ticket, now: float, *, over: bool) -> None:
         """Charge a lease for its time up to now; when it is `over`, give back what it overpaid."""
         line = ticket.line
-        used = max(0.0, now - max(ticket.since, self._since))
-        ticket.since = now
+        since = ticket.since if ticket.since > self._since else self._since
+        used = now - since if now > since else 0.0
+        line.seen = ticket.since = now
         ticket.used += used
         due = used - ticket.paid
-        ticket.paid = max(0.0, -due)
         if over:
             line.usual += (ticket.used - line.usual) * _RECENT
-        if due > 0.0 or over:
-            line.virtual += due / self._weight(line.name)
+        elif due < 0.0:
+            ticket.paid = -due
+            return
+        ticket.paid = 0.0
+        line.virtual += due / self.weights.get(line.name, 1.0)
 
     def forgive(self) -> None:
         """Nobody has waited for a while: what was used before no longer counts."""
@@ -121,8 +151,14 @@ class FairQueue(Generic[W]):
             self._lines.clear()
             self._virtual = 0.0
 
-    def _weight(self, application: str) -> float:
-        return self.weights.get(application, 1.0)
+    def forget(self, now: float) -> None:
+        """Forget the applications that neither wait nor have used anything for a while."""
+        if len(self._lines) > len(self._busy):
+            self._lines = {
+                name: line
+                for name, line in self._lines.items()
+                if line.waiters or now - line.seen < _REMEMBERED
+            }
 
     def _line(self, application: str) -> _Line[W]:
         line = self._lines.get(application)
@@ -138,8 +174,3 @@ class FairQueue(Generic[W]):
         line: _Line[W] = _Line(application, self._virtual)
         self._lines[application] = line
         return line
-
-
-def _order(line: _Line[W]) -> tuple[float, float]:
-    """The lowest virtual time first; of equal ones whose first has waited longest."""
-    return line.virtual, next(iter(line.waiters.values()))

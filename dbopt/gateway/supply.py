@@ -37,6 +37,12 @@ class Supply(Defaults):
     `route` and `targets` act on what comes next; see `reconfigure`.
     """
 
+    __slots__ = (
+        "_cleaning", "_closed", "_closing", "_fetching", "_idle", "_last_error", "_leased", "_pg",
+        "_tasks", "_waiting", "_warned_at", "database", "limits", "name", "route",
+        "server_errors", "targets", "user",
+    )  # fmt: skip
+
     def __init__(self, route: Route, targets: Targets, limits: Limits | None) -> None:
         super().__init__()
         self.route = route
@@ -46,6 +52,7 @@ class Supply(Defaults):
         self.user = route.user
         self.name = f"{route.database}/{route.user}"
         self.server_errors = 0
+        self._waiting: dict[Any, float] = {}
         self._idle: list[Backend] = []
         self._leased: set[Backend] = set()
         self._fetching = self._cleaning = 0
@@ -118,6 +125,8 @@ class Supply(Defaults):
         self._pg.max_idle, self._pg.max_lifetime = route.max_idle, route.max_lifetime
         if _sizes(before) != _sizes(route):
             self._spawn(self._pg.fit(route.min_size, self._largest))
+            for backend in self._leased:
+                backend.unfit = True  # there may be too many by now
         if old.with_secret(None) != targets.with_secret(None) or (
             before.connect_query != route.connect_query
         ):
@@ -135,11 +144,14 @@ class Supply(Defaults):
 
     def _fetch_more(self) -> None:
         """Fetch one more, if one waits for it, there may be one, and there is one to be had."""
-        pg, fetching = self._pg, self._fetching
-        pg.grow()
-        if fetching >= self._wanted or len(self._leased) + fetching >= self._most_leased():
+        fetching, leased = self._fetching, len(self._leased)
+        if fetching >= len(self._waiting):
             return
-        if pg.size - len(self._leased) <= fetching and not self._can_grow():
+        if leased + fetching >= self.route.max_size and not (
+            leased + fetching < self._largest and self._reserve_due()
+        ):
+            return
+        if self._pg.size - leased <= fetching and not self._can_grow():
             return  # `tick` tries again
         self._fetching += 1
         self._spawn(self._fetch())
@@ -190,7 +202,7 @@ class Supply(Defaults):
     def _give_back(self, backend: Backend) -> None:
         """Let psycopg_pool have it; or let it go, if there are more than there should be."""
         self._leased.discard(backend)
-        most = self._largest if self._wanted else self.route.max_size
+        most = self._largest if self._waiting else self.route.max_size
         if self._pg.size > most and not self._closed:
             self._pg.forget(backend)
             self._spawn(backend.close())
@@ -224,7 +236,7 @@ class Supply(Defaults):
 
     def idle_since(self) -> float | None:
         """See limits.Rival."""
-        if self._wanted:
+        if self._waiting:
             return None
         found = [self._pg.idle_since(), *(backend.idle_since for backend in self._idle[:1])]
         return min((since for since in found if since is not None), default=None)
@@ -274,13 +286,8 @@ class Supply(Defaults):
 
     # The pool's side
 
-    @property
-    def _wanted(self) -> int:
-        """How many wait for a backend."""
-        raise NotImplementedError
-
-    def _most_leased(self) -> int:
-        """How many backends may be leased at this moment."""
+    def _reserve_due(self) -> bool:
+        """Whether one has waited long enough for the reserve to be used."""
         raise NotImplementedError
 
     def _offer(self, backend: Backend, now: float) -> None:

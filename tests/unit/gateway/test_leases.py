@@ -74,6 +74,7 @@ def test_a_reload_changes_the_weights() -> None:
 
 def test_without_a_queue_nothing_is_charged() -> None:
     async def play(stage: PoolStage) -> None:
+        stage.pool._queue.begin("other", 0.0)
         first = stage.waiter().ask()
         backend = await stage.give()
         first.done()
