@@ -52,7 +52,8 @@ class Arrival(Connection):
     """See the module. Who inherits it goes on in `enter`."""
 
     __slots__ = (
-        "_door", "_early", "_handshake", "_login", "_login_timer", "_tls", "database", "user",
+        "_answer", "_door", "_early", "_handshake", "_login", "_login_timer", "_tls", "database",
+        "user",
     )  # fmt: skip
 
     def __init__(self, door: Door) -> None:
@@ -64,9 +65,13 @@ class Arrival(Connection):
         self._tls: ClientTls | None = None
         self._handshake: asyncio.Task[asyncio.Transport] | None = None
         self._early = b""
+        self._answer = b""
 
     def enter(self, login: Login) -> None:
-        """The client is who it says: let it in, or raise a DboptError that is told to it."""
+        """The client is who it says: let it in, or raise a DboptError that is told to it.
+
+        The last answer of the login is not sent yet: `take_answer` gives it.
+        """
         raise NotImplementedError
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -116,6 +121,12 @@ class Arrival(Connection):
     def _drive(self, login: Login, answer: bytes) -> None:
         """Send what the login answers, and do what it waits for."""
         self.database, self.user = login.database, login.user
+        if login.step is Step.DONE:
+            self._login = None
+            self._early = login.take_rest()
+            self._answer = answer
+            self.enter(login)
+            return
         if answer:
             self.transport.write(answer)
         match login.step:
@@ -126,10 +137,11 @@ class Arrival(Connection):
             case Step.CANCEL if login.cancel is not None:
                 self.transport.pause_reading()  # what follows would be taken for another
                 self._close_after(self._door.cancel(login.cancel))
-            case Step.DONE:
-                self._login = None
-                self._early = login.take_rest()
-                self.enter(login)
+
+    def take_answer(self) -> bytes:
+        """The last answer of the login, for whoever sends more with it; b"" once it is taken."""
+        answer, self._answer = self._answer, b""
+        return answer
 
     # Encryption
 
@@ -215,4 +227,4 @@ class Arrival(Connection):
             return
         self._door.failed_login(self, error.message)
         sqlstate = error.reported if isinstance(error, ServerRefused) else error.sqlstate
-        self.fatal_bytes(refusal(error, sqlstate))
+        self.fatal_bytes(self.take_answer() + refusal(error, sqlstate))

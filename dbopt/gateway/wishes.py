@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from dbopt.errors import ProtocolError
@@ -24,7 +25,12 @@ def wishes(parameters: Mapping[str, str], host: str = "") -> dict[str, str]:
     application_name_add_host does. Raises ProtocolError for what is no setting, and for a
     value that is not UTF-8.
     """
-    found = requested(parameters)
+    return dict(_wishes(tuple(parameters.items()), host))
+
+
+@lru_cache(maxsize=128)  # of a fleet of clients, many ask for the same
+def _wishes(parameters: tuple[tuple[str, str], ...], host: str) -> dict[str, str]:
+    found = requested(dict(parameters))
     if host or APPLICATION_NAME in found:
         found[APPLICATION_NAME] = _application_name(found.get(APPLICATION_NAME, ""), host)
     for name, value in found.items():

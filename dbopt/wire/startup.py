@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Self
 
 from dbopt.errors import ProtocolError, UnsupportedProtocol
@@ -132,13 +133,24 @@ _BY_CODE: Final[dict[int, Callable[[bytes], FirstPacket]]] = {
     types.GSSENC_REQUEST: GSSENCRequest.parse,
     types.CANCEL_REQUEST: CancelRequest.parse,
 }
+_CACHED: Final = 512
+"""Bytes of the longest packet that is remembered: clients can fill no more than 64 KiB so."""
 
 
 def parse_startup(payload: bytes) -> FirstPacket:
     """The packet whose payload (what follows the length word) this is.
 
-    Raises ProtocolError for a payload that is none, and for a protocol other than 3.x.
+    Raises ProtocolError for a payload that is none, and for a protocol other than 3.x. Equal
+    payloads may give the same message: its `parameters` are not to be changed.
     """
+    code = int.from_bytes(payload[:4]) if len(payload) >= 4 else 0
+    if code == types.CANCEL_REQUEST or len(payload) > _CACHED:  # a key is kept nowhere
+        return _BY_CODE.get(code, StartupMessage.parse)(payload)
+    return _remembered(payload)
+
+
+@lru_cache(maxsize=128)  # an application's connections all begin with the same bytes
+def _remembered(payload: bytes) -> FirstPacket:
     code = int.from_bytes(payload[:4]) if len(payload) >= 4 else 0
     return _BY_CODE.get(code, StartupMessage.parse)(payload)
 
