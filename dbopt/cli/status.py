@@ -23,6 +23,22 @@ _MAX_ANSWER = 16 << 20
 _TIMEOUTS = (
     "query_timeouts", "transaction_timeouts", "idle_transaction_timeouts", "client_idle_timeouts",
 )  # fmt: skip
+_POOL_COLUMNS = {
+    "mode": "Mode",
+    "cl_active": "Clients active",
+    "cl_waiting": "waiting",
+    "cl_pinned": "pinned",
+    "sv_active": "Servers active",
+    "sv_idle": "idle",
+    "max_size": "at most",
+    "sv_reserve": "reserve",
+    "xact_count": "Transactions",
+    "query_count": "Statements",
+    "refused": "Refused",
+    "timeouts": "Timeouts",
+}
+_RARE = frozenset(("mode", "cl_pinned", "sv_reserve", "refused", "timeouts"))
+"""Shown where there is something to show, so that the table fits a terminal otherwise."""
 _ANYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not bound here
 
 
@@ -123,28 +139,23 @@ def _workers(answer: dict[str, Any]) -> Table:
 
 
 def _pools(pools: list[dict[str, Any]]) -> Table:
-    table = Table("Database", "User", "Mode", title="Pools", title_justify="left", box=None)
-    columns = {
-        "cl_active": "Clients active",
-        "cl_waiting": "waiting",
-        "cl_pinned": "pinned",
-        "sv_active": "Servers active",
-        "sv_idle": "idle",
-        "max_size": "at most",
-        "sv_reserve": "reserve",
-        "xact_count": "Transactions",
-        "query_count": "Statements",
-        "refused": "Refused",
-        "timeouts": "Timeouts",
-    }
-    for title in columns.values():
-        table.add_column(title, justify="right")
-    for pool in pools:
+    table = Table("Database", "User", title="Pools", title_justify="left", box=None)
+    rows = [_pool_row(pool) for pool in pools]
+    columns = [
+        name for name in _POOL_COLUMNS if name not in _RARE or any(row[name] for row in rows)
+    ]
+    for name in columns:
+        table.add_column(_POOL_COLUMNS[name], justify="right", overflow="fold")
+    for row in rows:
         # Names come from clients: Text takes no markup from them.
-        names = (Text(printable(pool["database"])), Text(printable(pool["user"])))
-        shown = pool | {
-            "refused": pool["queue_timeouts"] + pool["queue_refusals"],
-            "timeouts": sum(pool[name] for name in _TIMEOUTS),
-        }
-        table.add_row(*names, pool["mode"], *(str(shown[name]) for name in columns))
+        names = (Text(printable(row["database"])), Text(printable(row["user"])))
+        table.add_row(*names, *(str(row[name]) for name in columns))
     return table
+
+
+def _pool_row(pool: dict[str, Any]) -> dict[str, Any]:
+    return pool | {
+        "mode": "" if pool["mode"] == "transaction" else pool["mode"],
+        "refused": pool["queue_timeouts"] + pool["queue_refusals"],
+        "timeouts": sum(pool[name] for name in _TIMEOUTS),
+    }

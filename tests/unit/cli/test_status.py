@@ -62,6 +62,29 @@ def test_tables(port: int) -> None:
     ):  # fmt: skip
         assert words in shown
     assert "topsecret" not in shown
+    for rare in ("pinned", "reserve", "Refused", "Timeouts", "Mode"):
+        assert rare not in shown
+
+
+def test_what_is_rare_is_shown_where_there_is_some() -> None:
+    state = SomeState()
+    pools = (
+        pool(user="a", cl_pinned=3, mode="session"),
+        pool(user="b", sv_reserve=2, queue_timeouts=40, queue_refusals=2, query_timeouts=5,
+             idle_transaction_timeouts=6),
+    )  # fmt: skip
+    state.workers.observed(0, worker(4711, *pools))
+    with served(state) as url:
+        obj, out = context(urlsplit(url).port or 0)
+        CliRunner().invoke(status, [], obj=obj, catch_exceptions=False)
+    lines = [line.split() for line in out.getvalue().splitlines()]
+    (header,) = (words for words in lines if "pinned" in words)
+    assert ["Mode", "pinned", "reserve", "Refused", "Timeouts"] == [
+        word for word in header if word in ("Mode", "pinned", "reserve", "Refused", "Timeouts")
+    ]
+    (one,), (other,) = ([w for w in lines if w[:2] == ["app", user]] for user in "ab")
+    assert ["session", "3"] == [one[2], one[5]]
+    assert ["2", "42", "11"] == [other[-5], *other[-2:]]
 
 
 def test_json(port: int) -> None:
