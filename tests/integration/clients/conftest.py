@@ -10,6 +10,9 @@ from tests.fix_gateway import Gateway, Runner, running
 from tests.fix_pg import Server, fresh_database
 from tests.integration.clients.routes import Both, Route
 
+OFTEN = {"trace__flush_interval": 0.01}
+"""How often the worker tells of its backends, which each test waits for at its end."""
+
 
 @pytest.fixture(scope="module")
 def pool_size() -> int:
@@ -26,7 +29,8 @@ def neighbour_count() -> int:
 @pytest.fixture(scope="module")
 def clients_gateway(pg_backend: Server, gateway_loop: Runner, pool_size: int) -> Iterator[Gateway]:
     """It serves any database of the server, each with a pool of its own."""
-    with running(pg_backend.dsn, gateway_loop, pool__max_size=pool_size) as gateway:
+    options = {"pool__max_size": pool_size, **OFTEN}
+    with running(pg_backend.dsn, gateway_loop, **options) as gateway:
         yield gateway
 
 

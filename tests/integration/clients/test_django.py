@@ -16,7 +16,7 @@ pytest.importorskip("django", reason="missing: django")
 APPLICATION = str(Path(__file__).with_name("django_app.py"))
 
 
-@pytest.mark.parametrize("options", [(), ("--bind",), ("--pool",)])
+@pytest.mark.parametrize("options", [(), ("--bind", "--pool")])
 def test_application(both: Both, options: tuple[str, ...]) -> None:
     def scenario(route: Route) -> dict[str, Any]:
         done = route.run(sys.executable, APPLICATION, *options)

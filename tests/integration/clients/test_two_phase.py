@@ -12,6 +12,7 @@ from psycopg import sql
 
 from tests.fix_gateway import Gateway, Runner, running
 from tests.fix_pg import Server, embedded
+from tests.integration.clients.conftest import OFTEN
 from tests.integration.clients.routes import Both, Route
 
 psycopg2 = pytest.importorskip("psycopg2", reason="missing: psycopg2")
@@ -28,7 +29,7 @@ def pg_backend() -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def clients_gateway(pg_backend: Server, gateway_loop: Runner) -> Iterator[Gateway]:
-    with running(pg_backend.dsn, gateway_loop, pool__max_size=2) as gateway:
+    with running(pg_backend.dsn, gateway_loop, pool__max_size=2, **OFTEN) as gateway:
         yield gateway
 
 
