@@ -137,7 +137,7 @@ class Supervisor:
         listeners = [sock.fileno() for sock in self._sockets]
         try:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "dbopt.gateway.worker", str(theirs.fileno()),
+                sys.executable, "-m", "dbopt.gateway", str(theirs.fileno()),
                 pass_fds=(theirs.fileno(), *listeners), stdin=asyncio.subprocess.DEVNULL,
             )  # fmt: skip
         except OSError:

@@ -1,6 +1,6 @@
 """The worker: one process, one uvloop, the clients and the pools.
 
-Started by the daemon as `python -m dbopt.gateway.worker FD`, where FD is its end of the link.
+Started by the daemon as `python -m dbopt.gateway FD`, where FD is its end of the link.
 Nothing here may stall a query: no parser, no HTTP, no statistics.
 """
 
@@ -45,6 +45,7 @@ from dbopt.gateway.link import (
 from dbopt.gateway.listeners import Listeners
 from dbopt.gateway.multiplexer import Pool
 from dbopt.gateway.notify import SharedListener
+from dbopt.gateway.openfiles import OpenFiles, raise_limit
 from dbopt.gateway.routes import Route, check_database, resolved, route
 from dbopt.gateway.userlist import Secret
 from dbopt.logs import configure
@@ -72,6 +73,7 @@ class Worker:
         self.number = start.number
         self.settings = start.settings
         self.limits = Limits(start.settings)
+        self.files = OpenFiles(start.settings)
         self.admission = Admission(start.settings, start.mock_key)
         self.listeners = Listeners(self.admission, self.limits)
         trace = start.settings.trace
@@ -92,11 +94,13 @@ class Worker:
 
     def admit(self, client: Client) -> tuple[int, bytes]:
         """See client.Gate. The worker's number is in the process id, so that each is unique."""
-        limit = self.settings.gateway.max_clients
+        limit, what = self.settings.gateway.max_clients, "gateway.max_clients"
+        if self.files.room < limit:
+            limit, what = self.files.room, "its limit of open files"
         if len(self._clients) >= limit:
             raise TooManyClients(
                 f"The gateway already has {limit} clients.",
-                hint="Raise gateway.max_clients, or close connections that are not used.",
+                hint=f"Raise {what}, or close connections that are not used.",
             )
         self.limits.admit_client(client.database, client.user)
         while True:
@@ -210,6 +214,7 @@ class Worker:
             now = monotonic()
             self._refusals_said = 0
             self.admission.tick(now)
+            self.files.tick(len(self._connections))
             self.listeners.tick(now)
             for key, pool in list(self._pools.items()):
                 pool.tick(now)
@@ -268,6 +273,7 @@ class Worker:
         self.counts.slow_us = settings.trace.slow * 1000.0
         self.counts.parameters = settings.trace.parameters
         self.limits.settings = settings
+        self.files.reload(settings)
         for (database, user), pool in self._pools.items():
             with contextlib.suppress(DboptError):  # one that is gone serves who is in it
                 to = route(settings, database, user)
@@ -328,6 +334,7 @@ async def run(descriptor: int) -> None:
     if not isinstance(start, Start):
         return
     configure(start.settings.log)
+    raise_limit()
     worker = Worker(start, writer)
     # The daemon says when to stop; a Ctrl-C goes to the whole terminal's process group.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -358,7 +365,3 @@ def main() -> None:
     """Entry point of the worker process."""
     with contextlib.suppress(KeyboardInterrupt):
         uvloop.run(run(int(sys.argv[1])))
-
-
-if __name__ == "__main__":
-    main()
