@@ -130,6 +130,8 @@ class Leases(Supply):
             self.backend_lost(backend)
         elif now >= backend._expire_at or self._pg.size > self._largest or self._closed:
             self._give_back(backend)  # psycopg_pool replaces what is too old
+        elif self._owed is not None:
+            self._pay(backend)
         elif backend.reset_sql:
             self._spawn(self._clean(backend))
         elif backend.status != IDLE or (self._closing and not self._waiting):

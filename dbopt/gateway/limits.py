@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Protocol
 
 from dbopt.errors import TooManyClients
@@ -21,6 +22,12 @@ class Rival(Protocol):
 
     def close_idle(self) -> None:
         """Close that one; it counts no more when this returns."""
+
+    def in_use(self) -> int:
+        """How many backends its clients have."""
+
+    def surrender(self, then: Callable[[], None]) -> None:
+        """Close the next backend that comes free, and then call that."""
 
 
 class Limits:
@@ -89,6 +96,19 @@ class Limits:
                 return False
             min(rivals)[2].close_idle()
         return True
+
+    def demand(self, database: str, user: str, then: Callable[[], None]) -> None:
+        """For a pool that has no backend while all others are in use: one is to be given up.
+
+        By the pool that has most, when one of its comes free. PgBouncer's would wait for as
+        long as the other pools have clients in their queues.
+        """
+        names = {"database": database, "user": user}
+        what = self._reached(database, user)[0]
+        rivals = [pool for pool in self.pools if what and getattr(pool, what) == names[what]]
+        most = max(rivals, key=lambda pool: pool.in_use(), default=None)
+        if most is not None and most.in_use():
+            most.surrender(then)
 
     def count_backends(self, database: str, user: str, change: int) -> None:
         """So many more backends, or fewer; see backend_opened."""

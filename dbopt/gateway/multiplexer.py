@@ -89,6 +89,8 @@ class Pool(Leases):
             self._serve(now)
             self._pg.grow()
             self._fetch_more()
+            if self.limits is not None and not (self._leased or self._fetching):
+                self.limits.demand(self.database, self.user, self._fetch_more)
         elif now - self._queued_at > _FORGIVE_AFTER:
             self._queue.forgive()
         for backend in list(self._leased):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import structlog
@@ -38,8 +38,8 @@ class Supply(Defaults):
     """
 
     __slots__ = (
-        "_cleaning", "_closed", "_closing", "_fetching", "_idle", "_last_error", "_leased", "_pg",
-        "_tasks", "_waiting", "_warned_at", "database", "limits", "name", "route",
+        "_cleaning", "_closed", "_closing", "_fetching", "_idle", "_last_error", "_leased",
+        "_owed", "_pg", "_tasks", "_waiting", "_warned_at", "database", "limits", "name", "route",
         "server_errors", "targets", "user",
     )  # fmt: skip
 
@@ -59,6 +59,7 @@ class Supply(Defaults):
         self._closing = self._closed = False
         self._last_error: DboptError | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._owed: Callable[[], None] | None = None
         self._warned_at = -_WARN_EVERY
         self._pg = self._make_pool()
         if limits is not None:
@@ -250,6 +251,24 @@ class Supply(Defaults):
             self._leased.discard(backend)
             self._pg.forget(backend)
         self._spawn(backend.close())
+
+    def in_use(self) -> int:
+        """See limits.Rival."""
+        return len(self._leased) - len(self._idle)
+
+    def surrender(self, then: Callable[[], None]) -> None:
+        """See limits.Rival."""
+        self._owed = then
+        for backend in self._leased:
+            backend.unfit = True  # each is looked at when it comes free
+
+    def _pay(self, backend: Backend) -> None:
+        then, self._owed = self._owed, None
+        self._leased.discard(backend)
+        self._pg.forget(backend)
+        self._spawn(backend.close())
+        if then is not None:
+            then()
 
     # backend.Owner
 

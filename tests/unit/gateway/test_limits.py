@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -160,3 +161,67 @@ def test_names_that_are_gone_are_forgotten() -> None:
         admitted(of, "a", f"nobody{number}")
     kept = (of._db_clients, of._user_clients, of._db_backends, of._user_backends)
     assert [1, 1, 0, 0] == [len(counts) for counts in kept]
+
+
+# Rivals
+
+
+class Rival:
+    """A pool that has `idle` backends, by since when, and `used` ones."""
+
+    def __init__(self, of: Limits, database: str, user: str, *idle: float, used: int = 0) -> None:
+        self.of, self.database, self.user = of, database, user
+        self.idle = list(idle)
+        self.used = used
+        self.asked: list[Callable[[], None]] = []
+        of.count_backends(database, user, len(idle) + used)
+        of.pools.add(self)
+
+    def idle_since(self) -> float | None:
+        return self.idle[0] if self.idle else None
+
+    def close_idle(self) -> None:
+        self.idle.pop(0)
+        self.of.count_backends(self.database, self.user, -1)
+
+    def in_use(self) -> int:
+        return self.used
+
+    def surrender(self, then: Callable[[], None]) -> None:
+        self.asked.append(then)
+
+
+def test_room_is_made_by_the_least_recently_used_of_the_same_database_or_user() -> None:
+    of = limits(max_db_connections=3)
+    old, new = Rival(of, "a", "u", 5.0, 9.0), Rival(of, "a", "v", 7.0)
+    elsewhere = Rival(of, "b", "w", 1.0)
+    for _ in range(2):
+        assert of.make_room("a", "w")
+        assert opened(of, "a", "w")
+    assert ([9.0], [], [1.0]) == (old.idle, new.idle, elsewhere.idle)
+
+
+def test_without_a_limit_in_the_way_nothing_is_closed() -> None:
+    of = limits(max_db_connections=3)
+    rival = Rival(of, "a", "u", 5.0)
+    assert of.make_room("a", "v")
+    assert [5.0] == rival.idle
+
+
+def test_no_room_where_nothing_is_idle() -> None:
+    of = limits(max_user_connections=1)
+    Rival(of, "a", "u", used=1)
+    assert not of.make_room("b", "u")
+
+
+def test_who_has_most_gives_one_up() -> None:
+    of = limits(max_db_connections=4)
+    few, most = Rival(of, "a", "u", used=1), Rival(of, "a", "v", used=3)
+    other = Rival(of, "b", "v", used=9)
+
+    def then() -> None:
+        """Not called here."""
+
+    of.demand("a", "w", then)
+    of.demand("c", "w", then)  # no limit is in its way
+    assert ([], [then], []) == (few.asked, most.asked, other.asked)

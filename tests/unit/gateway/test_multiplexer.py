@@ -519,12 +519,14 @@ def test_nobody_waits_while_there_is_a_backend(seed: int, cancels: Cancels) -> N
         assert asked == pool._fetching
         assert not (waiting and any(not backend.closed for backend in pool._idle))
         assert asked or not waiting or leased == 3
+        assert waiting == sum(len(line.waiters) for line in pool._queue._busy.values())
 
     async def step(stage: PoolStage, waiters: list[Waiter]) -> None:
         busy = [waiter for waiter in waiters if waiter.backend is not None]
         move = chance.randrange(9)
         if move <= 1:
-            waiters.append(stage.waiter(at_once=chance.random() < 0.3).ask())
+            options = {"at_once": chance.random() < 0.3, "application": chance.choice("abc")}
+            waiters.append(stage.waiter(**options).ask())
         elif move <= 3 and stage.pending:
             await stage.give(stage.backend(closed=chance.random() < 0.2))
         elif move == 4 and stage.pending:

@@ -229,6 +229,29 @@ def test_a_pool_whose_clients_wait_spares_nothing(servers: Servers) -> None:
     run(servers, play, max_db_connections=1, max_size=1)
 
 
+def test_a_pool_without_any_backend_gets_one_of_a_pool_that_is_always_busy(
+    servers: Servers,
+) -> None:
+    async def play(world: World) -> None:
+        first, second = await world.pool("shop", "a"), await world.pool("shop", "b")
+        holders = [Waiter(first).ask() for _ in range(2)]
+        backends = await world.served(*holders)
+        queued = [Waiter(first).ask() for _ in range(3)]
+        waiter = Waiter(second).ask()
+        await world.settle()
+        second.tick(monotonic())
+        holders[0].done()
+        Waiter(first).ask()  # wants the place too
+        await world.served(waiter)
+        assert (True, False) == (backends[0].closed, backends[1].closed)
+        assert [0, 0, 0] == [one.turns for one in queued]
+        holders[1].done()
+        await world.served(queued[0])
+        assert 2 == servers.most
+
+    run(servers, play, max_db_connections=2)
+
+
 def test_an_attempt_that_fails_leaves_its_place(servers: Servers) -> None:
     async def play(world: World) -> None:
         servers.down = ConnectError("down")
