@@ -118,13 +118,14 @@ class Downstream:
     `settings` the ParameterStatus that arrived. Replies to what the gateway itself sent are
     swallowed up to their ReadyForQuery: `refused` is the error with which the server refused
     the client's settings, `probed` the rows of a probe (None while there are none to read).
-    `reset` tells that the client ran RESET or DISCARD ALL in this lease, `last_tag` how its last
+    `reset` tells that the client ran RESET or DISCARD ALL, and `reset_over` that all it changed
+    has been reported: who has read `settings` then clears both. `last_tag` is how its last
     command ended, `failed` that something did since the last ReadyForQuery outside a transaction.
     """
 
     __slots__ = (
         "_pass_bytes", "_rest", "_rows", "failed", "fatal", "fatal_message", "last_tag", "partial",
-        "probed", "refused", "reset", "settings",
+        "probed", "refused", "reset", "reset_over", "settings",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -138,7 +139,7 @@ class Downstream:
         self.probed: list[tuple[bytes | None, ...]] | None = None
         self.last_tag = b""
         self.failed = False
-        self.reset = False
+        self.reset = self.reset_over = False
         self.settings: list[tuple[str, str]] = []
 
     @property
@@ -267,7 +268,8 @@ class Downstream:
         self.last_tag = tag = data[position + 5 : end]
         head.rows += rows_of(tag)
         if tag in _FORGETTING:
-            self.reset |= tag != b"DEALLOCATE ALL\0"
+            if tag != b"DEALLOCATE ALL\0":
+                self.reset, self.reset_over = True, False
             if tag != b"RESET\0" and head.work is None:
                 prepared.clear()
                 upstream.forget_names()
@@ -298,6 +300,7 @@ class Downstream:
                 break
         else:
             raise ProtocolError("The server is ready for a query that nobody sent.")
+        self.reset_over = self.reset
         ledger.head()  # drops the end of a COPY that had failed before it
         ledger.copying = False
         if status == IDLE:

@@ -250,6 +250,8 @@ class Express(Connection):
         if count is None:
             return
         ledger, statement = self._ledger, self._lone_statement
+        if self.backend is not None:
+            ledger.backend_pid = self.backend.pid
         if statement is None:
             request = Request(QUERY, self._lone_text, self._sent)
             ledger.requests.append(request)

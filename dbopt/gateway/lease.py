@@ -268,6 +268,8 @@ class Lease(Express):
             kept = reported(self._settings, backend.parameters)
             own = {n: v for n, v in self._startup.items() if n not in backend.parameters}
             self._settings = self._pool.canonical({**kept, **own, **mine})
+            if downstream.reset_over:
+                downstream.reset = downstream.reset_over = False
         elif any(self._settings.get(name) != value for name, value in mine.items()):
             self._settings = self._pool.canonical({**self._settings, **mine})
             backend.settings = self._settings

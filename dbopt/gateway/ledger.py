@@ -35,12 +35,13 @@ class Request:
     """One entry. `name` is the client's name of a statement that a Parse makes.
 
     `work` is what a special text does; `refusal` the error to give instead of the server's.
-    `known`: the backend has the statement that a Parse makes anew.
+    `known`: the backend has the statement that a Parse makes anew; `second`: it repeats one that
+    is in flight, and may be refused for that.
     """
 
     __slots__ = (
-        "count", "kind", "known", "name", "queue_us", "refusal", "rows", "sent", "sqlstate",
-        "statement", "text", "work",
+        "count", "kind", "known", "name", "queue_us", "refusal", "rows", "second", "sent",
+        "sqlstate", "statement", "text", "work",
     )  # fmt: skip
 
     def __init__(
@@ -59,7 +60,7 @@ class Request:
         self.count: Count | None = None
         self.work: Work | None = None
         self.refusal = b""
-        self.known = False
+        self.known = self.second = False
         self.queue_us = 0.0
         self.rows = 0
         self.sqlstate = ""

@@ -135,7 +135,7 @@ class Naming:
             if request.work is not None:
                 undo(request.work, self.names, prepared)
             statement = request.statement
-            if statement is None or request.kind == EXECUTE:
+            if statement is None or request.kind == EXECUTE or request.second:
                 continue
             if request.kind == CLOSE:
                 self._restore(request.name, statement)
@@ -223,7 +223,7 @@ class Naming:
             return None
         known = self.names.get(name)
         if known is not None:
-            return self._duplicate(known, sql, types, prepared, now)
+            return self._duplicate(name, known, sql, types, prepared, now)
         statement = self.registry.statement(sql, types)
         if statement.special:
             return self._parse_special(name, statement, prepared, now)
@@ -284,10 +284,22 @@ class Naming:
         return statement, messages
 
     def _duplicate(
-        self, known: Statement, sql: bytes, types: bytes, prepared: Prepared, now: float
+        self,
+        name: bytes,
+        known: Statement,
+        sql: bytes,
+        types: bytes,
+        prepared: Prepared,
+        now: float,
     ) -> list[bytes]:
         # PostgreSQL refuses a second Parse of a name. The server itself says so, in order,
-        # when it is sent a Parse of a name that it has.
+        # when it is sent a Parse of a name that it has; if it has it is not sure while the first
+        # is in flight.
+        if self._unsure(known) and (sql, types) == (known.sql, known.types):
+            request = Request(PARSE, sql, now, known, name)
+            request.second = True
+            self._enter(request)
+            return [known.message]
         messages = self._ensure(known, prepared)
         self._enter(Request(PARSE, sql, now))
         return [*messages, encode.parse(known.name, sql, types)]
