@@ -40,8 +40,8 @@ if [ ! -e "$stamp" ] || [ pyproject.toml -nt "$stamp" ]; then
 fi
 [ "$what" = dev ] || exit 0
 
-# Debian's packages: a second server version, and node for its clients. Without them, and without
-# the right to install them, their tests are skipped.
+# Debian's packages: a second server version, node for its clients, and PgBouncer, with which
+# `make bench` compares. Without them, and without the right to install them, tests are skipped.
 sudo=""
 [ "$(id -u)" = 0 ] || sudo="sudo -n"
 
@@ -67,6 +67,14 @@ if [ ! -x /usr/lib/postgresql/15/bin/postgres ]; then
       echo 'create_main_cluster = false' | $sudo tee /etc/postgresql-common/createcluster.conf >/dev/null
   fi
   install postgresql-15
+fi
+
+if ! PATH=$PATH:/usr/sbin command -v pgbouncer >/dev/null; then
+  # The benchmark starts its own; Debian's service would take dbopt's port, 6432.
+  if may_install && [ -d /run/systemd/system ]; then
+    $sudo systemctl mask --quiet pgbouncer.service || true
+  fi
+  install pgbouncer
 fi
 
 { command -v node && command -v npm; } >/dev/null || install nodejs npm

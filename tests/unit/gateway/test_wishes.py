@@ -83,3 +83,15 @@ def test_options_escapes() -> None:
 def test_injection_and_what_is_no_setting(parameters: dict[str, str]) -> None:
     with pytest.raises(ProtocolError):
         wishes({"user": "ann", **parameters})
+
+
+def test_equal_wishes_are_not_shared() -> None:
+    given = {"user": "ann", "DateStyle": "iso"}
+    wishes(given)["DateStyle"] = "german"
+    assert {"DateStyle": "iso"} == wishes(given)
+
+
+def test_what_is_refused_once_is_refused_again() -> None:
+    for _ in range(2):
+        with pytest.raises(ProtocolError, match="not UTF-8"):
+            wishes({"user": "ann", "DateStyle": buffer.decode(b"\xff")})

@@ -33,6 +33,19 @@ def test_packet(packet: FirstPacket, data: bytes) -> None:
     assert packet == parse_startup(data[4:])
 
 
+def test_equal_packets_are_parsed_once() -> None:
+    data = StartupMessage({"user": "alice"}).encode()[4:]
+    assert parse_startup(data) is parse_startup(bytes(bytearray(data)))
+    long = StartupMessage({"user": "alice", "options": "x" * 600}).encode()[4:]
+    assert parse_startup(long) == parse_startup(bytes(bytearray(long)))
+    assert parse_startup(long) is not parse_startup(long)
+
+
+def test_the_key_of_a_cancel_request_is_not_kept() -> None:
+    data = CancelRequest(1, b"\1\2\3\4").encode()[4:]
+    assert parse_startup(data) is not parse_startup(data)
+
+
 def test_the_longest_cancel_key() -> None:
     packet = CancelRequest(-1, bytes(256))
     assert packet == parse_startup(packet.encode()[4:])
