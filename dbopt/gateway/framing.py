@@ -20,7 +20,7 @@ from dbopt.wire.types import (
     F_QUERY,
     F_SYNC,
     F_TERMINATE,
-    MAX_MESSAGE_LENGTH,
+    max_frontend_length,
 )
 
 KNOWN: Final = frozenset(
@@ -46,6 +46,12 @@ def impossible_length(kind: int, length: int) -> ProtocolError:
     return ProtocolError(f"The client sent a message of type {kind:#04x} with length {length}.")
 
 
+def check_length(kind: int, length: int) -> None:
+    """ProtocolError where PostgreSQL takes no message of that type and length word."""
+    if not 4 <= length <= max_frontend_length(kind):
+        raise impossible_length(kind, length)
+
+
 def needed(data: bytes | bytearray, start: int = 0) -> int:
     """How many bytes the message at `start` takes, itself complete or not.
 
@@ -57,8 +63,7 @@ def needed(data: bytes | bytearray, start: int = 0) -> int:
     if len(data) - start < 5:
         return 5
     length: int = _length(data, start + 1)[0]
-    if not 4 <= length <= MAX_MESSAGE_LENGTH:
-        raise impossible_length(data[start], length)
+    check_length(data[start], length)
     return 1 + length
 
 

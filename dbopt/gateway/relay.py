@@ -197,10 +197,10 @@ class Relay(Ending):
             self._judge(backend)
         if self._cancel_wanted and not ledger.hides():
             self.cancel()
-        if self._in_flight:
+        if self._goodbye and (ledger.copying or not ledger.ends):
+            self._depart()  # all is answered, or the server waits for what will never come
             return
-        if self._goodbye:
-            self._depart()
+        if self._in_flight:
             return
         if ledger.status == IDLE:
             self._done_with(backend)

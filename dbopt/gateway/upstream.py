@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from struct import Struct
 
-from dbopt.gateway.framing import KNOWN, impossible_length, terminator, unknown_type
+from dbopt.gateway.framing import KNOWN, check_length, terminator, unknown_type
 from dbopt.gateway.ledger import (
     CLOSE_HIDDEN,
     EXECUTE,
@@ -34,7 +34,7 @@ from dbopt.wire.types import (
     F_QUERY,
     F_SYNC,
     F_TERMINATE,
-    MAX_MESSAGE_LENGTH,
+    MAX_SMALL_LENGTH,
 )
 
 _length = Struct("!i").unpack_from
@@ -64,8 +64,8 @@ class Upstream(Naming):
         while size - position >= 5:
             kind = data[position]
             length = _length(data, position + 1)[0]
-            if not 4 <= length <= MAX_MESSAGE_LENGTH:
-                raise impossible_length(kind, length)
+            if not 4 <= length <= MAX_SMALL_LENGTH:
+                check_length(kind, length)
             end = position + 1 + length
             if end > size:
                 if kind == F_COPY_DATA:  # it need not be gathered first

@@ -22,11 +22,25 @@ def test_the_whole_message_is_needed() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"Z", b"\0\0\0\0\4", b"Q\0\0\0\3", b"Q\xff\xff\xff\xff", b"Q\x7f\xff\xff\xff"]
+    "data",
+    [
+        b"Z",
+        b"\0\0\0\0\4",
+        b"Q\0\0\0\3",
+        b"Q\xff\xff\xff\xff",
+        b"Q\x7f\xff\xff\xff",
+        b"S\x3f\0\0\0",
+        b"D\0\0\x27\x11",
+    ],
 )
 def test_garbage_is_refused_at_once(data: bytes) -> None:
     with pytest.raises(ProtocolError):
         needed(data)
+
+
+@pytest.mark.parametrize("data", [b"Q\x3f\xff\xff\xfe", b"d\x3f\0\0\0", b"D\0\0\x27\x10"])
+def test_long_messages_of_types_that_may_be_long(data: bytes) -> None:
+    assert 1 + int.from_bytes(data[1:]) == needed(data)
 
 
 def test_a_string_must_end() -> None:

@@ -458,6 +458,26 @@ def test_a_client_that_vanishes(scene: Scene, data: bytes, discarded: bool) -> N
     assert scene.backend.holder is not relay
 
 
+@pytest.mark.parametrize(
+    ("data", "answer", "discarded"),
+    [
+        (query(b"select") * 2, "TDCZTDCZ", False),
+        (execute() + query(b"select"), "E", True),  # the query is skipped: no Sync comes
+        (query(b"copy"), "G", True),  # the data never come
+        (parse(b"error") + bind() + execute() + SYNC, "12EZ", False),
+    ],
+)
+def test_who_says_terminate_is_answered_and_closed(
+    scene: Scene, data: bytes, answer: str, discarded: bool
+) -> None:
+    relay = scene.client()
+    scene.send(relay, data + encode.terminate())
+    assert answer == scene.read(relay)
+    assert relay.closed
+    assert ([scene.backend] if discarded else []) == scene.stage.discarded
+    assert scene.free is not discarded
+
+
 def test_rows_are_counted(scene: Scene) -> None:
     relay = scene.client()
     scene.stage.now = 1.0
