@@ -120,7 +120,7 @@ def verdict(data: bytes) -> str:
         if len(header) < 4:
             return "wait"
         length = int.from_bytes(header, signed=True)
-        if not 4 <= length <= types.MAX_MESSAGE_LENGTH:
+        if not 4 <= length <= types.max_frontend_length(kind):
             return "close"
         if kind == types.F_TERMINATE or position + 1 + length > len(data):
             return "wait"
