@@ -95,6 +95,7 @@ class Ending(Lease):
         more is closed: the rest might not mean the same without what was refused.
         """
         self.waiting = False
+        self._queued = None
         data = bytes(self._rest)
         self._rest.clear()
         if is_one_request(data):

@@ -51,13 +51,19 @@ class Express(Connection):
     """See the module. A Relay is one.
 
     `_quiet`: nothing is in flight, kept or half sent. `_kept`: the backend is not given back
-    when a transaction ends. `_lone`: what the request in flight is counted as, if it is alone.
+    when a transaction ends. `_lone`: what the request in flight is counted as, if it is alone,
+    and `_queued` the same of one that waits for a backend. `_rest` is what the client has sent
+    that cannot be passed on yet. `_sent` is when the request was, or came, if it had to wait:
+    then it equals `_waited_since`.
     """
 
     __slots__ = (
         "_clock", "_fresh", "_kept", "_ledger", "_lone", "_lone_parse", "_lone_statement",
-        "_lone_text", "_pool", "_quiet", "_scope", "_sent", "_settings", "_upstream",
+        "_lone_text", "_pool", "_queued", "_quiet", "_rest", "_scope", "_sent", "_settings",
+        "_upstream", "_waited", "_waited_since",
     )  # fmt: skip
+
+    logging_in = False
 
     def __init__(self, pool: Pool, scope: Scope, settings: dict[str, str], clock: Clock) -> None:
         super().__init__()
@@ -71,6 +77,9 @@ class Express(Connection):
         self._kept = False
         self._fresh = False
         self._sent = 0.0
+        self._waited = self._waited_since = 0.0
+        self._rest = bytearray()
+        self._queued: Count | None = None
         self._lone: Count | None = None
         self._lone_text = b""
         self._lone_parse = False
@@ -103,15 +112,45 @@ class Express(Connection):
         if backend is None:
             backend = self._lease()
             if backend is None:
-                return False
+                return self._line_up(data, count)
+        self._send_query(backend, data, count, text)
+        return True
+
+    def _send_query(self, backend: Backend, data: bytes, count: Count, text: bytes) -> None:
         backend.prepared.unnamed = self._upstream.unnamed = None
         self._quiet = self._fresh = False
         self._lone = count
         self._lone_text = text
         self._lone_statement = None
         self._sent = self._clock()
-        self._pool.received += size
+        self._pool.received += len(data)
         backend.transport.write(data)
+
+    def _line_up(self, data: bytes, count: Count) -> bool:
+        """Wait with it for a backend, if there is none; not where the general way must go on."""
+        pool = self._pool
+        if self.backend is not None or pool.draining:
+            return False
+        self._quiet = False
+        self._queued = count
+        self._rest += data
+        self.waiting = True
+        backend = pool.acquire(self)
+        if backend is not None:
+            self.granted(backend, 0.0)
+        return True
+
+    def _first_in_line(self, backend: Backend, data: bytes, count: Count, waited: float) -> bool:
+        """Send the request that has waited; False where the general way must."""
+        if backend.settings is not self._settings:
+            return False
+        if data[0] == F_QUERY:
+            self._send_query(backend, data, count, data[5:-1])
+        elif not self._lone_batch(data):
+            return False
+        self._waited = waited
+        self._sent = self._waited_since = self._sent - waited
+        count.queue_us += waited * 1e6
         return True
 
     def _lease(self) -> Backend | None:
@@ -160,7 +199,7 @@ class Express(Connection):
         if backend is None:
             backend = self._lease()
             if backend is None:
-                return False
+                return self._line_up(data, self._scope.count(statement.sql))
         if name_end:
             name = statement.name
             prepared = backend.prepared
@@ -242,7 +281,9 @@ class Express(Connection):
         statement = self._lone_statement
         text = statement.sql if statement is not None else self._lone_text
         pid = self.backend.pid if self.backend is not None else 0
-        count.scope.counts.note_slow(count, text, 0.0, took_us, rows, "", pid)
+        queue_us = self._waited * 1e6 if self._sent == self._waited_since else 0.0
+        counts = count.scope.counts
+        counts.note_slow(count, text, queue_us, took_us - queue_us, rows, "", pid)
 
     def _spill(self) -> None:
         """The request that is in flight is not alone, or its answer not in one piece."""
@@ -261,6 +302,10 @@ class Express(Connection):
             request = Request(EXECUTE, statement.sql, self._sent, statement)
             ledger.requests += (request, SYNC_REQUEST)
         request.count = count
+        if self._sent == self._waited_since:
+            request.queue_us = self._waited * 1e6
+            count.queue_us -= request.queue_us  # it is counted with the request
+            request.sent += self._waited
         ledger.ends += 1
 
     # The general way
@@ -275,6 +320,14 @@ class Express(Connection):
 
     def _answer(self, data: bytes) -> None:
         """Bytes of the server."""
+        raise NotImplementedError
+
+    def granted(self, backend: Backend, waited: float) -> None:
+        """See leases.Waiter."""
+        raise NotImplementedError
+
+    def refused(self, error: DboptError) -> None:
+        """See leases.Waiter."""
         raise NotImplementedError
 
     def server_lost(self) -> None:

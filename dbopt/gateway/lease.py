@@ -76,14 +76,13 @@ class Owner(Protocol):
 class Lease(Express):
     """See the module. It is the part of a Relay that holds a backend and lets it go.
 
-    `_rest` is what the client has sent that cannot be passed on yet. `_goodbye`: it has said
-    Terminate, and gets what is still in flight. `_pending`: a special
-    statement ran, and its transaction is not over.
+    `_goodbye`: the client has said Terminate, and gets what is still in flight. `_pending`: a
+    special statement ran, and its transaction is not over.
     """
 
     __slots__ = (
         "_cancel_wanted", "_client", "_goodbye", "_holdings", "_listener", "_listening", "_pending",
-        "_rest", "_session", "_startup",
+        "_session", "_startup",
     )  # fmt: skip
 
     def __init__(
@@ -92,7 +91,6 @@ class Lease(Express):
         super().__init__(pool, scope, settings, clock)
         self._client = client
         self._startup = settings
-        self._rest = bytearray()
         self._cancel_wanted = False
         self._goodbye = False
         self._pending = False

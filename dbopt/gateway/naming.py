@@ -243,8 +243,11 @@ class Naming:
         if not prepared.use(name) and name not in prepared.stale:
             return []
         prepared.stale.discard(name)
+        return [self._hidden_close(statement)]
+
+    def _hidden_close(self, statement: Statement) -> bytes:
         self._enter(Request(CLOSE_HIDDEN))
-        return [encode.close_statement(name)]
+        return encode.close_statement(statement.name)
 
     def _parse_special(
         self, name: bytes, known: Statement, prepared: Prepared, now: float
@@ -275,7 +278,8 @@ class Naming:
             step.statement for step in rewriting.work.steps
             if step.statement is not None and step.entry.kind is Effect.EXECUTE
         )  # fmt: skip
-        messages = [self._hidden_parse(needed) for needed in rewriting.needed]
+        messages = [self._hidden_close(closed) for closed in rewriting.closed]
+        messages += [self._hidden_parse(needed) for needed in rewriting.needed]
         if name:
             self.names[name] = statement
             prepared.add(server_name)

@@ -70,6 +70,7 @@ class Relay(Ending):
     def _receive(self, data: bytes) -> None:
         self._spill()
         self._quiet = False
+        self._queued = None
         if self._rest:
             self._rest += data
             self._go_on()
@@ -115,12 +116,15 @@ class Relay(Ending):
             self.waiting = True
 
     def granted(self, backend: Backend, waited: float) -> None:
-        """See multiplexer.Waiter."""
+        """See leases.Waiter."""
         self.waiting = False
         self._take(backend)
         self.resume_reading()
         data = bytes(self._rest)
         self._rest.clear()
+        count, self._queued = self._queued, None
+        if count is not None and self._first_in_line(backend, data, count, waited):
+            return
         try:
             self._forward(backend, data, waited * 1e6)
         except DboptError as error:

@@ -124,6 +124,7 @@ class Rewriting:
         self.work = Work()
         self._at_once = at_once
         self.needed: list[Statement] = []
+        self.closed: list[Statement] = []
         self._names = names
         self._prepared = prepared
         self._registry = registry
@@ -179,13 +180,16 @@ class Rewriting:
             return
         body = self._sql[entry.body_start : entry.end]
         statement = self._registry.prepared(body)
-        added = not self._prepared.use(statement.name)
-        if added:
-            self._prepared.add(statement.name)
-            self._rename(entry, statement.name)
-        else:
-            self._instead(ordinal, entry, b"PREPARE")
-        self._do(Step(ordinal, entry, name, statement, added))
+        if any(step.statement is statement and step.added for step in self.work.steps):
+            self._instead(ordinal, entry, b"PREPARE")  # by another name, in this very text
+            self._do(Step(ordinal, entry, name, statement))
+            return
+        if self._prepared.use(statement.name) or statement.name in self._prepared.stale:
+            self._prepared.stale.discard(statement.name)
+            self.closed.append(statement)  # prepared anew: its tables may have changed
+        self._prepared.add(statement.name)
+        self._rename(entry, statement.name)
+        self._do(Step(ordinal, entry, name, statement, added=True))
 
     def _execute(self, ordinal: int, entry: SessionStatement) -> None:
         name = channel(entry)

@@ -139,9 +139,9 @@ class Upstream(Naming):
             return [encode.query(REFUSED)]
         rewriting = self._rewriting(text, entries, prepared, at_once=True)
         request.work = rewriting.work
-        first = []
+        first = [self._hidden_close(statement) for statement in rewriting.closed]
         if not self.ledger.open_batch:
-            first = [self._make(statement, prepared) for statement in rewriting.needed]
+            first += [self._make(statement, prepared) for statement in rewriting.needed]
         if not first and rewriting.sql is text:
             return None
         return [*first, encode.query(rewriting.sql)]

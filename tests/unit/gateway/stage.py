@@ -82,6 +82,7 @@ class Stage:
         self.route = route(Settings(), "shop", "ann")
         self.database, self.user = "shop", "ann"
         self.pins = 0
+        self.draining = False
         self.timeouts: dict[str, int] = {}
         self.gate = Gate()
         self.backends = [self._backend(statements) for _ in range(backends)]
