@@ -10,6 +10,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from typing import cast
 
 import pytest
@@ -29,7 +30,7 @@ LENGTHS = [SHORT, pytest.param(LONG, marks=[pytest.mark.fuzz, pytest.mark.timeou
 PATH = "tests/fuzz/test_fuzz_relay.py::test_relay"
 HONEST = COLUMNS + ROW + m.CommandComplete(b"SELECT 1").encode() + m.ReadyForQuery(0x49).encode()
 _ERRORS = re.compile(rb"/ ?0|nowhere")
-_WORDS = {b"end": b"commit", b"set": b"select"}
+_WORDS = {b"end": b"commit", b"set": b"select", b"copy": b"select"}
 
 
 def simplified(sql: bytes) -> bytes:
@@ -39,6 +40,8 @@ def simplified(sql: bytes) -> bytes:
         return b"copy"
     if _ERRORS.search(sql):
         return b"error"
+    if sql.startswith(b"deallocate all"):
+        return b"deallocate all"
     word = re.split(rb"\W", sql, maxsplit=1)[0]
     return _WORDS.get(word, word)
 
@@ -53,7 +56,7 @@ class FuzzedServer(ModelServer):
         if self.dead:
             return
         try:
-            if kind in b"QP" and b"set_config" not in payload:
+            if kind in b"QP" and not self._copying and b"set_config" not in payload:
                 payload = self._simple(kind, payload)
             super()._message(kind, payload)
         except ProtocolError:
@@ -113,6 +116,24 @@ def shape(answer: bytes) -> list[bytes]:
     return [kind for kind, _ in found]
 
 
+def comparable(answer: bytes) -> bytes:
+    """The part that does not hang on how the bytes came: up to the first error.
+
+    A Parse that is pipelined behind an error is skipped; if a later batch of the pipeline names
+    its statement, the gateway, which does not know of the error yet, prepares it for the client.
+    """
+    kinds = [kind for kind, _, _ in scan(answer)]
+    at = kinds.index(types.B_ERROR) if types.B_ERROR in kinds else len(kinds)
+    return answer[: sum(end - start for _, start, end in [*scan(answer)][: at + 1])]
+
+
+def parses(data: bytes) -> bool:
+    """Whether there is a Parse in it."""
+    with suppress(ProtocolError):
+        return any(kind == types.F_PARSE for kind, _, _ in scan(data))
+    return False
+
+
 def one_case(chance: random.Random, data: bytes) -> str:
     """Checks one case; gives its verdict."""
     expected = verdict(data)
@@ -129,7 +150,8 @@ def one_case(chance: random.Random, data: bytes) -> str:
     # What is skipped after an error is not looked at: so whether it is refused hangs on the time.
     # And who says Terminate is not told what he did not wait for.
     if not any(closed for _, _, closed in results):
-        assert 1 == len({answer for _, answer, _ in results})
+        answers = {answer for _, answer, _ in results}
+        assert 1 == len(set(map(comparable, answers)) if parses(data) else answers)
     return f"{expected}: {'closed' if results[0][2] else 'answered'}"
 
 

@@ -113,6 +113,8 @@ class ModelServer:
                 raise Fails("26000")
             self._run(self.statements[rest], columns, limit)
             return
+        elif sql == b"deallocate all":
+            self.statements.clear()
         elif word == b"deallocate" and self.statements.pop(rest, None) is None:
             raise Fails("26000")
         elif word == b"select":
