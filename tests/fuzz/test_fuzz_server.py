@@ -45,7 +45,7 @@ def besieged(
     server = HostileServer(logins)
     port = gateway_loop.call(server.start())
     dsn = f"host=127.0.0.1 port={port} dbname=shop user=ann sslmode=disable"
-    limits = {"pool__max_size": AT_ONCE, "gateway__queue_timeout": 5.0, "log__level": "critical"}
+    limits = {"pool__max_size": AT_ONCE, "gateway__queue_timeout": 2.0, "log__level": "critical"}
     with running(dsn, gateway_loop, **limits) as gateway:
         yield gateway, server, logins
     gateway_loop.call(server.stop())
