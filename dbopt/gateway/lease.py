@@ -137,6 +137,9 @@ class Lease(Express):
     def _done_with(self, backend: Backend) -> None:
         """Nothing is in flight and no transaction is open."""
         if backend.downstream.fatal:
+            if self._kept or self._pending:
+                self.server_lost()  # with what its session held
+                return
             # The server ends a connection that owes the client nothing: it need not know.
             self._account()
             self._give_up(backend)

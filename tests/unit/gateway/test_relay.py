@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -391,6 +392,17 @@ def test_a_fatal_error_after_the_last_reply_is_not_told(scene: Scene) -> None:
     assert "TDCZ" == scene.read(relay)
     assert [scene.backend] == scene.stage.discarded
     assert not cast(Wire, relay.transport).closed
+
+
+def test_a_fatal_error_after_the_last_reply_is_told_to_who_keeps_the_session(scene: Scene) -> None:
+    scene.stage.route = replace(scene.stage.route, mode="session")
+    relay = scene.client()
+    scene.send(relay, query(b"select"))
+    scene.wire.server.out += encode.error_fields("FATAL", "57P01", "bye")
+    assert "TDCZE" == scene.read(relay)
+    assert told(relay).endswith(encode.error_fields("FATAL", "57P01", "bye"))
+    assert relay.closed
+    assert [scene.backend] == scene.stage.discarded
 
 
 @pytest.mark.parametrize(
