@@ -155,8 +155,11 @@ class Express(Connection):
 
     def _lease(self) -> Backend | None:
         """A backend that is free and has this client's settings; else the general way goes on."""
-        backend = self._pool.take()
-        if backend is None:
+        pool = self._pool
+        if not pool.idle or pool.waiting:
+            return None
+        backend = pool.idle.pop()
+        if backend.closed:
             return None
         self.backend = backend
         backend.holder = self
@@ -266,7 +269,11 @@ class Express(Connection):
             backend.transport.resume_reading()
         if self._read_paused:
             self.resume_reading()
-        pool.release(backend, now)
+        if backend.unfit or pool.waiting or pool.closing:
+            pool.release(backend, now)
+        else:
+            backend.idle_since = now
+            pool.idle.append(backend)
 
     def _in_transaction(self, status: int, now: float) -> None:
         ledger = self._ledger

@@ -62,14 +62,14 @@ class Leases(Supply):
         self.wait_us = 0.0
         self.queue_refusals = 0
         self._queue: FairQueue[Waiter] = FairQueue(route.weights)
-        self._waiting = self._queue.waiting
+        self.waiting = self._queue.waiting
         self._turned_away: set[Waiter] = set()
         self._serving = False
 
     def take(self) -> Backend | None:
         """A backend that is free, where nobody waits for one."""
-        idle = self._idle
-        while idle and not self._waiting:
+        idle = self.idle
+        while idle and not self.waiting:
             backend = idle.pop()
             if not backend.closed:
                 return backend
@@ -80,7 +80,7 @@ class Leases(Supply):
         backend = self.take()
         if backend is not None:
             return backend
-        if 0 < self.route.max_queue <= len(self._waiting):
+        if 0 < self.route.max_queue <= len(self.waiting):
             # Not at once: who asks does not expect to be refused within its asking.
             self._turned_away.add(waiter)
             asyncio.get_running_loop().call_soon(self._turn_away, waiter, self._queue_full())
@@ -96,13 +96,13 @@ class Leases(Supply):
 
     def release(self, backend: Backend, now: float) -> None:
         """A client is done with a backend; what it left behind is undone first."""
-        if backend.unfit or self._waiting or self._closing:
+        if backend.unfit or self.waiting or self.closing:
             self._settle(backend, now)
             if not backend.cancels:  # else `_cancelled` goes on once none can hit the next client
                 self._offer(backend, now)
             return
         backend.idle_since = now
-        self._idle.append(backend)
+        self.idle.append(backend)
 
     def _settle(self, backend: Backend, now: float) -> None:
         """Charge the application whose lease is over, if it is known."""
@@ -116,12 +116,12 @@ class Leases(Supply):
             backend.unfit
             or backend.status != IDLE
             or now >= backend._expire_at
-            or (self._closing and not self._waiting)
+            or (self.closing and not self.waiting)
         ) and not self._make_fit(backend, now):
             return
         backend.idle_since = now
-        self._idle.append(backend)
-        if self._waiting:
+        self.idle.append(backend)
+        if self.waiting:
             self._serve(now)
 
     def _make_fit(self, backend: Backend, now: float) -> bool:
@@ -134,7 +134,7 @@ class Leases(Supply):
             self._pay(backend)
         elif backend.reset_sql:
             self._spawn(self._clean(backend))
-        elif backend.status != IDLE or (self._closing and not self._waiting):
+        elif backend.status != IDLE or (self.closing and not self.waiting):
             self._give_back(backend)  # psycopg_pool rolls an open transaction back
         else:
             backend.unfit = False
@@ -151,8 +151,8 @@ class Leases(Supply):
             return
         self._serving = True
         try:
-            while self._waiting and self._idle:
-                backend = self._idle.pop()
+            while self.waiting and self.idle:
+                backend = self.idle.pop()
                 if not backend.closed:
                     self._grant(backend, now)
         finally:
@@ -194,7 +194,7 @@ class Leases(Supply):
     # The queue
 
     def _reserve_due(self) -> bool:
-        waited = monotonic() - next(iter(self._waiting.values()), monotonic())
+        waited = monotonic() - next(iter(self.waiting.values()), monotonic())
         return waited >= self.route.reserve_timeout
 
     def _grant(self, backend: Backend, now: float) -> None:
@@ -224,7 +224,7 @@ class Leases(Supply):
             log.exception("a client failed when it was refused a backend", pool=self.name)
 
     def _refuse_all(self) -> None:
-        for waiter in list(self._waiting):
+        for waiter in list(self.waiting):
             self._refuse(waiter, ConnectError("The gateway is shutting down."))
 
     def connect_failed(self, error: DboptError) -> None:
@@ -235,12 +235,12 @@ class Leases(Supply):
         super().connect_failed(error)
         if self._leased or (isinstance(error, ServerRefused) and error.temporary):
             return
-        for waiter in [w for w in self._waiting if w.logging_in]:
+        for waiter in [w for w in self.waiting if w.logging_in]:
             self._refuse(waiter, error)
 
     def _queue_full(self) -> DboptError:
         return QueueFull(
-            f"{len(self._waiting)} clients already wait for a server connection of pool "
+            f"{len(self.waiting)} clients already wait for a server connection of pool "
             f"{self.name}; max_queue is {self.route.max_queue}.",
             hint="Look for long transactions, or raise pool.max_size or pool.max_queue.",
         )

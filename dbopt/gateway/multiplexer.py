@@ -54,19 +54,19 @@ class Pool(Leases):
 
     async def close(self) -> None:
         """Refuse who waits and close every backend."""
-        self._closing = True
+        self.closing = True
         self._refuse_all()
         await self._close_all()
 
     def drain(self) -> None:
         """Give nothing to who comes from now on; who waits already is served."""
-        self._closing = True  # every release comes to `_offer`, so that nothing is idle
-        self._give_back_idle(len(self._idle))
+        self.closing = True  # every release comes to `_offer`, so that nothing is idle
+        self._give_back_idle(len(self.idle))
 
     @property
     def draining(self) -> bool:
         """Whether `drain` or `close` was called."""
-        return self._closing
+        return self.closing
 
     def reconfigure(self, route: Route, targets: Targets) -> None:
         """See Supply."""
@@ -82,7 +82,7 @@ class Pool(Leases):
         while there is a backend for it.
         """
         self._end_waits(now)
-        if self._waiting:
+        if self.waiting:
             self._queued_at = now
             self._charge(now)
             self._tell_queued(now)
@@ -116,8 +116,8 @@ class Pool(Leases):
         return True
 
     def _give_back_unused(self, now: float) -> None:
-        idle = self._idle
-        reserve = 0 if self._waiting else min(self._pg.size - self.route.max_size, len(idle))
+        idle = self.idle
+        reserve = 0 if self.waiting else min(self._pg.size - self.route.max_size, len(idle))
         count = max(0, reserve)
         while count < len(idle) and now - idle[count].idle_since > LEASE_IDLE:
             count += 1
@@ -126,7 +126,7 @@ class Pool(Leases):
 
     def _end_waits(self, now: float) -> None:
         timeout = self.route.queue_timeout
-        for waiter, since in list(self._waiting.items()):
+        for waiter, since in list(self.waiting.items()):
             if now - since < timeout:
                 break
             self.queue_timeouts += 1
@@ -149,7 +149,7 @@ class Pool(Leases):
         if not self.route.queue_notice:
             return
         before, self._noticed = self._noticed, now - self.route.queue_notice
-        for ahead, (waiter, since) in enumerate(list(self._waiting.items())):
+        for ahead, (waiter, since) in enumerate(list(self.waiting.items())):
             if since > self._noticed:
                 break
             if since > before:
@@ -167,13 +167,13 @@ class Pool(Leases):
             )
         return QueueTimeout(
             f"No server connection of pool {self.name} {waited}: {len(self._leased)} of "
-            f"{self._largest} are in use and {len(self._waiting)} clients wait.",
+            f"{self._largest} are in use and {len(self.waiting)} clients wait.",
             hint="Look for long transactions, or raise pool.max_size.",
         )
 
     def snapshot(self, now: float) -> PoolSnapshot:
         """How the pool is at this moment."""
-        oldest = next(iter(self._waiting.values()), now)
+        oldest = next(iter(self.waiting.values()), now)
         available = self._pg.get_stats()["pool_available"]
         holders = [backend.holder for backend in self._leased if backend.holder is not None]
         return PoolSnapshot(
@@ -181,10 +181,10 @@ class Pool(Leases):
             user=readable(self.user),
             mode=self.route.mode,
             cl_active=len(holders) - self._cleaning,
-            cl_waiting=len(self._waiting),
+            cl_waiting=len(self.waiting),
             cl_pinned=sum(bool(holder.pinned) for holder in holders),
-            sv_active=len(self._leased) - len(self._idle) - self._cleaning,
-            sv_idle=len(self._idle) + available,
+            sv_active=len(self._leased) - len(self.idle) - self._cleaning,
+            sv_idle=len(self.idle) + available,
             sv_tested=self._cleaning,
             sv_login=max(0, self._pg.size - available - len(self._leased)),
             sv_reserve=max(0, len(self._leased) - self.route.max_size),

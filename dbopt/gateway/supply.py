@@ -38,9 +38,25 @@ class Supply(Defaults):
     """
 
     __slots__ = (
-        "_cleaning", "_closed", "_closing", "_fetching", "_idle", "_last_error", "_leased",
-        "_owed", "_pg", "_tasks", "_waiting", "_warned_at", "database", "limits", "name", "route",
-        "server_errors", "targets", "user",
+        "_cleaning",
+        "_closed",
+        "_fetching",
+        "_last_error",
+        "_leased",
+        "_owed",
+        "_pg",
+        "_tasks",
+        "_warned_at",
+        "closing",
+        "database",
+        "idle",
+        "limits",
+        "name",
+        "route",
+        "server_errors",
+        "targets",
+        "user",
+        "waiting",
     )  # fmt: skip
 
     def __init__(self, route: Route, targets: Targets, limits: Limits | None) -> None:
@@ -52,11 +68,11 @@ class Supply(Defaults):
         self.user = route.user
         self.name = f"{route.database}/{route.user}"
         self.server_errors = 0
-        self._waiting: dict[Any, float] = {}
-        self._idle: list[Backend] = []
+        self.waiting: dict[Any, float] = {}
+        self.idle: list[Backend] = []
         self._leased: set[Backend] = set()
         self._fetching = self._cleaning = 0
-        self._closing = self._closed = False
+        self.closing = self._closed = False
         self._last_error: DboptError | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._owed: Callable[[], None] | None = None
@@ -139,14 +155,14 @@ class Supply(Defaults):
             backend._expire_at = 0.0  # psycopg_pool's: it opens another in its place
             backend.unfit = True
         self._spawn(self._pg.drain())
-        self._give_back_idle(len(self._idle))
+        self._give_back_idle(len(self.idle))
 
     # Fetching
 
     def _fetch_more(self) -> None:
         """Fetch one more, if one waits for it, there may be one, and there is one to be had."""
         fetching, leased = self._fetching, len(self._leased)
-        if fetching >= len(self._waiting):
+        if fetching >= len(self.waiting):
             return
         if leased + fetching >= self.route.max_size and not (
             leased + fetching < self._largest and self._reserve_due()
@@ -203,7 +219,7 @@ class Supply(Defaults):
     def _give_back(self, backend: Backend) -> None:
         """Let psycopg_pool have it; or let it go, if there are more than there should be."""
         self._leased.discard(backend)
-        most = self._largest if self._waiting else self.route.max_size
+        most = self._largest if self.waiting else self.route.max_size
         if self._pg.size > most and not self._closed:
             self._pg.forget(backend)
             self._spawn(backend.close())
@@ -212,7 +228,7 @@ class Supply(Defaults):
 
     def _give_back_idle(self, count: int) -> None:
         """Give back those that are unused for longest."""
-        gone, self._idle[:] = self._idle[:count], self._idle[count:]
+        gone, self.idle[:] = self.idle[:count], self.idle[count:]
         for backend in gone:
             self._give_back(backend)
 
@@ -237,9 +253,9 @@ class Supply(Defaults):
 
     def idle_since(self) -> float | None:
         """See limits.Rival."""
-        if self._waiting:
+        if self.waiting:
             return None
-        found = [self._pg.idle_since(), *(backend.idle_since for backend in self._idle[:1])]
+        found = [self._pg.idle_since(), *(backend.idle_since for backend in self.idle[:1])]
         return min((since for since in found if since is not None), default=None)
 
     def close_idle(self) -> None:
@@ -247,14 +263,14 @@ class Supply(Defaults):
         if self._pg.idle_since() is not None:
             backend = self._pg.pop_idle()
         else:
-            backend = self._idle.pop(0)
+            backend = self.idle.pop(0)
             self._leased.discard(backend)
             self._pg.forget(backend)
         self._spawn(backend.close())
 
     def in_use(self) -> int:
         """See limits.Rival."""
-        return len(self._leased) - len(self._idle)
+        return len(self._leased) - len(self.idle)
 
     def surrender(self, then: Callable[[], None]) -> None:
         """See limits.Rival."""
@@ -275,8 +291,8 @@ class Supply(Defaults):
     def backend_lost(self, backend: Backend) -> None:
         """See backend.Owner: psycopg_pool opens another in its place."""
         if backend in self._leased:
-            if backend in self._idle:
-                self._idle.remove(backend)
+            if backend in self.idle:
+                self.idle.remove(backend)
             self._give_back(backend)
 
     def connect_failed(self, error: DboptError) -> None:

@@ -57,7 +57,7 @@ class Gate:
 
     def __init__(self) -> None:
         self.counts = Counts(1e9, False, 1000, 10)
-        self.draining = False
+        self.draining = self.closing = False
         self.bad = 0
 
     def bad_protocol(self) -> None:
@@ -82,11 +82,11 @@ class Stage:
         self.route = route(Settings(), "shop", "ann")
         self.database, self.user = "shop", "ann"
         self.pins = 0
-        self.draining = False
+        self.draining = self.closing = False
         self.timeouts: dict[str, int] = {}
         self.gate = Gate()
         self.backends = [self._backend(statements) for _ in range(backends)]
-        self.free = list(self.backends)
+        self.free = self.idle = list(self.backends)
         self.waiting: list[Relay] = []
         self.discarded: list[Backend] = []
         self.cancelled: list[Backend] = []

@@ -259,7 +259,7 @@ def test_a_client_that_fails_when_it_is_refused_stops_no_clock() -> None:
 def test_tick_ends_waits_that_are_too_long_and_no_others() -> None:
     async def play(stage: PoolStage) -> None:
         old, new = stage.waiter().ask(), stage.waiter().ask()
-        stage.pool._waiting[old] -= 29.0
+        stage.pool.waiting[old] -= 29.0
         stage.pool.tick(monotonic() + 2.0)
         assert isinstance(old.error, QueueTimeout)
         assert "0 of 2 are in use" in old.error.message
@@ -314,8 +314,8 @@ def test_who_waits_is_told_once_with_how_many_are_before_it() -> None:
     async def play(stage: PoolStage) -> None:
         first, second = stage.waiter().ask(), stage.waiter().ask()
         now = monotonic()
-        stage.pool._waiting[first] = now
-        stage.pool._waiting[second] = now + 0.5
+        stage.pool.waiting[first] = now
+        stage.pool.waiting[second] = now + 0.5
         for later in (4.9, 5.2, 5.4, 5.6, 6.0, 9.0):
             stage.pool.tick(now + later)
         assert ([0], [1]) == ([n[1] for n in first.notices], [n[1] for n in second.notices])
@@ -517,7 +517,7 @@ def test_nobody_waits_while_there_is_a_backend(seed: int, cancels: Cancels) -> N
         assert active == sum(waiter.backend is not None for waiter in waiters)
         assert leased == len(pool._leased) <= 3
         assert asked == pool._fetching
-        assert not (waiting and any(not backend.closed for backend in pool._idle))
+        assert not (waiting and any(not backend.closed for backend in pool.idle))
         assert asked or not waiting or leased == 3
         assert waiting == sum(len(line.waiters) for line in pool._queue._busy.values())
 
@@ -546,8 +546,8 @@ def test_nobody_waits_while_there_is_a_backend(seed: int, cancels: Cancels) -> N
             for sent in chance.sample(cancels.sent, len(cancels.sent) // 2):
                 if not sent.done():
                     sent.set_result(None)
-            if stage.pool._waiting and chance.random() < 0.3:
-                stage.pool.forsake(chance.choice(list(stage.pool._waiting)))
+            if stage.pool.waiting and chance.random() < 0.3:
+                stage.pool.forsake(chance.choice(list(stage.pool.waiting)))
 
     async def play(stage: PoolStage) -> None:
         waiters: list[Waiter] = []

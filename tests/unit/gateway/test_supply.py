@@ -128,7 +128,7 @@ def test_the_reserve_is_for_who_has_waited_long(servers: Servers) -> None:
         await world.settle()
         assert 2 == len(servers.open)
         for waiter in late:
-            pool._waiting[waiter] -= 5.0
+            pool.waiting[waiter] -= 5.0
         pool.tick(monotonic())
         await wait_until_async(soon(lambda: pool.snapshot(monotonic()).sv_reserve == 1))
         assert [True, False] == [waiter.backend is not None for waiter in late]
