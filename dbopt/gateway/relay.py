@@ -37,7 +37,7 @@ _MAX_NOTIFICATIONS = 4 << 20
 class Relay(Ending):
     """See the module. It is a multiplexer.Waiter, a backend.Holder and a notify.Subscriber."""
 
-    __slots__ = ("_blocked", "_need", "_notifications", "_single")
+    __slots__ = ("_awaited", "_need", "_notifications", "_single")
     logging_in = False
 
     def __init__(
@@ -52,7 +52,7 @@ class Relay(Ending):
         self._single = pool.route.mode == "statement"
         self._sent = clock()
         self._need = 0
-        self._blocked = 0
+        self._awaited: set[bytes] = set()
         self._notifications: list[bytes] | None = None
 
     @property
@@ -81,7 +81,7 @@ class Relay(Ending):
 
     def _go_on(self) -> None:
         """Work on what was kept, if it is a whole message by now and there is a backend."""
-        if self.waiting or self._blocked:
+        if self.waiting or self._awaited:
             if len(self._rest) > _MAX_WAITING:
                 self.pause_reading()
         elif len(self._rest) >= self._need:
@@ -146,7 +146,7 @@ class Relay(Ending):
         ledger.backend_pid = backend.pid
         out: list[bytes] = []
         if self._fresh:
-            self._begin_lease(backend, data[0], out)
+            self._begin_lease(backend, out)
         taken = upstream.forward(data, backend.prepared, self._clock(), out, queue_us)
         if taken < len(data):
             self._rest += data[taken:] if taken else data
@@ -215,7 +215,9 @@ class Relay(Ending):
         elif self._single:
             self._open_transaction()
         else:
-            self._quiet = not (self._rest or self._pending or self._notifications)
+            # The end of a failed transaction must be seen too: what it did is undone.
+            busy = self._pending or self._notifications or downstream.failed
+            self._quiet = not (self._rest or busy)
 
     def _open_transaction(self) -> None:
         self.fatal(
@@ -235,27 +237,29 @@ class Relay(Ending):
             self._listener = self._client.gate.listener(
                 self._pool.database, self._pool.user, encoding
             )
-        self._blocked += len(wanted) + 1
+        self._awaited |= wanted
         for name in wanted:
-            self._listener.subscribe(self, name, partial(self._heard, name))
-        self._unblock()
+            if name in self._awaited and self._listener is not None:  # none was refused meanwhile
+                self._listener.subscribe(self, name, partial(self._heard, name))
 
     def _heard(self, name: bytes, error: DboptError | None) -> None:
         if self.closed:
             return
+        if error is None:
+            self._upstream.subscribed.add(name)
+        if name not in self._awaited:
+            return  # its request was refused for another channel
         if isinstance(error, ListenRefused | TooManyChannels) and self.backend is None:
-            self._blocked = 0
+            self._awaited.clear()
             self.refused(error)
-            return
-        if error is not None:
+        elif error is not None:
             self.listener_lost(error)
-            return
-        self._upstream.subscribed.add(name)
-        self._unblock()
+        else:
+            self._awaited.discard(name)
+            self._unblock()
 
     def _unblock(self) -> None:
-        self._blocked -= 1
-        if not self._blocked and not self.closed:
+        if not self._awaited:
             try:
                 self._go_on()
                 self.resume_reading()
@@ -279,7 +283,7 @@ class Relay(Ending):
     def _tell(self) -> None:
         listening = self._channels.channels
         waiting, self._notifications = self._notifications or [], None
-        self._quiet = not (self._rest or self.waiting or self._blocked)
+        self._quiet = not (self._rest or self.waiting or self._awaited)
         data = b"".join(one for one in waiting if one[9 : one.index(0, 9)] in listening)
         if data:
             self.transport.write(data)

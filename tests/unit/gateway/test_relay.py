@@ -107,6 +107,15 @@ def test_a_transaction_keeps_its_backend(scene: Scene) -> None:
     assert scene.free
 
 
+def test_the_next_client_knows_nothing_of_a_failed_transaction(scene: Scene) -> None:
+    relay = scene.client()
+    for sql, answer in ((b"begin", "CZ"), (b"error", "EZ"), (b"rollback", "CZ")):
+        scene.send(relay, query(sql))
+        assert answer == scene.read(relay)
+    assert scene.free
+    assert not scene.backend.downstream.failed
+
+
 def test_a_pipeline_keeps_its_backend_to_the_last_reply(scene: Scene) -> None:
     relay = scene.client()
     scene.send(relay, query(b"select") + parse(b"select") + bind() + execute() + SYNC)
