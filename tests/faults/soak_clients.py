@@ -20,14 +20,16 @@ import uvloop
 
 from dbopt.wire import encode
 from tests.faults.soak_wire import COLUMNS, Fault, Lost, Wire, Wrong, simple, tag
-from tests.faults.soak_work import STATEFUL, WORK, Me, Unit
+from tests.faults.soak_work import STATEFUL, WITHOUT_TRANSACTIONS, WORK, Me, Unit, cleanup
 
 PATIENCE = 45.0
 """Seconds without an answer after which a reply counts as lost; queue_timeout is far below."""
 
 
 class Options(msgspec.Struct):
-    """What to do. `stateful` names units of soak_work.STATEFUL."""
+    """What to do. `stateful` names units of soak_work.STATEFUL; a connection makes from `least`
+    to `most` units.
+    """
 
     host: str
     port: int
@@ -39,6 +41,9 @@ class Options(msgspec.Struct):
     prefix: str = "tag"
     seed: int = 0
     stateful: list[str] = []
+    transactions_open: bool = True
+    least: int = 20
+    most: int = 400
     cut_ratio: float = 0.003
     cancel_ratio: float = 0.01
 
@@ -69,7 +74,8 @@ class Soak:
         self.lost: Counter[str] = Counter()
         self.counts: Counter[str] = Counter()
         self.wrong: list[str] = []
-        self.work: list[Unit] = [*WORK, *(STATEFUL[name] for name in options.stateful)]
+        work = WORK if options.transactions_open else WITHOUT_TRANSACTIONS
+        self.work: list[Unit] = [*work, *(STATEFUL[name] for name in options.stateful)]
         self.open: dict[str, Wire] = {}
 
     @property
@@ -106,7 +112,7 @@ class Soak:
 
     async def _session(self, me: Me, wire: Wire) -> None:
         """Work until the connection is lost, cut, or has served long enough."""
-        for _ in range(me.chance.randint(20, 400)):
+        for _ in range(me.chance.randint(self.options.least, self.options.most)):
             if not self.running:
                 break
             unit = me.chance.choice(self.work)
@@ -116,7 +122,7 @@ class Soak:
             if me.chance.random() < self.options.cancel_ratio:
                 await self._cancelled(me, wire)
             await self._unit(me, wire, unit)
-        wire.transport.write(encode.terminate())
+        wire.write(encode.terminate())
 
     async def _unit(self, me: Me, wire: Wire, unit: Unit) -> None:
         try:
@@ -126,15 +132,19 @@ class Soak:
             self.units[unit.__name__] += 1
         except Fault as fault:
             self.faults[fault.sqlstate] += 1
-            await self._recover(wire, fault)
+            await self._recover(me, wire, unit, fault.status)
 
-    async def _recover(self, wire: Wire, fault: Fault) -> None:
-        """End the transaction that the fault has left. A cancel may hit this too."""
-        status = fault.status
-        while status in ("T", "E"):
+    async def _recover(self, me: Me, wire: Wire, unit: Unit, status: str) -> None:
+        """End the transaction that a fault has left, and the rest. A cancel may hit this too."""
+        due = cleanup(me, unit)
+        while due or status in ("T", "E"):
             try:
-                await wire.ask(simple("ROLLBACK", tag("ROLLBACK")))
-                return
+                if status in ("T", "E"):
+                    await wire.ask(simple("ROLLBACK", tag("ROLLBACK")))
+                    status = "I"
+                for batch in due:
+                    await wire.ask(batch)
+                due = []
             except Fault as again:
                 status = again.status
 
@@ -142,7 +152,7 @@ class Soak:
         """Leave in the middle of what is sent, or with the answer unread."""
         batches = next(unit(me))
         data = b"".join(batch.send for batch in batches)
-        wire.transport.write(data[: me.chance.randint(1, len(data))])
+        wire.write(data[: me.chance.randint(1, len(data))])
         self.counts["cuts"] += 1
 
     async def _cancelled(self, me: Me, wire: Wire) -> None:
@@ -201,10 +211,16 @@ class Soak:
             self.watch(),
         ]
         tasks = [asyncio.create_task(work) for work in [*map(self.client, people), *others]]
-        done, late = await asyncio.wait(tasks, timeout=self.options.seconds + PATIENCE + 10)
+        done, _ = await asyncio.wait(tasks, timeout=self.options.seconds)
+        late: set[asyncio.Task[None]] = set(tasks) - done
+        if late:
+            ended, late = await asyncio.wait(late, timeout=PATIENCE if not self.wrong else 5)
+            done |= ended
         for task in late:
             task.cancel()
-        self.wrong += [f"{len(late)} clients never ended"] if late else []
+        if late:
+            waiting = [f"{n} after {w.sent[:99]!r}: {w.found}" for n, w in self.open.items()]
+            self.wrong.append(f"{len(late)} clients never ended: {waiting}")
         self.wrong += [repr(error) for task in done if (error := task.exception())]
         return Report(
             self.transactions, monotonic() - started, self.units, self.faults, self.lost,

@@ -43,12 +43,16 @@ class Lost(Exception):
 
 @dataclass
 class Batch:
-    """What ends with one ReadyForQuery: the bytes, the replies, the error that ends them."""
+    """What ends with one ReadyForQuery: the bytes, the replies, the error that ends them.
+
+    `hears` is the payload of a notification that comes then or later.
+    """
 
     send: bytes
     expect: list[Message] = field(default_factory=list)
     sqlstate: str = ""
     status: str = "I"
+    hears: bytes = b""
 
 
 def row(*values: str | None) -> Message:
@@ -77,7 +81,10 @@ class Wire(asyncio.Protocol):
         self.ready = 0
         self.ended = False
         self.asked_at = 0.0
-        self.notified: list[bytes] = []
+        self.sent = b""
+        self.tag = b""
+        self.notified: set[bytes] = set()
+        self.stray: list[bytes] = []
         self.pid = 0
         self.secret = b""
         self._waiting: asyncio.Future[None] | None = None
@@ -93,13 +100,31 @@ class Wire(asyncio.Protocol):
         for kind, start, end in scan(data):
             position = end
             if kind == 0x41:
-                self.notified.append(data[start + 5 : end])
+                self._notified(data[start + 9 : end])
             elif kind not in b"NS":
                 self.found.append((data[start : start + 1], data[start + 5 : end]))
                 self.ready += kind == 0x5A
         self.rest = data[position:]
         if self.ready:
             self._wake()
+
+    def _notified(self, data: bytes) -> None:
+        """Each notification is the client's own, and comes once."""
+        payload = data.split(b"\0")[1]
+        if payload in self.notified or not payload.startswith(self.tag + b"/"):
+            self.stray.append(payload)
+        self.notified.add(payload)
+        self._wake()
+
+    async def hears(self, payload: bytes) -> None:
+        """Wait for a notification. Lost at the end of the stream."""
+        self.asked_at = monotonic()
+        while payload not in self.notified:
+            if self.ended:
+                raise Lost(self._last_words())
+            self._waiting = asyncio.get_running_loop().create_future()
+            await self._waiting
+        self.asked_at = 0.0
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.ended = True
@@ -132,6 +157,7 @@ class Wire(asyncio.Protocol):
         return ""
 
     async def login(self, **parameters: str) -> None:
+        self.tag = parameters["application_name"].encode()
         self.transport.write(encode.startup(parameters))
         for kind, payload in await self.turn():
             if kind == b"K":
@@ -142,16 +168,28 @@ class Wire(asyncio.Protocol):
     async def ask(self, *batches: Batch) -> None:
         """Send them all at once; check the replies one by one. Raises Fault, Lost or Wrong."""
         self.idle()
-        self.transport.write(b"".join(batch.send for batch in batches))
+        self.sent = b"".join(batch.send for batch in batches)
+        self.write(self.sent)
         faults = [fault for batch in batches if (fault := check(batch, await self.turn()))]
-        self.idle()
         if faults:
+            self.idle()
             raise faults[-1]
+        for batch in batches:
+            if batch.hears:
+                await self.hears(batch.hears)
+        self.idle()
+
+    def write(self, data: bytes) -> None:
+        """Send; who is not listened to any more reads why."""
+        if not self.ended:  # uvloop's transport raises
+            self.transport.write(data)
 
     def idle(self) -> None:
         """Check that nothing has come that nobody asked for."""
         if self.found and self.found[0][0] != b"E":
             raise Wrong(f"came unasked: {self.found[:3]}")
+        if self.stray:
+            raise Wrong(f"heard twice, or what is another's: {self.stray[:3]}")
 
 
 def check(batch: Batch, found: list[Message]) -> Fault | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tests.faults.soak_wire import (
     BOUND,
@@ -250,8 +250,8 @@ WORK: tuple[Unit, ...] = (
 )  # fmt: skip
 
 
-# What needs a pinned client in transaction mode: SESSION_STATE in test_gateway_soak.py names
-# those that are on.
+# What leaves something in the session: in transaction mode the gateway pins the client, knows
+# the names, or listens for it.
 
 
 def temp_table(me: Me) -> Turns:
@@ -281,10 +281,30 @@ def sql_prepare(me: Me) -> Turns:
 def listen(me: Me) -> Turns:
     channel = me.tag.replace("-", "_")
     yield [simple(f"LISTEN {channel}", tag("LISTEN"))]
-    yield [simple(f"NOTIFY {channel}, '{me.mark()}'", tag("NOTIFY"))]
+    mark = me.mark()
+    yield [replace(simple(f"NOTIFY {channel}, '{mark}'", tag("NOTIFY")), hears=mark.encode())]
     yield [simple(f"UNLISTEN {channel}", tag("UNLISTEN"))]
 
 
 STATEFUL: dict[str, Unit] = {
     unit.__name__: unit for unit in (temp_table, advisory_lock, sql_prepare, listen)
 }
+
+
+def cleanup(me: Me, unit: Unit) -> list[Batch]:
+    """What a unit of STATEFUL that was stopped by a fault has left, undone."""
+    if unit is temp_table:
+        return [simple("DROP TABLE IF EXISTS mine", tag("DROP TABLE"))]
+    if unit is advisory_lock:
+        return [simple("SELECT pg_advisory_unlock_all()", COLUMNS, row(""), SELECTED)]
+    if unit is sql_prepare:
+        me.prepared.clear()
+        return [simple("DEALLOCATE ALL", tag("DEALLOCATE ALL"))]
+    return [simple("UNLISTEN *", tag("UNLISTEN"))] if unit is listen else []
+
+
+WITHOUT_TRANSACTIONS: tuple[Unit, ...] = (
+    select, select, several, unnamed, named, named, pipeline, fails, missing, large, large_value,
+    journal, copy_fails, settings,
+)  # fmt: skip
+"""What a pool of mode statement runs."""

@@ -20,15 +20,12 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from tests.faults.soak_clients import Options, Report
-from tests.faults.soak_work import ACCOUNTS, WORK
+from tests.faults.soak_work import ACCOUNTS, STATEFUL, WITHOUT_TRANSACTIONS, WORK, Unit
 from tests.fix_gateway import Gateway, GatewayFactory
 from tests.support import wait_until
 
-SESSION_STATE: list[str] = []
-"""Units of soak_work.STATEFUL to mix in: what the gateway can keep for a client by now."""
 POOL: dict[str, Any] = {"pool__max_size": 8, "gateway__prepared_statements": 5}
-"""The gateway's settings; what chooses the mode or pins goes here too."""
-CLIENTS, PROCESSES, BACKENDS = 200, 2, 8
+PROCESSES, BACKENDS = 2, 8
 SETUP = f"""
 CREATE TABLE bank (id int PRIMARY KEY, money int) WITH (fillfactor = 50);
 INSERT INTO bank SELECT g, 100 FROM generate_series(0, {ACCOUNTS - 1}) g;
@@ -51,7 +48,25 @@ class Length:
 
 
 SHORT = Length(1_000_000, 10.0, 0.15)
+BRIEF = Length(1_000_000, 5.0, 0.15)
 LONG = Length(220_000, 1500.0, 0.25)
+
+
+@dataclass(frozen=True)
+class Mode:
+    """The pool's mode, and what its clients do in it: `most` units a connection."""
+
+    name: str
+    clients: int
+    stateful: list[str]
+    work: tuple[Unit, ...] = WORK
+    most: int = 400
+
+
+TRANSACTION = Mode("transaction", 200, [*STATEFUL])
+SESSION = Mode("session", 20, [*STATEFUL], most=40)
+"""Each client has its backend until it leaves, so the others wait that long."""
+STATEMENT = Mode("statement", 100, ["sql_prepare", "listen"], WITHOUT_TRANSACTIONS)
 
 
 class Trouble:
@@ -91,15 +106,15 @@ class Trouble:
             self.done["reloads"] += 1
 
 
-def clients(gateway: Gateway, length: Length) -> list[Report]:
+def clients(gateway: Gateway, length: Length, mode: Mode) -> list[Report]:
     """Run the clients' processes to their end; gives what each reports."""
     parts = conninfo_to_dict(gateway.dsn())
     address = (str(parts["host"]), int(str(parts["port"])), str(parts["user"]))
     commands = [
         Options(
-            *address, str(parts["dbname"]), CLIENTS // PROCESSES,
+            *address, str(parts["dbname"]), mode.clients // PROCESSES,
             length.transactions // PROCESSES, length.seconds, prefix=f"p{number}", seed=number,
-            stateful=SESSION_STATE,
+            stateful=mode.stateful, transactions_open=mode.work is WORK, most=mode.most,
         )
         for number in range(PROCESSES)
     ]  # fmt: skip
@@ -164,29 +179,37 @@ def check_at_rest(gateway: Gateway, direct: str) -> None:
         others = "SELECT state FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND "
         states = connection.execute(others + "datname = current_database()").fetchall()
     assert {("idle",)} >= set(states)
-    assert BACKENDS >= len(states)
+    assert BACKENDS + 1 >= len(states)  # one listens for all
 
 
 @pytest.mark.parametrize(
-    "length",
-    [SHORT, pytest.param(LONG, marks=[pytest.mark.soak, pytest.mark.timeout(2 * LONG.seconds)])],
-    ids=["short", "long"],
-)
+    ("length", "mode"),
+    [
+        pytest.param(SHORT, TRANSACTION, id="short"),
+        pytest.param(BRIEF, SESSION, id="session"),
+        pytest.param(BRIEF, STATEMENT, id="statement"),
+        pytest.param(
+            LONG, TRANSACTION, id="long",
+            marks=[pytest.mark.soak, pytest.mark.timeout(2 * LONG.seconds)],
+        ),
+    ],
+)  # fmt: skip
 def test_no_reply_is_lost_or_crossed(
-    make_gateway: GatewayFactory, pg_dsn: str, length: Length
+    make_gateway: GatewayFactory, pg_dsn: str, length: Length, mode: Mode
 ) -> None:
     with psycopg.connect(pg_dsn, autocommit=True) as connection:
         connection.execute(SETUP)
-    gateway = make_gateway(**POOL)
+    gateway = make_gateway(**POOL, pool__mode=mode.name)
     pids, restarts = gateway.pids, gateway.supervisor.restarts
     started = time.monotonic()
     with Trouble(gateway, pg_dsn, length.kill_every) as trouble:
-        reports = clients(gateway, length)
+        reports = clients(gateway, length, mode)
     print(table(reports, trouble, time.monotonic() - started))
     wrong = [wrong for report in reports for wrong in report.wrong]
     print("\n".join(wrong))
     assert [] == wrong
-    assert {unit.__name__ for unit in WORK} | set(SESSION_STATE) <= total(reports, "units").keys()
+    done = {unit.__name__ for unit in mode.work} | set(mode.stateful)
+    assert done <= total(reports, "units").keys()
     assert (pids, restarts) == (gateway.pids, gateway.supervisor.restarts)
     check_journal(pg_dsn, reports)
     check_at_rest(gateway, pg_dsn)
