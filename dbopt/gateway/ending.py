@@ -76,7 +76,7 @@ class Ending(Lease):
             and ledger.ends == 1 + hidden
             and not (ledger.open_batch or ledger.copying)
             and not (self._rest or self._upstream.pass_bytes)
-            and not (self._kept or self._pending)
+            and not (self._kept or self._pending or self._goodbye)
         )
 
     def _charge_loss(self, sqlstate: str) -> None:

@@ -347,6 +347,14 @@ def test_a_backend_lost_in_a_query(scene: Scene) -> None:
     assert not cast(Wire, relay.transport).closed
 
 
+def test_a_backend_lost_after_terminate(scene: Scene) -> None:
+    relay = scene.client()
+    scene.send(relay, query(b"select") + encode.terminate())
+    scene.backend.connection_lost(None)
+    assert "E" == scene.read(relay)[-1]
+    assert relay.closed
+
+
 def test_a_backend_lost_with_the_settings_in_flight(scene: Scene) -> None:
     relay = scene.client("berlin")
     scene.send(relay, query(b"select"))
