@@ -112,11 +112,12 @@ class Md5Exchange:
         return encode.authentication_md5(self._salt)
 
     def receive(self, data: bytes) -> bytes:
-        """See Exchange."""
+        """See Exchange. The empty password, written out or hashed, lets nobody in."""
         response = PasswordMessage.parse(data).password
+        empty = md5_secret(self._user, "")
         stored = _md5_of(self._user, self._secret)
         right = md5_matches(stored, self._salt, response)
-        if not right or self._secret is None:
+        if not right or stored == empty or self._secret is None:
             raise wrong_password(self._user)
         self.done = True
         self.proven = self._secret

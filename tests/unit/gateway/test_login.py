@@ -31,6 +31,7 @@ USERS = Userlist(
         "plain": Secret(SecretKind.PLAIN, PASSWORD),
         "md5": secret_of(md5_secret("md5", PASSWORD)),
         "empty": Secret(SecretKind.PLAIN, ""),
+        "hollow": secret_of(md5_secret("hollow", "")),
     }
 )
 TRUST = Authenticator("trust", Userlist({}), KEY)
@@ -130,7 +131,7 @@ def test_the_right_password(auth_type: str, user: str, method: str) -> None:
     ("auth_type", "user"),
     [
         *(("scram-sha-256", user) for user in ("ann", "plain", "md5", "empty", "nobody")),
-        *(("md5", user) for user in ("ann", "plain", "md5", "nobody")),
+        *(("md5", user) for user in ("ann", "plain", "md5", "empty", "hollow", "nobody")),
         *(("plain", user) for user in ("ann", "plain", "md5", "empty", "nobody")),
     ],
 )
