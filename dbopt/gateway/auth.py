@@ -119,6 +119,7 @@ class Authenticator:
         """A client has logged in with this: it logs its user in to the server, too."""
         if secret is None:
             return
+        self._proven.pop((database, user), None)  # at the end again, as the latest
         if len(self._proven) >= MAX_PROVEN:
             self._proven.pop(next(iter(self._proven)))
         self._proven[database, user] = secret

@@ -10,7 +10,7 @@ import asyncio
 import random
 import ssl
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from dbopt.errors import (
@@ -46,9 +46,9 @@ class Session:
     transport: asyncio.Transport
     tls: str
     pid: int
-    secret: bytes
+    secret: bytes = field(repr=False)  # whoever holds it can cancel
     parameters: dict[str, str]
-    _protocol: LoginProtocol
+    _protocol: LoginProtocol = field(repr=False)
 
     def hand_over(self, protocol: asyncio.BaseProtocol) -> bytes:
         """Let `protocol` have the transport; returns what it is to read first.

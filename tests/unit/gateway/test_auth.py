@@ -128,6 +128,16 @@ def test_what_is_kept_is_bounded() -> None:
     assert PLAIN == auth.server_secret(f"db{MAX_PROVEN}", "ann")
 
 
+def test_what_is_proved_again_drives_nothing_out_and_is_kept_for_longer() -> None:
+    auth = Authenticator("plain", Userlist({}), KEY)
+    for number in range(MAX_PROVEN):
+        auth.prove(f"db{number}", "ann", PLAIN)
+    auth.prove("db0", "ann", PLAIN)
+    assert PLAIN == auth.server_secret("db1", "ann")
+    auth.prove("new", "ann", PLAIN)
+    assert (PLAIN, None) == (auth.server_secret("db0", "ann"), auth.server_secret("db1", "ann"))
+
+
 def test_md5_secrets_under_scram_are_warned_about() -> None:
     users = Userlist({f"u{n}": MD5 for n in range(7)} | {"ann": SCRAM})
     (warning,) = Authenticator("scram-sha-256", users, KEY).warnings()

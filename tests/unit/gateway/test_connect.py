@@ -87,6 +87,7 @@ def test_a_session_is_handed_over() -> None:
             session.tls,
             session.address,
         )
+        assert "abcd" not in repr(session)
         heir = asyncio.Protocol()
         assert b"S\0\0" == session.hand_over(heir)
         assert heir is wire.protocol

@@ -6,6 +6,7 @@ import pytest
 
 from dbopt.errors import AuthenticationError, DboptError, ProtocolError
 from dbopt.gateway.exchange import (
+    MAX_PASSWORD,
     Candidate,
     Exchange,
     Md5Exchange,
@@ -57,6 +58,18 @@ def test_a_verifier_that_would_hold_the_worker_up() -> None:
     exchange = PlainExchange("ann", candidate_of(secret_of(text)))
     with pytest.raises(AuthenticationError):
         exchange.receive(b"right\0")
+
+
+def test_a_password_that_would_hold_the_worker_up() -> None:
+    """SASLprep is slow, and who has not logged in chooses what it is given."""
+    longest = "\u0390" * (MAX_PASSWORD // 2)
+    for password, right in ((longest, True), (longest + "x", False)):
+        exchange = PlainExchange("ann", candidate_of(secret_of(str(make_verifier(password, 1)))))
+        try:
+            exchange.receive(password.encode() + b"\0")
+        except AuthenticationError:
+            pass
+        assert right == exchange.done
 
 
 def test_a_response_is_checked_against_a_newer_secret() -> None:
