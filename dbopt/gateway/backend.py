@@ -88,6 +88,8 @@ class Backend(asyncio.Protocol):
     _pool: Any = None
     _created_at = 0.0
     _expire_at = 0.0
+    epoch = 0
+    """Which of its owner's servers it leads to: see supply.Supply.reconfigure."""
 
     def __init__(self, target: Target, owner: Owner, statements: int) -> None:
         self.target = target
@@ -140,6 +142,7 @@ class Backend(asyncio.Protocol):
         statements: int,
         timeout: float,
         connect_query: str = "",
+        epoch: int = 0,
         **_: Any,
     ) -> Self:
         """A connection that is logged in. `owner` is told when it fails.
@@ -150,6 +153,7 @@ class Backend(asyncio.Protocol):
         try:
             session = await connect(targets, timeout, connect_query)
             backend = cls(session.target, owner, statements)
+            backend.epoch = epoch
             backend._begin(session)
         except DboptError as error:
             owner.connect_failed(error)

@@ -27,6 +27,8 @@ LEASE_IDLE = 1.0
 """Seconds after which an unused lease goes back to psycopg_pool."""
 TIMEOUTS = ("query", "transaction", "idle_transaction", "client_idle")
 """What `Pool.timeouts` counts: how often each ended something."""
+_REFILL_EVERY = 5.0
+"""Seconds between two attempts to have min_size backends again, after the server was away."""
 _FORGIVE_AFTER = 1.0
 """Seconds without a queue after which it no longer counts who used how much before."""
 
@@ -35,8 +37,8 @@ class Pool(Leases):
     """All of one (database, user): what it has counted, and what happens as time goes by."""
 
     __slots__ = (
-        "_noticed", "_queued_at", "clients", "pins", "queue_timeouts", "received", "registry",
-        "sent", "statements", "timeouts", "transactions", "unused_since",
+        "_noticed", "_queued_at", "_refill_at", "clients", "pins", "queue_timeouts", "received",
+        "registry", "sent", "statements", "timeouts", "transactions", "unused_since",
     )  # fmt: skip
 
     def __init__(self, route: Route, targets: Targets, limits: Limits | None = None) -> None:
@@ -50,6 +52,7 @@ class Pool(Leases):
         self.timeouts = dict.fromkeys(TIMEOUTS, 0)
         self.unused_since = monotonic()
         self._noticed = -1.0
+        self._refill_at = 0.0
         self._queued_at = -_FORGIVE_AFTER
 
     async def close(self) -> None:
@@ -89,17 +92,22 @@ class Pool(Leases):
             self._serve(now)
             self._pg.grow()
             self._fetch_more()
-            if self.limits is not None and not (self._leased or self._fetching):
-                self.limits.demand(self.database, self.user, self._fetch_more)
+            if self.limits is not None and not self._pg.size:
+                self.limits.demand(self.database, self.user, self._room_made)
         elif now - self._queued_at > _FORGIVE_AFTER:
             self._queue.forgive()
         for backend in list(self._leased):
             self._tick_backend(backend, now)
         self._give_back_unused(now)
+        self._refill(now)
         if self.clients or self._leased:
             self.unused_since = now
 
     def _tick_backend(self, backend: Backend, now: float) -> None:
+        if backend.closed:
+            # Its holder has been told, and has failed: its place must not be lost with it.
+            self.backend_lost(backend)
+            return
         if now >= backend._expire_at:
             backend.unfit = True
         holder = backend.holder
@@ -123,6 +131,18 @@ class Pool(Leases):
             count += 1
         if count:
             self._give_back_idle(count)
+
+    def _room_made(self) -> None:
+        """Another pool has given up a backend for this one."""
+        if not self._closed:
+            self._pg.grow()
+            self._fetch_more()
+
+    def _refill(self, now: float) -> None:
+        """psycopg_pool gives up those that it cannot open, and tries again only when asked."""
+        if self._pg.size < self.route.min_size and now >= self._refill_at and not self.closing:
+            self._refill_at = now + _REFILL_EVERY
+            self._pg.grow()
 
     def _end_waits(self, now: float) -> None:
         timeout = self.route.queue_timeout

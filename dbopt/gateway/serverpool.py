@@ -47,8 +47,8 @@ class ServerPool(AsyncConnectionPool[Any]):
         return self._count < self._max_size
 
     def grow(self) -> None:
-        """Open one for who waits in getconn, if there is room by now."""
-        if self._waiting:
+        """Open one for who waits in getconn, or up to min_size, if there is room by now."""
+        if self._waiting or self._count < self._min_size:
             self._maybe_grow_pool()
 
     def idle_since(self) -> float | None:

@@ -40,6 +40,7 @@ class Supply(Defaults):
     __slots__ = (
         "_cleaning",
         "_closed",
+        "_epoch",
         "_fetching",
         "_last_error",
         "_leased",
@@ -71,7 +72,7 @@ class Supply(Defaults):
         self.waiting: dict[Any, float] = {}
         self.idle: list[Backend] = []
         self._leased: set[Backend] = set()
-        self._fetching = self._cleaning = 0
+        self._fetching = self._cleaning = self._epoch = 0
         self.closing = self._closed = False
         self._last_error: DboptError | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -107,6 +108,7 @@ class Supply(Defaults):
             "statements": self.route.prepared_statements,
             "timeout": self.route.connect_timeout,
             "connect_query": self.route.connect_query,
+            "epoch": self._epoch,
         }
 
     def _room(self) -> bool:
@@ -141,7 +143,7 @@ class Supply(Defaults):
         old, self.targets = self.targets, targets
         self._pg.max_idle, self._pg.max_lifetime = route.max_idle, route.max_lifetime
         if _sizes(before) != _sizes(route):
-            self._spawn(self._pg.fit(route.min_size, self._largest))
+            self._spawn(self._fit(route))
             for backend in self._leased:
                 backend.unfit = True  # there may be too many by now
         if old.with_secret(None) != targets.with_secret(None) or (
@@ -149,8 +151,15 @@ class Supply(Defaults):
         ):
             self._replace_all()
 
+    async def _fit(self, route: Route) -> None:
+        """Take the route's sizes. psycopg_pool itself would close one unused each max_idle."""
+        await self._pg.fit(route.min_size, route.max_size + route.reserve_size)
+        while self._pg.size > route.max_size and self._pg.idle_since() is not None:
+            self._spawn(self._pg.pop_idle().close())
+
     def _replace_all(self) -> None:
         log.info("the pool leads elsewhere: its connections are replaced", pool=self.name)
+        self._epoch += 1  # what is being opened now leads there too
         for backend in self._leased:
             backend._expire_at = 0.0  # psycopg_pool's: it opens another in its place
             backend.unfit = True
@@ -199,7 +208,9 @@ class Supply(Defaults):
 
     def _fetched(self, backend: Backend) -> None:
         self._leased.add(backend)
-        if backend.closed:
+        if backend.epoch != self._epoch:
+            backend.retire()  # it was on its way while the pool began to lead elsewhere
+        if backend.closed or backend.epoch != self._epoch:
             # It was lost while psycopg_pool had it. That one's own check would wait a second
             # and more after each, and after a restart of the server these are all.
             self._give_back(backend)

@@ -310,6 +310,18 @@ def test_tick_is_passed_to_who_holds_a_backend_and_a_failure_ends_that_one_alone
     run(play)
 
 
+def test_a_holder_that_fails_when_its_backend_is_lost_costs_the_pool_no_place() -> None:
+    async def play(stage: PoolStage) -> None:
+        holder = stage.waiter().ask()
+        backend = await stage.give()
+        backend.closed = backend.unfit = True  # and `server_lost` has failed
+        stage.pool.tick(50.0)
+        await asyncio.sleep(0)
+        assert ([backend], [], set()) == (stage.pg.returned, holder.ticks, stage.pool._leased)
+
+    run(play)
+
+
 def test_who_waits_is_told_once_with_how_many_are_before_it() -> None:
     async def play(stage: PoolStage) -> None:
         first, second = stage.waiter().ask(), stage.waiter().ask()

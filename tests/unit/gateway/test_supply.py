@@ -11,7 +11,7 @@ import pytest
 
 from dbopt.clock import monotonic
 from dbopt.errors import ConnectError, QueueTimeout, ServerLost
-from dbopt.gateway import supply
+from dbopt.gateway import serverpool, supply
 from dbopt.gateway.backend import Backend
 from dbopt.gateway.limits import Limits
 from dbopt.gateway.multiplexer import LEASE_IDLE, Pool
@@ -29,15 +29,19 @@ class Servers:
         self.made: list[Backend] = []
         self.most = 0
         self.down: ConnectError | None = None
+        self.answers = asyncio.Event()
+        self.answers.set()
 
     async def connect(
-        self, conninfo: str = "", *, owner: Pool, targets: Targets, **given: Any
+        self, conninfo: str = "", *, owner: Pool, targets: Targets, epoch: int, **given: Any
     ) -> Backend:
         await asyncio.sleep(0)
+        await self.answers.wait()
         if self.down is not None:
             owner.connect_failed(self.down)
             raise self.down
         backend = Backend(targets.hosts[0], owner, 10)
+        backend.epoch = epoch
         backend.transport = cast(Any, Transport(backend))
         self.made.append(backend)
         self.most = max(self.most, len(self.open))
@@ -332,6 +336,67 @@ def test_connections_that_lead_elsewhere_are_replaced_when_they_come_free(
         assert ("new" if where == "host" else "nowhere") == next_one.target.host
 
     run(servers, play)
+
+
+def test_what_is_being_opened_when_the_pool_begins_to_lead_elsewhere_is_given_to_nobody(
+    servers: Servers,
+) -> None:
+    async def play(world: World) -> None:
+        pool = await world.pool()
+        servers.answers.clear()
+        waiter = Waiter(pool).ask()
+        await world.settle()
+        reroute(world, pool, Targets((Target("new", 5432, "shop", "ann"),)))
+        await world.settle()
+        servers.answers.set()
+        (found,) = await world.served(waiter)
+        assert ("new", True) == (found.target.host, servers.made[0].closed)
+        assert "nowhere" == servers.made[0].target.host
+
+    run(servers, play)
+
+
+def test_a_smaller_pool_closes_what_psycopg_pool_has_unused(servers: Servers) -> None:
+    async def play(world: World) -> None:
+        pool = await world.pool()
+        holders = [Waiter(pool).ask() for _ in range(4)]
+        await world.served(*holders)
+        for holder in holders[:3]:
+            holder.done()
+        pool.tick(monotonic() + LEASE_IDLE + 0.1)
+        await world.settle()
+        assert 4 == len(servers.open)
+        reroute(world, pool, max_size=2)
+        await world.settle()
+        assert (2, 2) == (len(servers.open), pool._pg.size)
+        assert holders[3].backend in servers.open
+
+    run(servers, play, max_size=4)
+
+
+def test_min_size_is_had_again_when_the_server_is_back(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serverpool, "RECONNECT_TIMEOUT", 0.01)
+
+    async def play(world: World) -> None:
+        pool = await world.pool()
+        await wait_until_async(soon(lambda: len(servers.open) == 2))
+        servers.down = ConnectError("down")
+        holders = [Waiter(pool).ask() for _ in range(2)]
+        for backend in await world.served(*holders):
+            backend.abort()
+        await wait_until_async(soon(lambda: pool._pg.size == 0))
+        now = monotonic()
+        pool.tick(now)
+        await wait_until_async(soon(lambda: pool._pg.size == 0 and not pool._pg._growing))
+        servers.down = None
+        pool.tick(now + 1.0)
+        assert 0 == pool._pg.size  # it is not asked all the time
+        pool.tick(now + 10.0)
+        await wait_until_async(soon(lambda: len(servers.open) == 2))
+
+    run(servers, play, min_size=2)
 
 
 def test_a_smaller_pool_shrinks_as_its_backends_come_free(servers: Servers) -> None:
