@@ -22,9 +22,10 @@ from dbopt.gateway.ledger import (
     Ledger,
     Request,
 )
-from dbopt.gateway.special import undo
+from dbopt.gateway.special import End, Step, undo
 from dbopt.gateway.statements import Prepared
 from dbopt.gateway.upstream import Upstream
+from dbopt.sql.effects import Effect
 from dbopt.wire import encode
 from dbopt.wire.backend import DataRow
 from dbopt.wire.buffer import decode
@@ -71,6 +72,7 @@ _KNOWN = frozenset(
 _ROWS = re.compile(rb"(?:SELECT|INSERT \d+|UPDATE|DELETE|MERGE|FETCH|MOVE|COPY) (\d+)\0\Z")
 _MAX_TAGS = 1000
 _known_tags: dict[bytes, int] = {}
+_ENDS = frozenset((b"COMMIT\0", b"ROLLBACK\0"))
 _FORGETTING = frozenset((b"DISCARD ALL\0", b"DEALLOCATE ALL\0", b"RESET\0"))
 _CANCELLED = "57014"
 _OUTDATED = "0A000"
@@ -118,14 +120,14 @@ class Downstream:
     `settings` the ParameterStatus that arrived. Replies to what the gateway itself sent are
     swallowed up to their ReadyForQuery: `refused` is the error with which the server refused
     the client's settings, `probed` the rows of a probe (None while there are none to read).
-    `reset` tells that the client ran RESET or DISCARD ALL, and `reset_over` that all it changed
-    has been reported: who has read `settings` then clears both. `last_tag` is how its last
-    command ended, `failed` that something did since the last ReadyForQuery outside a transaction.
+    `reset` tells that the client ran RESET or DISCARD ALL, `reset_all` that it was of all
+    settings, and `reset_over` that all it changed has been reported: who has read `settings` then
+    calls `reset_read`. `failed`: something did since the last transaction was over.
     """
 
     __slots__ = (
-        "_pass_bytes", "_rest", "_rows", "failed", "fatal", "fatal_message", "last_tag", "partial",
-        "probed", "refused", "reset", "reset_over", "settings",
+        "_pass_bytes", "_rest", "_rows", "failed", "fatal", "fatal_message", "partial",
+        "probed", "refused", "reset", "reset_all", "reset_over", "settings",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -137,15 +139,25 @@ class Downstream:
         self.fatal_message = ""
         self.refused: ErrorResponse | None = None
         self.probed: list[tuple[bytes | None, ...]] | None = None
-        self.last_tag = b""
         self.failed = False
-        self.reset = self.reset_over = False
+        self.reset = self.reset_all = self.reset_over = False
         self.settings: list[tuple[str, str]] = []
 
     @property
     def at_boundary(self) -> bool:
         """Whether the client has been given whole messages alone."""
         return self._pass_bytes == 0
+
+    def reset_read(self) -> None:
+        """What a RESET led to is known."""
+        self.reset = self.reset_all = self.reset_over = False
+
+    def forget(self) -> None:
+        """The backend goes to another client: what was observed of this one is none of its."""
+        self.reset_read()
+        self.settings.clear()
+        self.probed = None
+        self.failed = False
 
     def idle(self, data: bytes) -> list[BackendMessage]:
         """The messages that came while no client had the backend."""
@@ -265,25 +277,39 @@ class Downstream:
         head = ledger.head()
         if head is None:
             raise ProtocolError("The server completed a command that nobody sent.")
-        self.last_tag = tag = data[position + 5 : end]
+        tag = data[position + 5 : end]
         head.rows += rows_of(tag)
-        if tag in _FORGETTING:
-            if tag != b"DEALLOCATE ALL\0":
-                self.reset, self.reset_over = True, False
-            if tag != b"RESET\0" and head.work is None:
-                prepared.clear()
-                upstream.forget_names()
         instead = None
+        steps: list[Step] = []
         if head.work is not None:
             steps, told = head.work.completed()
             upstream.happened += steps
+            upstream.unsettled = True
             if told is not None:
                 instead = encode.command_complete(told)
+        if tag in _ENDS and upstream.unsettled:
+            self._transaction_ended(tag, steps, upstream)
+        if tag in _FORGETTING:
+            if tag != b"DEALLOCATE ALL\0":
+                self.reset, self.reset_over = True, False
+                # RESET of one setting, or of the role, has the same tag as of all.
+                all_of_them = not steps or any(step.entry.every for step in steps)
+                self.reset_all = self.reset_all or all_of_them
+            if tag != b"RESET\0" and head.work is None:
+                prepared.clear()
+                upstream.forget_names()
         if head.kind == EXECUTE:
             ledger.complete(now)
         elif head.kind != QUERY:
             raise ProtocolError("The server completed a command that nobody sent.")
         return instead
+
+    def _transaction_ended(self, tag: bytes, steps: list[Step], upstream: Upstream) -> None:
+        """A COMMIT or ROLLBACK: of the session's state, what came before it is decided."""
+        if any(step.entry.kind is Effect.ROLLBACK_TO for step in steps):
+            return  # it has the same tag
+        upstream.happened.append(End(tag == b"COMMIT\0", explicit=True))
+        upstream.unsettled = self.failed = False
 
     def _ready(self, payload: bytes, upstream: Upstream, prepared: Prepared, now: float) -> None:
         ledger = upstream.ledger
@@ -305,6 +331,11 @@ class Downstream:
         ledger.copying = False
         if status == IDLE:
             ledger.transactions += 1
+            ledger.began = now  # of a batch that is open already
+            if upstream.unsettled:
+                upstream.happened.append(End(not self.failed, explicit=False))
+                upstream.unsettled = False
+            self.failed = False
         elif ledger.status == IDLE:
             ledger.began = now
         ledger.last_done = now
@@ -366,6 +397,8 @@ class Downstream:
         skipped = ledger.fail(error.sqlstate, now)
         if error.sqlstate == _OUTDATED and error.fields.get("R") == _REVALIDATION:
             upstream.outdate(head, skipped, prepared)
+        if head is not None and head.work is not None:
+            upstream.happened += head.work.outlasting()
         upstream.undo(skipped, prepared)
         return refusal or upstream.in_clients_words(error, head)
 

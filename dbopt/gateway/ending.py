@@ -19,7 +19,7 @@ from dbopt.errors import (
 from dbopt.gateway.backend import Backend
 from dbopt.gateway.framing import is_one_request
 from dbopt.gateway.lease import Lease
-from dbopt.gateway.ledger import PROBE, SETTINGS
+from dbopt.gateway.ledger import PROBE, SETTINGS, Request
 from dbopt.gateway.leftover import Leftover
 from dbopt.gateway.routes import Route
 from dbopt.wire import encode
@@ -63,7 +63,7 @@ class Ending(Lease):
         self._give_up(backend)
         if not downstream.at_boundary:
             self.close()  # the client is within a message: nothing can be said to it
-        elif goes_on:
+        elif goes_on and not self._goodbye:
             self.transport.write(encode.error_fields("ERROR", sqlstate, message) + READY)
         else:
             self.fatal_bytes(encode.error_fields("FATAL", sqlstate, message))
@@ -159,28 +159,31 @@ class Ending(Lease):
             return
         self._spill()
         ledger = self._ledger
-        runs = [request.sent for request in ledger.requests if request.sent]
-        if runs:
-            took = now - max(runs[0], ledger.last_done)
-            self._watch_query(backend, took, route)
-        elif ledger.status != IDLE:
+        first = next((request for request in ledger.requests if request.sent), None)
+        if ledger.judged is not first and not backend.cancels:
+            ledger.verdict = None  # it was done before the cancel came
+        open_ = ledger.status != IDLE or (ledger.open_batch and not ledger.ends)
+        if first is not None:
+            self._watch_query(backend, first, now - max(first.sent, ledger.last_done), route)
+        elif open_:
             self._limit(
-                "idle_transaction", now - ledger.last_done, route.idle_transaction_timeout,
+                "idle_transaction", now - max(ledger.last_done, ledger.began),
+                route.idle_transaction_timeout,
                 IdleTransactionTimeout("The transaction was idle for too long."),
             )  # fmt: skip
-        if ledger.status != IDLE and not self.closed:
+        if open_ and not self.closed:
             self._limit(
                 "transaction", now - ledger.began, route.transaction_timeout,
                 TransactionTimeout("The transaction took too long."),
             )  # fmt: skip
 
-    def _watch_query(self, backend: Backend, took: float, route: Route) -> None:
+    def _watch_query(self, backend: Backend, first: Request, took: float, route: Route) -> None:
         ledger = self._ledger
         if not 0 < route.query_timeout < took or ledger.hides():
             return
         error = QueryTimeout(f"The statement ran longer than {route.query_timeout:g} s.")
         if ledger.verdict is None and not backend.cancels:
-            ledger.verdict = error
+            ledger.verdict, ledger.judged = error, first
             self._count("query")
             self._pool.cancel(backend)
         elif took > route.query_timeout + _CANCEL_GRACE:

@@ -58,14 +58,18 @@ Row = tuple[bytes | None, ...]
 class Holdings:
     """See the module. `followed` are the lower-case names of settings that may follow the client
     ("*": all); `pins` says in a word each why the client is pinned; `suspect` asks for a probe.
+    `resets` are those that are not reported of which a RESET ran: who acts on them clears them.
     """
 
-    __slots__ = ("_followed", "_for_good", "_names", "kinds", "pins", "suspect")
+    __slots__ = (
+        "_followed", "_for_good", "_names", "kinds", "pins", "resets", "suspect",
+    )  # fmt: skip
 
     def __init__(self, followed: Collection[str]) -> None:
         self._followed = followed
         self._for_good: set[str] = set()
         self._names: set[str] = set()
+        self.resets: set[str] = set()
         self.kinds: set[Effect] = set()
         self.pins: frozenset[str] = frozenset()
         self.suspect = False
@@ -84,6 +88,10 @@ class Holdings:
                 self._names |= {name for name in unknown if "." in name}
             # RESET ALL leaves nothing, unless it is rolled back: see `reset_undone`.
             self.suspect |= bool(unknown or not entry.names) and not entry.every
+            if kind is Effect.RESET and len(self.resets) < _MOST_NAMES:
+                self.resets |= unknown
+        if kind is Effect.ROLLBACK_TO:
+            self.resets.clear()  # whether they came before the savepoint is not known
         self.suspect |= kind in _HELD or (bool(self.pins) and kind in _CLEANS)
         if kind in _FOR_GOOD:
             self._for_good.add(_FOR_GOOD[kind])

@@ -19,10 +19,10 @@ from dbopt.gateway.ledger import PROBE, SETTINGS
 from dbopt.gateway.listening import Listening
 from dbopt.gateway.multiplexer import Pool
 from dbopt.gateway.session import after_reset, change, reported, tracked
+from dbopt.gateway.special import End
 from dbopt.sql.effects import Effect
 from dbopt.wire.types import IDLE
 
-_ENDS = frozenset((b"COMMIT\0", b"ROLLBACK\0"))
 _LISTENS = frozenset((Effect.LISTEN, Effect.UNLISTEN))
 _PLACES = frozenset((Effect.SAVEPOINT, Effect.ROLLBACK_TO))
 
@@ -115,17 +115,21 @@ class Lease(Express):
         if self._write_paused:
             backend.transport.pause_reading()
 
-    def _begin_lease(self, backend: Backend, kind: int, out: list[bytes]) -> None:
-        """What the backend is sent before the client's first message, which is of that kind."""
+    def _begin_lease(self, backend: Backend, out: list[bytes]) -> None:
+        """What the backend is sent before the client's first message."""
         self._fresh = False
         if backend.settings is not self._settings:
-            message = change(backend.settings, self._settings)
-            if message:
-                self._ledger.hide(SETTINGS)
-                backend.prepared.unnamed = None  # any simple Query ends it
-                out.append(message)
-            backend.settings = self._settings
-        out.extend(self._upstream.begin(backend.prepared, kind))
+            out.append(self._bring_settings(backend))
+        out.extend(self._upstream.begin(backend.prepared))
+
+    def _bring_settings(self, backend: Backend) -> bytes:
+        """What gives the backend the client's settings; b"" where nothing does."""
+        message = change(backend.settings, self._settings)
+        if message:
+            self._ledger.hide(SETTINGS)
+            backend.prepared.unnamed = None  # any simple Query ends it
+        backend.settings = self._settings
+        return message
 
     @property
     def _in_flight(self) -> bool:
@@ -147,17 +151,36 @@ class Lease(Express):
             return  # the server is asked first
         elif self._kept:
             self._account()
-            backend.downstream.reset = backend.downstream.failed = False
+            backend.downstream.reset_read()
+            self._upstream.at_rest()
             self._quiet = not self._rest
         else:
             self._let_go(backend)
+
+    def _restore_settings(self, backend: Backend, held: Holdings) -> bool:
+        """A RESET led to what the backend began with; the client began with something else.
+
+        Whether the backend is told. At once: what the client sends next must find it so.
+        """
+        own = {name: value for name, value in self._startup.items() if name in held.resets}
+        held.resets.clear()
+        if own:
+            known = backend.settings
+            backend.settings = {name: value for name, value in known.items() if name not in own}
+            self._settings = self._pool.canonical({**self._settings, **own})
+        elif not self._kept:
+            return False  # it is brought to whichever backend comes next
+        message = b"" if backend.settings is self._settings else self._bring_settings(backend)
+        if message:
+            backend.transport.write(message)
+        return bool(message)
 
     def _let_go(self, backend: Backend) -> None:
         """The transaction is over: others may have the backend."""
         self._account()
         self._detach(backend)
         backend.status = IDLE
-        backend.downstream.reset = backend.downstream.failed = False
+        backend.downstream.reset_read()
         if self._upstream.spoilt:
             self._upstream.spoilt = False
             backend.retire()
@@ -185,6 +208,7 @@ class Lease(Express):
         pool.transactions += ledger.transactions
         pool.statements += ledger.answered
         ledger.transactions = ledger.answered = 0
+        ledger.verdict = None
 
     # What the session holds
 
@@ -196,6 +220,9 @@ class Lease(Express):
             held = self._holdings = Holdings(self._pool.route.track_settings)
         names = self._reported(backend)
         for step in happened:
+            if isinstance(step, End):
+                self._transaction_over(held, step)
+                continue
             kind = step.entry.kind
             if kind in _LISTENS or kind in _PLACES or (kind is Effect.DISCARD and step.entry.every):
                 self._channels.note(step.entry)
@@ -204,6 +231,14 @@ class Lease(Express):
         happened.clear()
         self._pending = True
         self._quiet = False
+
+    def _transaction_over(self, held: Holdings, end: End) -> None:
+        if self._listening is not None:
+            self._listening.settle(end.committed)
+        if end.explicit or not end.committed:
+            held.reset_undone()
+        if not end.committed:
+            held.resets.clear()
 
     @property
     def _channels(self) -> Listening:
@@ -217,19 +252,14 @@ class Lease(Express):
     def _settle(self, backend: Backend) -> bool:
         """The transaction is over: whether the server is asked what the session holds now."""
         self._pending = False
-        downstream = backend.downstream
-        explicit = downstream.last_tag in _ENDS
-        committed = downstream.last_tag != b"ROLLBACK\0" if explicit else not downstream.failed
         if self._listening is not None:
-            self._listening.settle(committed)
             self._unsubscribe(self._upstream.subscribed - self._listening.channels)
         held = self._holdings
-        if held is None or self._session:
+        if held is None:
             return False
-        if explicit or downstream.failed:
-            held.reset_undone()
-        if not held.suspect:
-            return False
+        restoring = self._restore_settings(backend, held)
+        if self._session or not held.suspect:
+            return restoring
         self._ledger.hide(PROBE)
         backend.prepared.unnamed = None  # any simple Query ends it
         backend.transport.write(held.probe(backend.target.user))
@@ -263,21 +293,21 @@ class Lease(Express):
         downstream = backend.downstream
         mine = tracked(dict(downstream.settings))
         downstream.settings.clear()
-        if downstream.reset:
+        wanted = after_reset(mine, backend.parameters, self._startup) if downstream.reset else mine
+        if downstream.reset_all:
             backend.settings = {**reported(backend.settings, backend.parameters), **mine}
-            mine = after_reset(mine, backend.parameters, self._startup)
             kept = reported(self._settings, backend.parameters)
             own = {n: v for n, v in self._startup.items() if n not in backend.parameters}
-            self._settings = self._pool.canonical({**kept, **own, **mine})
-            if downstream.reset_over:
-                downstream.reset = downstream.reset_over = False
-        elif any(self._settings.get(name) != value for name, value in mine.items()):
-            self._settings = self._pool.canonical({**self._settings, **mine})
-            backend.settings = self._settings
-        if "application_name" in mine:
+            self._settings = self._pool.canonical({**kept, **own, **wanted})
+        elif wanted != mine or any(self._settings.get(n) != value for n, value in mine.items()):
+            self._settings = self._pool.canonical({**self._settings, **wanted})
+            backend.settings = {**self._settings, **mine} if wanted != mine else self._settings
+        if downstream.reset_over:
+            downstream.reset_read()
+        if "application_name" in wanted:
             scope = self._ledger.scope
             self._scope = self._ledger.scope = self._client.gate.counts.scope(
-                scope.database, scope.user, mine["application_name"]
+                scope.database, scope.user, wanted["application_name"]
             )
 
     def notified(self, message: bytes) -> None:

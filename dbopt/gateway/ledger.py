@@ -77,12 +77,13 @@ class Ledger:
     `ends` counts the ReadyForQuery still owed; `open_batch` is set while extended-protocol
     messages wait for their Sync; `skipping` while the server discards until Sync; `copying`
     while the server reads COPY data, when it ignores Sync; `status` is the last
-    transaction status; `began` is when it became that of a transaction. `verdict` is what the
-    client is told when the statement that runs is cancelled for a timeout.
+    transaction status; `began` is when it became that of a transaction, or a batch was begun
+    outside of one. `verdict` is what the client is told when the statement `judged` is cancelled
+    for a timeout.
     """
 
     __slots__ = (
-        "answered", "backend_pid", "began", "copying", "ends", "last_done", "open_batch",
+        "answered", "backend_pid", "began", "copying", "ends", "judged", "last_done", "open_batch",
         "requests", "scope", "skipping", "status", "transactions", "verdict",
     )  # fmt: skip
 
@@ -97,6 +98,7 @@ class Ledger:
         self.last_done = 0.0
         self.began = 0.0
         self.verdict: DboptError | None = None
+        self.judged: Request | None = None
         self.backend_pid = 0
         self.answered = 0
         self.transactions = 0
@@ -137,6 +139,12 @@ class Ledger:
                 count, request.text, request.queue_us, server_us, request.rows, request.sqlstate,
                 self.backend_pid,
             )  # fmt: skip
+
+    def open(self, now: float) -> None:
+        """An extended-protocol message begins a batch, which is an implicit transaction."""
+        self.open_batch = True
+        if self.status == 0x49:
+            self.began = now
 
     def head(self) -> Request | None:
         """The request that the next reply belongs to."""

@@ -42,8 +42,9 @@ class Leftover:
             changed = tracked(dict(backend.downstream.settings))
             backend.settings = {**backend.settings, **changed}
             backend.downstream.settings.clear()
-        if backend.downstream.reset:
+        if backend.downstream.reset_all:
             backend.settings = reported(backend.settings, backend.parameters)
+            backend.downstream.reset_read()
         if backend.downstream.refused is not None:
             self.server_lost()  # it does not have the settings that it is noted to have
         elif ledger.copying or ledger.open_batch:
@@ -52,6 +53,7 @@ class Leftover:
             self.server_lost()
         elif not ledger.requests and not backend.downstream.fatal:
             backend.holder = None
+            backend.downstream.forget()
             backend.status = ledger.status
             backend.unfit = backend.unfit or ledger.status != IDLE
             self._pool.release(backend, self._clock())

@@ -22,14 +22,11 @@ from dbopt.gateway.ledger import (
     Ledger,
     Request,
 )
-from dbopt.gateway.special import Rewriting, Step, channels, outdated, refusal, undo
+from dbopt.gateway.special import End, Rewriting, Step, channels, outdated, refusal, undo
 from dbopt.gateway.statements import NOWHERE, PREFIX, Prepared, Registry, Statement
 from dbopt.sql.effects import Effect, SessionStatement
 from dbopt.wire import encode
 from dbopt.wire.report import ErrorResponse
-from dbopt.wire.types import (
-    F_QUERY,
-)
 
 _word = Struct("!i").pack
 _STATEMENT = 0x53
@@ -48,13 +45,14 @@ class Naming:
 
     `shared_listen`: LISTEN is done by a shared listener; `subscribed` are the channels that it
     listens on for this client, and `blocked` those that it must before the client goes on.
-    `refuse`: what cannot be shared is refused. `happened` are the effects that have come true;
-    who reads them clears the list. `spoilt`: the backend had better not be used again.
+    `refuse`: what cannot be shared is refused. `by_sql`: it has used PREPARE. `happened` are the
+    effects that have come true, and the ends of their transactions; who reads them clears the
+    list. `unsettled`: that end has not come. `spoilt`: the backend had better not be used again.
     """
 
     __slots__ = (
-        "_portals", "blocked", "closing", "happened", "ledger", "names", "pass_bytes", "refuse",
-        "registry", "shared_listen", "spoilt", "subscribed", "unnamed",
+        "_portals", "blocked", "by_sql", "closing", "happened", "ledger", "names", "pass_bytes",
+        "refuse", "registry", "shared_listen", "spoilt", "subscribed", "unnamed", "unsettled",
     )  # fmt: skip
 
     def __init__(self, ledger: Ledger, registry: Registry) -> None:
@@ -65,27 +63,34 @@ class Naming:
         self._portals: dict[bytes, Statement | None] = {}
         self.pass_bytes = 0
         self.closing = False
-        self.shared_listen = self.refuse = self.spoilt = False
+        self.shared_listen = self.refuse = self.spoilt = self.unsettled = False
+        self.by_sql = False
         self.blocked: set[bytes] = set()
         self.subscribed: set[bytes] = set()
-        self.happened: list[Step] = []
+        self.happened: list[Step | End] = []
 
-    def begin(self, prepared: Prepared, kind: int) -> list[bytes]:
-        """What a backend is sent first in a new lease, whose first message is of that kind.
+    def at_rest(self) -> None:
+        """The transaction is over, nothing is in flight, and the backend is kept: no portal is."""
+        self._portals.clear()
+
+    def begin(self, prepared: Prepared) -> list[bytes]:
+        """What a backend is sent first in a new lease.
 
         Closes of statements that it has too many of: never later, since within a pipeline they
-        could reach what it still uses. And what the client has prepared by SQL: in a batch
-        there is no place for a PREPARE.
+        could reach what it still uses.
         """
         self._portals.clear()
         evicted = prepared.overflow()
         self.ledger.requests.extend(Request(CLOSE_HIDDEN) for _ in evicted)
-        messages = [encode.close_statement(name) for name in evicted]
-        if kind != F_QUERY:
-            for statement in self.names.values():
-                if statement.in_sql and not prepared.use(statement.name):
-                    messages.append(self._make(statement, prepared))
-        return messages
+        return [encode.close_statement(name) for name in evicted]
+
+    def _before_batch(self, prepared: Prepared) -> list[bytes]:
+        """What the client has prepared by SQL: within a batch there is no place for a PREPARE."""
+        return [
+            self._make(statement, prepared)
+            for statement in dict.fromkeys(self.names.values())
+            if statement.in_sql and not prepared.use(statement.name)
+        ]
 
     def _make(self, statement: Statement, prepared: Prepared) -> bytes:
         """Have a statement prepared outside of any batch, by a query of the gateway's own."""
@@ -197,6 +202,7 @@ class Naming:
         *,
         at_once: bool,
     ) -> Rewriting:
+        self.by_sql = self.by_sql or any(entry.kind is Effect.PREPARE for entry in entries)
         return Rewriting(
             text, entries, self.names, prepared, self.registry,
             shared_listen=self.shared_listen, at_once=at_once,
@@ -258,6 +264,8 @@ class Naming:
         request = Request(PARSE, known.sql, now, None, name)
         if refused := self._refusal(known.effects, known.sql):
             request.refusal = refused
+            if not name:
+                self.unnamed = prepared.unnamed = None  # as by any Parse that fails
             self._enter(request)
             return [encode.parse(b"", REFUSED)]
         statement, messages = self._clients_own(name, known, prepared)
@@ -337,6 +345,7 @@ class Naming:
 
     def _close(self, data: bytes, start: int, end: int, prepared: Prepared) -> list[bytes] | None:
         if start == end or data[start] != _STATEMENT:
+            self._portals.pop(data[start + 1 : end - 1], None)
             self._enter(Request(CLOSE))
             return None
         if self.ledger.skipping:

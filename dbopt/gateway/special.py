@@ -20,6 +20,8 @@ _NOTHING: Final = b"UNLISTEN " + NOWHERE
 
 _DOTTED: Final = re.compile(rb"'([A-Za-z_][A-Za-z0-9_]*\.[A-Za-z_][A-Za-z0-9_.]*)'")
 _UNNAMED: Final = frozenset((Effect.DO, Effect.SET_CONFIG))
+_OUTLAST_ERRORS: Final = frozenset((Effect.ADVISORY, Effect.DO))
+"""A session's advisory lock is kept when the statement that took it fails."""
 REFUSABLE: Final = {
     Effect.TEMP: "a temporary object",
     Effect.HOLD: "a cursor WITH HOLD",
@@ -42,6 +44,13 @@ class Step(NamedTuple):
     name: bytes = b""
     statement: Statement | None = None
     added: bool = False
+
+
+class End(NamedTuple):
+    """A transaction is over. `explicit`: a COMMIT or ROLLBACK ended it."""
+
+    committed: bool
+    explicit: bool
 
 
 class Change(NamedTuple):
@@ -74,6 +83,14 @@ class Work:
         number = self.done
         self.done += 1
         return [step for step in self.steps if step.ordinal == number], self.tags.get(number)
+
+    def outlasting(self) -> list[Step]:
+        """Of the statement that has failed: what may be there although it was rolled back."""
+        return [
+            step
+            for step in self.steps
+            if step.ordinal == self.done and step.entry.kind in _OUTLAST_ERRORS
+        ]
 
     def again(self) -> Work:
         """The same for an execution."""

@@ -172,7 +172,7 @@ class Prepared:
 
     def forget_all(self) -> tuple[bytes, ...]:
         """Forget all, and give their names: the server is to run DISCARD ALL or DEALLOCATE ALL."""
-        names = tuple(self._names)
+        names = (*self._names, *self.stale)
         self.clear()
         return names
 

@@ -23,6 +23,7 @@ from dbopt.sql.effects import bounded_effects
 from dbopt.wire import encode
 from dbopt.wire.types import (
     F_BIND,
+    F_CLOSE,
     F_COPY_DATA,
     F_COPY_DONE,
     F_COPY_FAIL,
@@ -39,6 +40,7 @@ from dbopt.wire.types import (
 
 _length = Struct("!i").unpack_from
 _PASSING = frozenset((F_COPY_DATA, F_FLUSH))
+_BATCH = frozenset((F_PARSE, F_BIND, F_DESCRIBE, F_CLOSE))
 _SYNC = encode.sync()
 _CLOSE_NOWHERE = encode.close_statement(NOWHERE)
 
@@ -95,6 +97,10 @@ class Upstream(Naming):
                     break
                 queue_us = 0.0
             elif kind not in _PASSING:
+                if self.by_sql and kind in _BATCH and not ledger.open_batch:
+                    out.append(data[start:position])
+                    out += self._before_batch(prepared)
+                    start = position
                 message = self._other(kind, data, position, end, prepared, now)
                 if self.blocked:
                     break
@@ -140,7 +146,9 @@ class Upstream(Naming):
         rewriting = self._rewriting(text, entries, prepared, at_once=True)
         request.work = rewriting.work
         first = [self._hidden_close(statement) for statement in rewriting.closed]
-        if not self.ledger.open_batch:
+        if self.ledger.open_batch:  # which had what PREPARE makes before it began
+            first += [self._hidden_parse(statement) for statement in rewriting.needed]
+        else:
             first += [self._make(statement, prepared) for statement in rewriting.needed]
         if not first and rewriting.sql is text:
             return None
@@ -150,7 +158,8 @@ class Upstream(Naming):
         self, data: bytes, start: int, end: int, prepared: Prepared, now: float, queue_us: float
     ) -> None:
         ledger = self.ledger
-        ledger.open_batch = True
+        if not ledger.open_batch:
+            ledger.open(now)
         if ledger.skipping:
             return
         if start < end and data[start] == 0:
@@ -183,7 +192,8 @@ class Upstream(Naming):
             return []
         if kind not in KNOWN:
             raise unknown_type(kind)
-        ledger.open_batch = True
+        if not ledger.open_batch:
+            ledger.open(now)
         if kind == F_PARSE:
             return self._parse(data, start, end, prepared, now)
         if kind == F_BIND:

@@ -17,6 +17,8 @@ ROW = m.DataRow((b"1",)).encode()
 COLUMNS = m.RowDescription(()).encode()
 COPY_IN = b"G\0\0\0\7\0\0\0"
 VALUE = b"V\0\0\0\x08\xff\xff\xff\xff"
+DONE = b"done"
+"""Of a portal: it has run, and cannot once more."""
 _SET_CONFIG = re.compile(rb"set_config\(E'TimeZone',E'(\w+)'")
 
 
@@ -162,10 +164,14 @@ class ModelServer:
         if execute.portal not in self._portals:
             raise Fails("34000")
         sql = self._portals[execute.portal]
+        if sql == DONE:
+            raise Fails("55000")
         if sql == b"copy":
             self._begin_copy(b"E")
         else:
             self._run(sql, limit=execute.max_rows)
+            if sql and sql != b"select" and execute.portal in self._portals:
+                self._portals[execute.portal] = DONE
 
     def _close(self, payload: bytes) -> None:
         close = m.Close.parse(payload)

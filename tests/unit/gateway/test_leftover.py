@@ -8,9 +8,15 @@ from typing import Any, cast
 import pytest
 
 from dbopt.gateway.backend import Backend
+from dbopt.gateway.counts import Counts
+from dbopt.gateway.ledger import PROBE, QUERY, Ledger, Request
 from dbopt.gateway.leftover import Leftover
 from dbopt.gateway.routes import route
+from dbopt.gateway.statements import Registry
+from dbopt.gateway.upstream import Upstream
 from dbopt.settings import Settings
+from dbopt.wire import encode
+from dbopt.wire import messages as m
 from tests.unit.gateway.pool_stage import TARGET
 
 ROUTE = route(Settings(), "shop", "ann")
@@ -46,3 +52,43 @@ def test_it_gives_up_after_query_timeout_or_half_a_minute(
     leftover.tick(100.0 + after, replace(ROUTE, query_timeout=query_timeout))
     assert ([(backend, True)] if given_up else []) == pool.discarded
     assert given_up == (backend.holder is None)
+
+
+class Probed:
+    """What a client left: a probe in flight, or a RESET."""
+
+    def __init__(self, request: Request) -> None:
+        self.released: list[Backend] = []
+        self.backend = Backend(TARGET, cast(Any, self), 10)
+        self.backend.parameters = {"TimeZone": "UTC"}
+        self.backend.settings = {"TimeZone": "UTC", "my.secret": "1"}
+        ledger = Ledger(Counts(1e9, False, 100, 10).scope("shop", "ann", "web"))
+        ledger.requests.append(request)
+        ledger.ends = 1
+        upstream = Upstream(ledger, Registry(10))
+        self.backend.holder = Leftover(self.backend, cast(Any, self), upstream, lambda: 0.0)
+
+    def release(self, backend: Backend, now: float) -> None:
+        self.released.append(backend)
+
+
+ROW = m.DataRow((b"set", b"search_path", b"secret")).encode()
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer", "settings"),
+    [
+        (PROBE, ROW + encode.command_complete(b"SELECT 1"), {"TimeZone": "UTC", "my.secret": "1"}),
+        (QUERY, encode.command_complete(b"RESET"), {"TimeZone": "UTC"}),
+        (QUERY, encode.parameter_status("TimeZone", "CET"), {"TimeZone": "CET", "my.secret": "1"}),
+    ],
+)
+def test_the_next_client_is_told_nothing_of_it(
+    kind: int, answer: bytes, settings: dict[str, str]
+) -> None:
+    left = Probed(Request(kind))
+    left.backend.data_received(answer + encode.ready_for_query(b"I"))
+    assert [left.backend] == left.released
+    told = left.backend.downstream
+    assert (None, [], False) == (told.probed, told.settings, told.reset)
+    assert settings == left.backend.settings

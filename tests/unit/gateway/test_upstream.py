@@ -205,7 +205,7 @@ def test_a_new_lease_closes_what_is_too_much() -> None:
     side = Side(capacity=1)
     side.send(parse(b"a", b"x") + parse(b"b", b"y"))
     side.ledger.requests.clear()
-    assert [encode.close_statement(b"dbopt_1")] == side.upstream.begin(side.prepared, ord("P"))
+    assert [encode.close_statement(b"dbopt_1")] == side.upstream.begin(side.prepared)
     assert ["CLOSE_HIDDEN"] == side.owed
 
 

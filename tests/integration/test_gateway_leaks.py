@@ -1,0 +1,127 @@
+"""What one client does, or leaves undone, never reaches the next: one backend, several clients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.fix_gateway import Gateway, Runner, running
+from tests.fix_pg import Server, fresh_database
+from tests.integration.gateway_support import (
+    SYNC,
+    Raw,
+    bind,
+    execute,
+    parse,
+    query,
+    raw_client,
+    rows,
+    shape,
+    sqlstates,
+)
+
+
+@pytest.fixture(scope="module")
+def one_backend(pg_backend: Server, gateway_loop: Runner) -> Iterator[Gateway]:
+    with (
+        fresh_database(pg_backend) as dsn,
+        running(dsn, gateway_loop, pool__max_size=1) as gateway,
+    ):
+        yield gateway
+
+
+def show(client: Raw, name: str) -> bytes | None:
+    ((value,),) = rows(client.ask(query(f"SELECT current_setting('{name}', true)")))
+    return value
+
+
+def test_a_reset_of_one_setting_leaves_the_others_with_their_client(one_backend: Gateway) -> None:
+    with raw_client(one_backend.dsn()) as first, raw_client(one_backend.dsn()) as second:
+        default = show(second, "statement_timeout")
+        first.ask(query("SET statement_timeout = '77s'"))
+        first.ask(query("SET timezone = 'Asia/Tokyo'"))
+        first.ask(query("RESET timezone"))
+        assert default == show(second, "statement_timeout")
+        assert b"77s" == show(first, "statement_timeout")
+        first.ask(query("SET timezone TO DEFAULT; RESET datestyle"))
+        assert b"77s" == show(first, "statement_timeout")
+        assert default == show(second, "statement_timeout")
+
+
+def test_prepare_in_sql_is_there_in_a_transaction_begun_by_a_query(one_backend: Gateway) -> None:
+    with raw_client(one_backend.dsn()) as first, raw_client(one_backend.dsn()) as second:
+        first.ask(query("PREPARE x AS SELECT 7"))
+        second.ask(query("DEALLOCATE ALL"))
+        first.ask(query("BEGIN"))
+        found = first.ask(parse("EXECUTE x") + bind() + execute() + SYNC)
+        assert ("12DCZ", [(b"7",)]) == (shape(found), rows(found))
+        assert [] == sqlstates(first.ask(query("COMMIT")))
+
+
+def test_a_reset_leads_to_what_the_client_began_with(one_backend: Gateway) -> None:
+    options = "-c statement_timeout=9s"
+    with (
+        raw_client(one_backend.dsn(), options=options) as mine,
+        raw_client(one_backend.dsn()) as other,
+    ):
+        mine.ask(query("SET statement_timeout = '77s'; SET lock_timeout = '66s'"))
+        mine.ask(query("RESET statement_timeout"))
+        for _ in range(2):
+            assert (b"9s", b"66s") == (show(mine, "statement_timeout"), show(mine, "lock_timeout"))
+            assert b"0" == show(other, "statement_timeout")
+        mine.ask(query("BEGIN; RESET lock_timeout; ROLLBACK"))
+        assert b"66s" == show(mine, "lock_timeout")
+
+
+def test_who_is_gone_while_the_server_is_asked_leaves_no_setting(one_backend: Gateway) -> None:
+    """What the probe finds is the one client's; the other has settings of its own."""
+    with raw_client(one_backend.dsn()) as other:
+        other.ask(query("SET lock_timeout = '33s'"))
+        for turn in range(20):
+            with raw_client(one_backend.dsn()) as gone:
+                gone.send(query("SET statement_timeout = '77s'"))
+                if turn % 2:
+                    gone.until(b"Z")
+            found = other.ask(query("SET myapp.turn = '1'"))
+            assert [] == sqlstates(found)
+            assert (b"0", b"33s") == (
+                show(other, "statement_timeout"), show(other, "lock_timeout"),
+            )  # fmt: skip
+
+
+def test_listen_counts_although_what_was_sent_behind_it_fails(one_backend: Gateway) -> None:
+    with raw_client(one_backend.dsn()) as mine, raw_client(one_backend.dsn()) as other:
+        mine.ask(query("LISTEN one") + query("SELECT 1/0"), 2)
+        mine.ask(query("BEGIN; LISTEN two; COMMIT; SELECT 1/0"))
+        mine.ask(query("BEGIN; LISTEN three; ROLLBACK; LISTEN four"))
+        for name in ("three", "one", "two", "four"):
+            other.ask(query(f"NOTIFY {name}"))
+        heard = [mine.until(b"A")[-1][1][4:].split(b"\0")[0] for _ in range(3)]
+        assert [b"one", b"two", b"four"] == heard
+
+
+def test_an_execute_behind_an_open_batch_finds_what_was_prepared(one_backend: Gateway) -> None:
+    with raw_client(one_backend.dsn()) as first, raw_client(one_backend.dsn()) as second:
+        first.ask(parse("SELECT 5", "five") + SYNC)
+        second.ask(query("DEALLOCATE ALL"))
+        found = first.ask(parse("SELECT 1") + query("EXECUTE five"))
+        assert ("1TDCZ", [(b"5",)]) == (shape(found), rows(found))
+
+
+@pytest.fixture(scope="module")
+def sessions(pg_backend: Server, gateway_loop: Runner) -> Iterator[Gateway]:
+    with (
+        fresh_database(pg_backend) as dsn,
+        running(dsn, gateway_loop, pool__max_size=1, pool__mode="session") as gateway,
+    ):
+        yield gateway
+
+
+@pytest.mark.parametrize("reset", ["RESET timezone; RESET statement_timeout", "RESET ALL"])
+def test_a_reset_in_a_session_of_its_own(sessions: Gateway, reset: str) -> None:
+    options = "-c statement_timeout=9s -c TimeZone=Asia/Tokyo"
+    with raw_client(sessions.dsn(), options=options) as mine:
+        mine.ask(query("SET statement_timeout = '77s'; SET timezone = 'CET'"))
+        assert [] == sqlstates(mine.ask(query(reset)))
+        assert b"Asia/Tokyo" == show(mine, "timezone")
