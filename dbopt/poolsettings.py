@@ -20,8 +20,16 @@ class Pool:
         "transaction, or for a statement, which forbids transactions of several.",
         choices=("transaction", "session", "statement"),
     )
-    max_size: int = option(20, "Server connections at most.", low=1, high=10_000)
-    min_size: int = option(2, "Server connections that are kept open.", low=0, high=10_000)
+    max_size: int = option(
+        20,
+        "Server connections at most, of one pool, a worker.",
+        low=1,
+        high=10_000,
+        reload=True,
+    )
+    min_size: int = option(
+        2, "Server connections that are kept open.", low=0, high=10_000, reload=True
+    )
     reserve_size: int = option(
         0,
         "Server connections beyond max_size for clients that have waited reserve_timeout.",
@@ -33,9 +41,15 @@ class Pool:
         5.0, "Wait after which reserve_size may be used.", unit="s", low=0, high=_DAY, reload=True
     )
     max_idle: float = option(
-        10.0, "Close a connection above min_size after this long unused.", unit="s", low=0.1
+        10.0,
+        "Close a connection above min_size after this long unused.",
+        unit="s",
+        low=0.1,
+        reload=True,
     )
-    max_lifetime: float = option(3600.0, "Replace a connection after this long.", unit="s", low=1)
+    max_lifetime: float = option(
+        3600.0, "Replace a connection after this long.", unit="s", low=1, reload=True
+    )
     warn_ratio: float = option(
         0.75, "Warn when more than this share of max_size is in use.", low=0, high=1, reload=True
     )

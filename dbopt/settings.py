@@ -47,7 +47,13 @@ class Gateway:
     host: str = _s("127.0.0.1", "Address to listen on. Empty: no TCP.")
     port: int = _s(6432, "TCP port; also the suffix of the unix socket's name.", low=0, high=65535)
     unix_socket_dir: str = _s("", "Directory of the unix socket .s.PGSQL.PORT. Empty: no socket.")
-    workers: int = _s(1, "Worker processes that share the listening sockets.", low=1, high=64)
+    workers: int = _s(
+        1,
+        "Worker processes that share the listening sockets. Each has its own pools, and every "
+        "size and limit holds for one worker: the server sees up to that many times as many.",
+        low=1,
+        high=64,
+    )
     auth_type: str = _s(
         "trust",
         "How clients prove who they are.",

@@ -90,8 +90,8 @@ def test_docs_of_a_section(call: Call) -> None:
     out = call("config", "docs", "pool.max").out
     assert (
         "pool.max_size\n"
-        "  Server connections at most.\n"
-        "  a whole number from 1 to 10000; default 20; takes a restart; DBOPT_POOL__MAX_SIZE\n"
+        "  Server connections at most, of one pool, a worker.\n"
+        "  a whole number from 1 to 10000; default 20; SIGHUP reloads it; DBOPT_POOL__MAX_SIZE\n"
     ) in out
     assert "gateway" not in out
 
