@@ -9,7 +9,15 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from dbopt.errors import DboptError, ProtocolError, ServerRefused, ShuttingDown
+import structlog
+
+from dbopt.errors import (
+    DboptError,
+    ProtocolError,
+    ServerRefused,
+    ShuttingDown,
+    UserLookupFailed,
+)
 from dbopt.gateway.auth import Authenticator
 from dbopt.gateway.client_tls import ALPN, ClientTls, common_name, handshake, selected_alpn
 from dbopt.gateway.connection import Connection
@@ -17,6 +25,8 @@ from dbopt.gateway.exchange import Candidate
 from dbopt.gateway.login import NO_ENCRYPTION, Login, Step, refusal
 from dbopt.gateway.wishes import place
 from dbopt.wire.messages import CancelRequest
+
+log = structlog.get_logger("dbopt.gateway")
 
 _MAX_EARLY = 1 << 20
 """Bytes that a client may send before it is welcomed."""
@@ -79,8 +89,9 @@ class Arrival(Connection):
         super().connection_made(transport)
         loop = asyncio.get_running_loop()
         self._login_timer = loop.call_later(self._door.login_timeout, self._too_slow)
-        # As PostgreSQL: a unix socket needs no encryption, and is offered none.
-        if isinstance(transport.get_extra_info("sockname"), tuple):
+        # As PostgreSQL: a unix socket needs no encryption, and is offered none. What is of no
+        # known kind (a socket that was reset has no name, on some systems) is not let off.
+        if not isinstance(transport.get_extra_info("sockname"), (str, bytes)):
             self._tls = self._door.tls
         encryption = self._tls.encryption if self._tls is not None else NO_ENCRYPTION
         self._login = Login(self._door.auth, encryption)
@@ -195,7 +206,10 @@ class Arrival(Connection):
             return
         if isinstance(error, DboptError):
             raise error
-        if task.cancelled() or error is not None:
+        if error is not None:
+            log.error("auth_query failed", exc_info=error)
+            raise UserLookupFailed("The gateway cannot look up users now.")
+        if task.cancelled():
             raise ShuttingDown("The gateway is shutting down and looks up no user.")
         self.transport.resume_reading()
         self._drive(login, login.found(task.result()))
