@@ -16,6 +16,7 @@ from dbopt.errors import (
     ProtocolError,
     ServerRefused,
     ShuttingDown,
+    TooManyClients,
     UserLookupFailed,
 )
 from dbopt.gateway.auth import Authenticator
@@ -44,6 +45,9 @@ class Door(Protocol):
     @property
     def tls(self) -> ClientTls | None:
         """The encryption that is offered; None for none."""
+
+    def crowded(self) -> bool:
+        """Whether there are too many connections, logged in or not, with this one."""
 
     def look_up(self, database: str, user: str) -> asyncio.Task[Candidate]:
         """Asks auth_query what to check a user against, whatever is known already."""
@@ -87,6 +91,14 @@ class Arrival(Connection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio."""
         super().connection_made(transport)
+        if self._door.crowded():
+            self.refuse(
+                TooManyClients(
+                    "The gateway has too many connections, some of which never log in.",
+                    hint="Try again later. gateway.max_clients and the limit of open files count.",
+                )
+            )
+            return
         loop = asyncio.get_running_loop()
         self._login_timer = loop.call_later(self._door.login_timeout, self._too_slow)
         # As PostgreSQL: a unix socket needs no encryption, and is offered none. What is of no

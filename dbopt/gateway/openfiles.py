@@ -40,12 +40,17 @@ def backends(settings: Settings) -> int:
 
 
 class OpenFiles:
-    """The limit that holds for this process, and what it leaves for clients (`room`)."""
+    """The limit that holds for this process, and what it leaves for clients (`room`).
+
+    `most` connections are taken at one time, logged in or not: who never says who it is would
+    else take every file, that of a cancel and of a server connection too. It is about twice
+    the clients, as PostgreSQL's MaxLivePostmasterChildren.
+    """
 
     def __init__(self, settings: Settings) -> None:
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.limit = soft if soft != resource.RLIM_INFINITY else 1 << 30
-        self.room = 0
+        self.room = self.most = 0
         self._exhausted = False
         self.reload(settings)
 
@@ -53,6 +58,7 @@ class OpenFiles:
         """The pools or max_clients are others: work it out anew, and warn of a limit too low."""
         servers, wanted = backends(settings), settings.gateway.max_clients
         self.room = max(1, self.limit - servers - SPARE)
+        self.most = min(self.room + SPARE // 2, 2 * wanted + SPARE)
         if wanted > self.room:
             log.warning(
                 "the limit of open files is too low for gateway.max_clients", limit=self.limit,

@@ -14,7 +14,7 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import structlog
@@ -123,8 +123,8 @@ class Worker:
             self._spawn(found.open())
         elif self._secrets[database, user] != secret:
             # The password is another by now: with what was proved before, nothing opens.
-            self._secrets[database, user] = secret
             found.targets = self.admission.servers(route(self.settings, database, user))
+            self._secrets[database, user] = secret
         return found
 
     def _new_pool(self, to: Route) -> Pool:
@@ -147,6 +147,10 @@ class Worker:
     def tls(self) -> ClientTls | None:
         """See arrival.Door."""
         return self.admission.tls
+
+    def crowded(self) -> bool:
+        """See arrival.Door."""
+        return len(self._connections) > self.files.most
 
     def look_up(self, database: str, user: str) -> asyncio.Task[Candidate]:
         """See arrival.Door."""
@@ -212,19 +216,26 @@ class Worker:
         while True:
             await asyncio.sleep(_TICK)
             now = monotonic()
-            self._refusals_said = 0
-            self.admission.tick(now)
-            self.files.tick(len(self._connections))
-            self.listeners.tick(now)
-            for key, pool in list(self._pools.items()):
-                pool.tick(now)
-                # One that never had a backend was asked for under a name that there is not.
-                if now - pool.unused_since > (_UNUSED_POOL if pool.parameters else _TICK):
-                    del self._pools[key], self._secrets[key]
-                    self._spawn(pool.close())
+            self.tick(now)
             if now - looked >= _IDLE_LOOK:
                 looked = now
-                self._tick_clients(now)
+                _safely(self._tick_clients, now)
+
+    def tick(self, now: float) -> None:
+        """Once in a while. A failure of one part must not stop the clock of the others."""
+        self._refusals_said = 0
+        _safely(self.admission.tick, now)
+        _safely(self.files.tick, len(self._connections))
+        _safely(self.listeners.tick, now)
+        for key, pool in list(self._pools.items()):
+            _safely(self._tick_pool, key, pool, now)
+
+    def _tick_pool(self, key: tuple[str, str], pool: Pool, now: float) -> None:
+        pool.tick(now)
+        # One that never had a backend was asked for under a name that there is not.
+        if now - pool.unused_since > (_UNUSED_POOL if pool.parameters else _TICK):
+            del self._pools[key], self._secrets[key]
+            self._spawn(pool.close())
 
     def _tick_clients(self, now: float) -> None:
         """Let clients of pools with a client_idle_timeout look at how long they have been idle."""
@@ -242,11 +253,11 @@ class Worker:
     async def _reporting(self) -> None:
         while True:
             await asyncio.sleep(self.settings.trace.flush_interval)
-            self.report()
+            _safely(self.report)
 
     def report(self) -> None:
         """Tell the control process what was seen. While that one does not read, go on counting."""
-        if self._link.transport.get_write_buffer_size() < _MAX_LINK_BACKLOG:
+        if not self._link_is_full:
             counts, slow = self.counts.take()
             snapshot = self.snapshot()
             for start in range(0, max(len(counts), len(slow), 1), _PORTION):
@@ -274,11 +285,14 @@ class Worker:
         self.counts.parameters = settings.trace.parameters
         self.limits.settings = settings
         self.files.reload(settings)
-        for (database, user), pool in self._pools.items():
-            with contextlib.suppress(DboptError):  # one that is gone serves who is in it
-                to = route(settings, database, user)
-                pool.reconfigure(to, self.admission.servers(to))
+        for key, pool in self._pools.items():
+            _safely(self._reconfigure, key, pool)
         self.listeners.reload()
+
+    def _reconfigure(self, key: tuple[str, str], pool: Pool) -> None:
+        with contextlib.suppress(DboptError):  # one that is gone serves who is in it
+            to = route(self.settings, *key)
+            pool.reconfigure(to, self.admission.servers(to))
 
     def stop_listening(self) -> None:
         """Take no new connections."""
@@ -299,30 +313,48 @@ class Worker:
         for client in list(self._connections):
             client.cut()
         await self.listeners.close()
-        await asyncio.gather(*(pool.close() for pool in self._pools.values()))
+        closing = (pool.close() for pool in self._pools.values())
+        await asyncio.gather(*closing, return_exceptions=True)
         self.admission.close()
         self.report()
 
     async def outlive(self) -> None:
-        """The control process is gone: serve who is here, and make room for the next gateway."""
+        """The control process is gone: serve who is here, and make room for the next gateway.
+
+        SIGTERM drains: nobody else can tell this worker to end.
+        """
         self.stop_listening()
         self.draining = False
-        while self._connections:  # noqa: ASYNC110 - a look each quarter second is cheap
+        told = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
+        while self._connections and not told.is_set():
             await asyncio.sleep(_TICK)
+        await self.drain(monotonic() + self.settings.gateway.shutdown_timeout)
 
     def close(self) -> None:
         """End the worker's own tasks."""
         for task in self._tasks:
             task.cancel()
 
+    @property
+    def _link_is_full(self) -> bool:
+        return self._link.transport.get_write_buffer_size() >= _MAX_LINK_BACKLOG
+
     def _tell(self, message: ToControl) -> None:
-        if not self._link.is_closing():
+        if not (self._link.is_closing() or self._link_is_full):
             self._link.write(frame(message))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _safely(call: Callable[..., None], *given: Any) -> None:
+    try:
+        call(*given)
+    except Exception:
+        log.exception("a part of the worker failed", part=call.__qualname__)
 
 
 async def run(descriptor: int) -> None:
@@ -352,7 +384,7 @@ async def run(descriptor: int) -> None:
 async def _obey(worker: Worker, messages: AsyncIterator[ToWorker]) -> None:
     async for message in messages:
         if isinstance(message, Reload):
-            worker.reload(message.settings)
+            _safely(worker.reload, message.settings)
         elif isinstance(message, Cancelled):
             worker.cancel_own(message.pid, message.secret)
         elif isinstance(message, Drain):

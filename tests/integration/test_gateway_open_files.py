@@ -14,6 +14,7 @@ import pytest
 
 from dbopt.gateway.openfiles import SPARE, backends
 from tests.fix_gateway import Gateway, GatewayFactory
+from tests.integration.gateway_support import TIMEOUT
 from tests.support import wait_until
 
 LIMIT = 100
@@ -64,14 +65,19 @@ def test_clients_beyond_the_limit_are_refused_in_words(limited: Limited) -> None
     gateway.connect().close()
 
 
-def test_no_file_left(limited: Limited) -> None:
+def test_who_never_logs_in_takes_no_more_than_a_share(limited: Limited) -> None:
+    """Neither a client that is there nor a new server connection goes without a file."""
     gateway = limited.gateway
-    with ExitStack() as stack, gateway.connect() as client:
-        for _ in range(LIMIT):  # who never logs in
-            stack.enter_context(socket.create_connection((gateway.host, gateway.port)))
-        wait_until(lambda: limited.lines("no file descriptor is left"), what="the log's word of it")
-        assert (1,) == client.execute("SELECT 1").fetchone()
-    assert 1 == len(limited.lines("no file descriptor is left"))
+    with ExitStack() as stack, gateway.connect() as one, gateway.connect() as other:
+        sockets = [
+            stack.enter_context(socket.create_connection((gateway.host, gateway.port), TIMEOUT))
+            for _ in range(LIMIT)
+        ]
+        assert b"53300" in sockets[-1].recv(1000)
+        with one.transaction():
+            assert (1,) == one.execute("SELECT 1").fetchone()
+            assert (2,) == other.execute("SELECT 2").fetchone()  # on a new server connection
+    assert [] == limited.lines("no file descriptor is left")
 
     def enters() -> bool:
         try:

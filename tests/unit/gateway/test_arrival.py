@@ -55,11 +55,15 @@ class House:
         self.tls = tls
         self.answer: Candidate | BaseException = RIGHT
         self.full = False
+        self.most = 1000
         self.failed: list[str] = []
         self.bad = 0
         self.cancelled: list[CancelRequest] = []
         self.guests: list[Guest] = []
         self.faults: list[dict[str, Any]] = []
+
+    def crowded(self) -> bool:
+        return len(self.guests) > self.most
 
     def look_up(self, database: str, user: str) -> asyncio.Task[Candidate]:
         async def found() -> Candidate:
@@ -229,6 +233,23 @@ def test_who_may_not_enter_is_told_so_after_the_proof() -> None:
 
     play(house, visit)
     assert ["The house is full."] == house.failed
+
+
+def test_a_crowd_is_not_waited_for() -> None:
+    """Else who never says a word would take every file of the worker."""
+    house = House("plain")
+    house.most = 2
+
+    async def visit(port: int) -> None:
+        silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+        answer = await talk(port)
+        assert "E" == types(answer)
+        assert b"C53300\0" in answer
+        for _, writer in silent:
+            writer.close()
+
+    play(house, visit)
+    assert 1 == len(house.failed)
 
 
 @pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\n\r\n", b"\0\0\0\x03", b"\x16\x03\x01\0\0\0"])

@@ -40,6 +40,7 @@ def test_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     with capture_logs() as logs:
         found = OpenFiles(settings())
     assert 1000 - 12 - SPARE == found.room
+    assert 2 * 50 + SPARE == found.most
     assert [] == logs
 
 
@@ -48,6 +49,7 @@ def test_too_few_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
     with capture_logs() as logs:
         found = OpenFiles(settings())
     assert 100 - 12 - SPARE == found.room
+    assert found.room + SPARE // 2 == found.most
     assert [("warning", "the limit of open files is too low for gateway.max_clients")] == events(
         logs
     )
