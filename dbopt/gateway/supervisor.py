@@ -166,13 +166,20 @@ class Supervisor:
 
     def _heard(self, number: int, message: ToControl) -> None:
         if isinstance(message, Observed):
-            self._observer.observed(number, message)
+            self._observe(number, message)
         elif isinstance(message, Cancelled):
             self._send(message, but=number)
         elif isinstance(message, Ready):
             self._ready_numbers.add(number)
             if len(self._ready_numbers) == self.settings.gateway.workers:
                 self._ready.set()
+
+    def _observe(self, number: int, message: Observed) -> None:
+        """A failure to count must not end the worker, and with it its clients."""
+        try:
+            self._observer.observed(number, message)
+        except Exception:
+            log.exception("what a worker has counted is lost", worker=number)
 
     def reload(self, settings: Settings) -> None:
         """Give the workers new settings."""

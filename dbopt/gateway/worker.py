@@ -327,7 +327,7 @@ class Worker:
         self.draining = False
         told = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
-        while self._connections and not told.is_set():
+        while self._connections and not told.is_set():  # noqa: ASYNC110 - a look is cheap
             await asyncio.sleep(_TICK)
         await self.drain(monotonic() + self.settings.gateway.shutdown_timeout)
 

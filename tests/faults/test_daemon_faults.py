@@ -99,6 +99,25 @@ def test_without_the_daemon_its_worker_serves_who_is_there(pg_dsn: str, tmp_path
             wait_until(lambda: not alive(worker), what="the old worker's end")
 
 
+def test_without_the_daemon_sigterm_drains_its_worker(pg_dsn: str, tmp_path: Path) -> None:
+    with running(pg_dsn, tmp_path, stats__enabled=False) as old:
+        worker = old.worker_pid()
+        with closing(old.connect()) as idle, closing(old.connect()) as busy:
+            busy.execute("BEGIN")
+            idle.execute("SELECT 1")
+            os.kill(worker, signal.SIGTERM)
+            assert (1,) == idle.execute("SELECT 1").fetchone()  # it is the daemon's to say
+            old.signal(signal.SIGKILL)
+            old.wait()
+            wait_until(lambda: refuses(old.gateway), what="the address to be free")
+            os.kill(worker, signal.SIGTERM)
+            with pytest.raises(psycopg.OperationalError, match="shutting down"):
+                wait_until(lambda: idle.execute("SELECT 1") and idle.execute("SELECT 2") is None)
+            assert (3,) == busy.execute("SELECT 3").fetchone()
+            busy.execute("COMMIT")
+            wait_until(lambda: not alive(worker), what="the old worker's end")
+
+
 def test_a_database_that_goes_and_comes_back(cluster: EmbeddedCluster, tmp_path: Path) -> None:
     def code() -> int:
         return daemon.answer("/readyz").status_code

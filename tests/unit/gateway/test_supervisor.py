@@ -134,6 +134,26 @@ def test_a_real_worker_is_replaced_and_drained() -> None:
     play(work())
 
 
+def test_an_observer_that_fails_costs_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work() -> None:
+        ears = Ears()
+        supervisor = Supervisor(settings(), ears)
+        heard: list[int] = []
+
+        def fails(worker: int, message: Observed) -> None:
+            heard.append(message.snapshot.pid)
+            raise KeyError("a bug")
+
+        monkeypatch.setattr(ears, "observed", fails)
+        supervisor.listen()
+        await supervisor.start()
+        await soon(lambda: len(heard) >= 3)
+        assert ({heard[0]}, 0) == (set(heard), supervisor.restarts)
+        await supervisor.drain()
+
+    play(work())
+
+
 def test_a_worker_that_is_just_being_started_is_drained_too() -> None:
     async def work() -> None:
         supervisor = Supervisor(settings(), Ears())
