@@ -8,6 +8,7 @@ whose reply is hidden or changed, those that are timed, and those that end a bat
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
 from typing import Final
 
 from dbopt.errors import DboptError
@@ -197,23 +198,24 @@ class Ledger:
                 return
 
     def copy_in_started(self) -> None:
-        """The server now reads COPY data, and ignores each Sync up to CopyDone or CopyFail."""
+        """The server now reads COPY data, and ignores each Sync up to CopyDone or CopyFail.
+
+        If the client has sent anything else before those, the COPY will have failed by then, or
+        the server ends the connection: an end of a COPY that comes later is another's.
+        """
         requests = self.requests
         if self.head() is None:
             return
-        kept: deque[Request] = deque([requests.popleft()])
-        self.copying = True
-        while requests and self.copying:
-            request = requests.popleft()
-            if request.kind == COPY_END:
-                self.copying = False
-            elif request.kind == SYNC:
-                self.ends -= 1
-            else:
-                kept.append(request)
-        kept.extend(requests)
-        self.requests = kept
-        if kept[0].kind == EXECUTE and not self.ends:
+        syncs = 1
+        while syncs < len(requests) and requests[syncs].kind == SYNC:
+            syncs += 1
+        after = requests[syncs].kind if syncs < len(requests) else None
+        self.copying = after is None
+        if after is None or after == COPY_END:
+            self.ends -= syncs - 1
+            kept = [requests[0], *islice(requests, syncs + (after is not None), None)]
+            self.requests = deque(kept)
+        if requests[0].kind == EXECUTE and not self.ends:
             self.open_batch = True  # the Sync that was to end it is among the ignored
 
     def clear(self) -> None:

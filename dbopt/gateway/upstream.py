@@ -120,6 +120,7 @@ class Upstream(Naming):
     ) -> list[bytes] | None:
         """What to send instead of a Query; None where it passes as it is."""
         ledger = self.ledger
+        ledger.copying = False  # a COPY that still went on would end the connection
         if ledger.skipping:
             return None  # the server discards it, as all up to Sync
         request = Request(QUERY, text, now)
@@ -160,6 +161,7 @@ class Upstream(Naming):
         ledger = self.ledger
         if not ledger.open_batch:
             ledger.open(now)
+        ledger.copying = False
         if ledger.skipping:
             return
         if start < end and data[start] == 0:
@@ -192,6 +194,7 @@ class Upstream(Naming):
             return []
         if kind not in KNOWN:
             raise unknown_type(kind)
+        ledger.copying = False
         if not ledger.open_batch:
             ledger.open(now)
         if kind == F_PARSE:

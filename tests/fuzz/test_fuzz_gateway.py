@@ -21,8 +21,8 @@ BACKENDS = 6
 AT_ONCE = 12
 PATH = "tests/fuzz/test_fuzz_gateway.py::test_"
 LIMITS = (
-    "statement_timeout = '2s'",
-    "lock_timeout = '1s'",
+    "statement_timeout = '500ms'",
+    "lock_timeout = '300ms'",
     "idle_in_transaction_session_timeout = '30s'",
 )
 SHORT, LONG = 300, 40_000

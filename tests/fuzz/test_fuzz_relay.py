@@ -20,7 +20,7 @@ from dbopt.wire import encode, types
 from dbopt.wire import messages as m
 from dbopt.wire.scan import messages as scan
 from tests.fuzz.corpus import sessions
-from tests.fuzz.hostile import verdict
+from tests.fuzz.hostile import probe, verdict
 from tests.fuzz.mutate import again, case, mutated, numbers, pieces, window
 from tests.unit.gateway.model_server import COLUMNS, ROW, ModelServer
 from tests.unit.gateway.stage import Stage, told, wire_of
@@ -29,6 +29,7 @@ SHORT, LONG = 1_500, 60_000
 LENGTHS = [SHORT, pytest.param(LONG, marks=[pytest.mark.fuzz, pytest.mark.timeout(1800)])]
 PATH = "tests/fuzz/test_fuzz_relay.py::test_relay"
 HONEST = COLUMNS + ROW + m.CommandComplete(b"SELECT 1").encode() + m.ReadyForQuery(0x49).encode()
+PROBE = probe(1)[0]
 _ERRORS = re.compile(rb"/ ?0|nowhere")
 _WORDS = {b"end": b"commit", b"set": b"select", b"copy": b"select"}
 
@@ -137,6 +138,8 @@ def parses(data: bytes) -> bool:
 def one_case(chance: random.Random, data: bytes) -> str:
     """Checks one case; gives its verdict."""
     expected = verdict(data)
+    if expected == "answer":
+        data += PROBE
     results = [send([data]), send(pieces(chance, data))]
     if len(data) < 500:
         results.append(send([data[i : i + 1] for i in range(len(data))]))
@@ -146,6 +149,7 @@ def one_case(chance: random.Random, data: bytes) -> str:
             assert closed
             assert b"E" == kinds[-1]
             assert b"VFATAL\0C08P01\0" in answer
+        assert expected != "answer" or closed or answer.endswith(HONEST), "it is stuck"
         honest(stage)
     # What is skipped after an error is not looked at: so whether it is refused hangs on the time.
     # And who says Terminate is not told what he did not wait for.

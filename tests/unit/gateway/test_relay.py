@@ -293,6 +293,23 @@ def test_copy_at_once_with_its_sync_before_the_data(scene: Scene) -> None:
     assert scene.free
 
 
+@pytest.mark.parametrize("patient", [False, True])
+def test_a_copy_that_failed_before_another_in_a_pipeline(scene: Scene, patient: bool) -> None:
+    relay = scene.client()
+    rest = (
+        m.CopyData(b"bad").encode()
+        + query(b"select")
+        + query(b"copy")
+        + m.CopyFail(b"enough").encode()
+        + SYNC
+    )
+    scene.send(relay, query(b"copy"))
+    answer = scene.read(relay) if patient else ""
+    scene.send(relay, rest + query(b"select"))
+    assert "GEZTDCZGEZZTDCZ" == answer + scene.read(relay)
+    assert scene.free
+
+
 def test_a_copy_that_failed_leaves_rows_that_nobody_reads(scene: Scene) -> None:
     relay = scene.client()
     row, done = m.CopyData(b"bad").encode(), m.CopyDone().encode()
