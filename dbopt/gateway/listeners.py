@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 from dataclasses import replace
 from typing import TypeAlias
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from dbopt.errors import ConnectError, DboptError
 from dbopt.gateway.admission import Admission
@@ -86,48 +87,56 @@ class _Source:
 
 
 class Listeners:
-    """See the module."""
+    """See the module.
+
+    A listener is kept by its clients and by its connection: behind a wildcard clients may name
+    any database, and those that they named once are not to pile up.
+    """
 
     def __init__(self, admission: Admission, limits: Limits) -> None:
         self.admission = admission
         self.limits = limits
-        self._found: dict[tuple[str, str], tuple[SharedListener, _Source]] = {}
+        self._found: WeakValueDictionary[tuple[str, str], SharedListener] = WeakValueDictionary()
+        self._closed = False
+        self._sources: WeakKeyDictionary[SharedListener, _Source] = WeakKeyDictionary()
 
     def get(self, database: str, user: str, encoding: str = "UTF8") -> SharedListener:
         """The listener of a database, in the client's words.
 
         `encoding` is the client's client_encoding, as the server reports it.
         """
-        found = self._found.get((database, encoding))
-        if found is not None:
-            listener, source = found
-            source.user = user
+        listener = self._found.get((database, encoding))
+        if listener is not None:
+            self._sources[listener].user = user
             return listener
         source = _Source(self, database, user, encoding)
         patience = self.admission.settings.server.connect_timeout
         name = f'The listener of database "{database}"'
-        listener = SharedListener(source.connect, name, patience=patience)
-        self._found[database, encoding] = listener, source
+        listener = SharedListener(source.connect, name, patience=patience, closing=self._closed)
+        self._found[database, encoding] = listener
+        self._sources[listener] = source
         return listener
 
     def all(self) -> list[SharedListener]:
         """Every listener, connected or not."""
-        return [listener for listener, _ in self._found.values()]
+        return list(self._found.values())
 
     def tick(self, now: float) -> None:
         """Once in a while: see SharedListener.tick."""
-        for listener, _ in self._found.values():
+        for listener in self.all():
             listener.tick(now)
 
     def reload(self) -> None:
         """The settings have changed: one whose servers are others by now hears nothing there."""
-        for listener, source in self._found.values():
+        for listener in self.all():
+            source = self._sources[listener]
             with contextlib.suppress(DboptError):  # a database that is gone serves who is in it
                 if _places(source.find()[1]) != source.places:
                     listener.lose("Its database is on another server by now.")
 
     async def close(self) -> None:
-        """Close them all, for good."""
+        """Close them all, for good; one that is asked for later is closed too."""
+        self._closed = True
         await asyncio.gather(*(listener.close() for listener in self.all()))
 
 

@@ -71,6 +71,8 @@ class SharedListener:
         name: str,
         clock: Clock = monotonic,
         patience: float = PATIENCE,
+        *,
+        closing: bool = False,
     ) -> None:
         self.name = name
         self._connect = connect
@@ -84,7 +86,7 @@ class SharedListener:
         self._delays: Iterator[float] = backoff(most=_MAX_DELAY)
         self._retry_at = self._used = clock()
         self._last_error: DboptError | None = None
-        self._closing = False
+        self._closing = closing
         self._notifications = 0
 
     @property

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 
+from dbopt.clock import monotonic
 from dbopt.errors import ConnectError, ShuttingDown, UnknownDatabase
 from dbopt.gateway.admission import Admission
 from dbopt.gateway.backend import Backend
@@ -174,6 +176,31 @@ def test_a_reload_while_it_connects(run: Callable[[Play], None]) -> None:
             stage.listeners.tick(0.0)
             await asyncio.sleep(0.01)
         assert ["here", "there"] == [backend.target.host for backend in stage.made]
+
+    run(play)
+
+
+def test_one_that_nobody_uses_is_forgotten(run: Callable[[Play], None]) -> None:
+    """Behind a wildcard that leads to one database, a client may name any."""
+
+    async def play(stage: Stage) -> None:
+        client = await stage.listen()
+        [listener] = stage.listeners.all()
+        held = listener
+        stage.made[0].data_received(b"C\0\0\0\x0bLISTEN\0Z\0\0\0\5I")
+        del listener
+        gc.collect()
+        assert [held] == stage.listeners.all()  # its client
+        held.unsubscribe(client)
+        del held
+        gc.collect()
+        assert 1 == len(stage.listeners.all())  # its connection
+        stage.listeners.tick(monotonic() + 100.0)
+        stage.listeners.tick(monotonic() + 200.0)
+        await turn()
+        stage.made.clear()
+        gc.collect()
+        assert ([], 0) == (stage.listeners.all(), len(stage.listeners._sources))
 
     run(play)
 
