@@ -212,7 +212,7 @@ async def canary(address: Address, stop: asyncio.Event) -> int:
     await stream.send(address.startup)
     async with asyncio.timeout(DEADLINE):
         assert await stream.until_kind(types.B_READY_FOR_QUERY)
-    while not stop.is_set():
+    while not (asked and stop.is_set()):
         asked += 1
         stream.found.clear()
         text = b"canary %d" % asked
