@@ -6,6 +6,7 @@ keeps what clients have proved themselves with, for the server connections of th
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Final, Protocol
 
@@ -17,7 +18,12 @@ from dbopt.gateway.exchange import (
     ScramExchange,
     candidate_of,
 )
-from dbopt.gateway.scram import ScramVerifier, mock_verifier
+from dbopt.gateway.scram import (
+    DEFAULT_ITERATIONS,
+    ScramVerifier,
+    mock_verifier,
+    parse_verifier,
+)
 from dbopt.gateway.userlist import Secret, SecretKind, Userlist
 
 MAX_PROVEN: Final = 10_000
@@ -61,6 +67,7 @@ class Authenticator:
         self._candidates: dict[str, Candidate] = {}
         self._verifiers: dict[tuple[str, str], ScramVerifier] = {}
         self._proven: dict[tuple[str, str], Secret] = {}
+        self._iterations = _usual_iterations(users)
         self._unknown_has_scram = directory is not None or _mostly_scram(users)
 
     def candidate(self, database: str, user: str) -> Candidate | None:
@@ -90,14 +97,25 @@ class Authenticator:
         with a SCRAM secret by SCRAM, as PgBouncer and PostgreSQL do.
         """
         secret = candidate.secret
+        if not self._iterations and candidate.verifier is not None:
+            self._iterations = candidate.verifier.iterations  # the first that auth_query gave
         scram = secret.kind is SecretKind.SCRAM if secret else self._unknown_has_scram
         if self._auth_type == "plain":
             if secret is None and scram:
-                candidate = replace(candidate, verifier=mock_verifier(user, self._mock_key))
+                mock = mock_verifier(user, self._mock_key, self._mock_iterations)
+                candidate = replace(candidate, verifier=mock)
             return PlainExchange(user, candidate)
         if self._auth_type == "md5" and not scram:
             return Md5Exchange(user, candidate)
-        return ScramExchange(user, self._with_verifier(user, candidate), self._mock_key, binding)
+        return ScramExchange(
+            user, self._with_verifier(user, candidate), self._mock_key, binding,
+            self._mock_iterations,
+        )  # fmt: skip
+
+    @property
+    def _mock_iterations(self) -> int:
+        """Those of the users that there are: another number would tell who is none of them."""
+        return self._iterations or DEFAULT_ITERATIONS
 
     def _with_verifier(self, user: str, candidate: Candidate) -> Candidate:
         """A plain secret's verifier takes a millisecond to make: it is kept."""
@@ -159,3 +177,13 @@ def _mostly_scram(users: Userlist) -> bool:
     """Whether who is not in the list is best taken for a user with a SCRAM secret."""
     scram = sum(secret.kind is SecretKind.SCRAM for secret in users.values())
     return 2 * scram >= len(users)
+
+
+def _usual_iterations(users: Userlist) -> int:
+    """The iterations of most SCRAM secrets; 0 where there are none."""
+    found = Counter(
+        parse_verifier(secret.value).iterations
+        for secret in users.values()
+        if secret.kind is SecretKind.SCRAM
+    )
+    return found.most_common(1)[0][0] if found else 0

@@ -22,6 +22,8 @@ MAX_KEPT: Final = 10_000
 """Answers that are kept at most: a client may give any name."""
 OLD: Final = 1.0
 """Seconds after which a failed login has the answer asked for again."""
+BETWEEN_WORDS: Final = 1.0
+"""Seconds between two lines in the log about answers that are none."""
 
 
 class Lookup(Protocol):
@@ -41,6 +43,7 @@ class AuthQuery:
         self.lookup = lookup
         self.keep = keep
         self._clock = clock
+        self._said = float("-inf")
         self._kept: dict[tuple[str, str], Candidate] = {}
         self._asking: dict[tuple[str, str], asyncio.Task[Candidate]] = {}
 
@@ -83,7 +86,8 @@ class AuthQuery:
         try:
             text = await self.lookup.secret_text(database, user)
         except DboptError as error:
-            log.error("auth_query failed", database=database, error=str(error))  # noqa: TRY400
+            if self._may_say():
+                log.error("auth_query failed", database=database, error=str(error))  # noqa: TRY400
             # Who has not logged in is not told where the server is, nor what it said.
             raise UserLookupFailed(
                 "The gateway cannot look up users now: its auth_query failed.",
@@ -101,8 +105,17 @@ class AuthQuery:
         try:
             return candidate_of(secret_of(text), now)
         except ProtocolError as error:
-            log.warning("auth_query gave no secret", user=user, error=error.message)
+            if self._may_say():
+                log.warning("auth_query gave no secret", user=user, error=error.message)
             return Candidate(None, None, now)
+
+    def _may_say(self) -> bool:
+        """Whether the log takes one more line: anybody can have it asked, under any name."""
+        now = self._clock()
+        if now - self._said < BETWEEN_WORDS:
+            return False
+        self._said = now
+        return True
 
     def _keep(self, database: str, user: str, candidate: Candidate) -> None:
         self._kept.pop((database, user), None)

@@ -13,7 +13,13 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from dbopt.errors import AuthenticationError
-from dbopt.gateway.scram import ScramServer, ScramVerifier, keys_of, parse_verifier
+from dbopt.gateway.scram import (
+    DEFAULT_ITERATIONS,
+    ScramServer,
+    ScramVerifier,
+    keys_of,
+    parse_verifier,
+)
 from dbopt.gateway.userlist import Secret, SecretKind
 from dbopt.wire import buffer, encode
 from dbopt.wire.authentication import PasswordMessage, SASLInitialResponse, SASLResponse
@@ -63,14 +69,22 @@ class ScramExchange:
     __slots__ = ("_challenged", "_scram", "_secret", "_user", "done", "proven")
     repeatable = False  # the proof is made with the salt of one verifier
 
-    def __init__(self, user: str, candidate: Candidate, mock_key: bytes, binding: bytes) -> None:
+    def __init__(
+        self,
+        user: str,
+        candidate: Candidate,
+        mock_key: bytes,
+        binding: bytes,
+        mock_iterations: int = DEFAULT_ITERATIONS,
+    ) -> None:
         self.done = False
         self.proven: Secret | None = None
         self._user = user
         self._secret = candidate.secret
         self._scram = ScramServer(
-            user, candidate.verifier, mock_key=mock_key, channel_binding=binding
-        )
+            user, candidate.verifier, mock_key=mock_key, mock_iterations=mock_iterations,
+            channel_binding=binding,
+        )  # fmt: skip
         self._challenged = False
 
     def first(self) -> bytes:

@@ -98,13 +98,15 @@ def keys_of(password: str, verifier: ScramVerifier) -> ScramKeys | None:
     return ScramKeys(client_key, server_key) if right else None
 
 
-def mock_verifier(user: str, mock_key: bytes) -> ScramVerifier:
+def mock_verifier(
+    user: str, mock_key: bytes, iterations: int = DEFAULT_ITERATIONS
+) -> ScramVerifier:
     """The verifier of a user that has none: nobody has a password to its keys.
 
-    No round of PBKDF2 is paid for it.
+    No round of PBKDF2 is paid for it. `iterations` are to be those of the users that there are.
     """
     salt = mock_salt(mock_key, user)
-    return ScramVerifier(DEFAULT_ITERATIONS, salt, bytes(_KEY_LENGTH), bytes(_KEY_LENGTH))
+    return ScramVerifier(iterations, salt, bytes(_KEY_LENGTH), bytes(_KEY_LENGTH))
 
 
 def mock_salt(mock_key: bytes, user: str) -> bytes:
@@ -123,7 +125,8 @@ class ScramServer:
     `secret` is a verifier, a plain password (derived here: 1 ms; better make the verifier once,
     with `mock_salt`), or None for a user that does not exist or cannot log in this way: then
     the whole exchange runs, and fails at the end as a wrong password does. `mock_key` is a
-    secret of this gateway, of 32 random bytes. `channel_binding` is the hash of the TLS
+    secret of this gateway, of 32 random bytes; `mock_iterations` is what such a user is told.
+    `channel_binding` is the hash of the TLS
     certificate (tls-server-end-point, RFC 5929) where SCRAM-SHA-256-PLUS is offered too.
     """
 
@@ -133,12 +136,13 @@ class ScramServer:
         secret: ScramVerifier | str | None,
         *,
         mock_key: bytes,
+        mock_iterations: int = DEFAULT_ITERATIONS,
         channel_binding: bytes = b"",
         nonce: str = "",
     ) -> None:
         self._user = user
         self._known = secret is not None
-        self._verifier = _verifier_of(user, secret, mock_key)
+        self._verifier = _verifier_of(user, secret, mock_key, mock_iterations)
         self._binding = channel_binding
         self._nonce = nonce or _make_nonce()
         self._gs2_header = ""
@@ -302,11 +306,13 @@ def _choose(offered: tuple[str, ...], can_bind: bool) -> str:
     raise AuthenticationError("the server offers no SASL mechanism that dbopt speaks")
 
 
-def _verifier_of(user: str, secret: ScramVerifier | str | None, mock_key: bytes) -> ScramVerifier:
+def _verifier_of(
+    user: str, secret: ScramVerifier | str | None, mock_key: bytes, mock_iterations: int
+) -> ScramVerifier:
     if isinstance(secret, ScramVerifier):
         return secret
     if secret is None:
-        return mock_verifier(user, mock_key)
+        return mock_verifier(user, mock_key, mock_iterations)
     return make_verifier(secret, salt=mock_salt(mock_key, user))
 
 

@@ -5,9 +5,16 @@ from __future__ import annotations
 import pytest
 
 from dbopt.gateway.auth import MAX_PROVEN, Authenticator
-from dbopt.gateway.exchange import Candidate, Md5Exchange, PlainExchange, ScramExchange
+from dbopt.gateway.exchange import (
+    Candidate,
+    Md5Exchange,
+    PlainExchange,
+    ScramExchange,
+    candidate_of,
+)
 from dbopt.gateway.scram import ScramKeys, make_verifier
 from dbopt.gateway.userlist import Secret, SecretKind, Userlist, secret_of
+from dbopt.wire.authentication import SASLInitialResponse
 from dbopt.wire.md5 import md5_secret
 
 KEY = b"k" * 32
@@ -144,3 +151,26 @@ def test_md5_secrets_under_scram_are_warned_about() -> None:
     assert "u0, u1, u2, u3, u4 and 2 more cannot log in" in warning
     assert [] == Authenticator("md5", users, KEY).warnings()
     assert [] == Authenticator("scram-sha-256", Userlist({"ann": SCRAM}), KEY).warnings()
+
+
+def iterations(auth: Authenticator, user: str, candidate: Candidate) -> bytes:
+    """What a client of that name is told, e.g. b"4096"."""
+    exchange = auth.exchange(user, candidate, b"")
+    first = SASLInitialResponse("SCRAM-SHA-256", b"n,,n=,r=abc").encode()[5:]
+    return exchange.receive(first).rpartition(b",i=")[2]
+
+
+def test_who_does_not_exist_has_as_many_iterations_as_who_does() -> None:
+    verifiers = [str(make_verifier("x", count)) for count in (10_000, 10_000, 4096)]
+    users = {f"u{n}": secret_of(text) for n, text in enumerate(verifiers)}
+    listed = Authenticator("scram-sha-256", Userlist(users), KEY)
+    assert b"10000" == iterations(listed, "nobody", Candidate(None))
+    assert b"4096" == iterations(Authenticator("md5", Userlist({}), KEY), "x", Candidate(None))
+
+
+def test_the_iterations_of_auth_query_serve_too() -> None:
+    asking = Authenticator("scram-sha-256", Userlist({}), KEY, Directory())
+    for count in (9000, 1):  # the first counts: a number that changes would tell, too
+        found = candidate_of(secret_of(str(make_verifier("x", count))), 1.0)
+        assert b"%d" % count == iterations(asking, "ann", found)
+    assert b"9000" == iterations(asking, "nobody", Candidate(None, None, 1.0))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
 from dbopt.errors import ConnectError, UserLookupFailed
-from dbopt.gateway.auth_query import MAX_KEPT, OLD, AuthQuery
+from dbopt.gateway.auth_query import BETWEEN_WORDS, MAX_KEPT, OLD, AuthQuery
 from dbopt.gateway.exchange import Candidate
 from dbopt.gateway.userlist import SecretKind
 
@@ -114,6 +115,24 @@ def test_a_server_that_is_away_is_not_named_to_the_client() -> None:
     assert "08006" == caught.value.sqlstate
     assert "db.internal" not in str(caught.value)
     assert query.known("shop", "ann") is None
+
+
+def test_what_anybody_can_bring_about_is_logged_once_a_second() -> None:
+    server = Server()
+    server.away = True
+    query, time = make(server)
+
+    def fail() -> None:
+        with pytest.raises(UserLookupFailed):
+            run(query, "ann")
+
+    with capture_logs() as logs:
+        for _ in range(5):
+            fail()
+        assert 1 == len(logs)
+        time.now += BETWEEN_WORDS
+        fail()
+    assert ["auth_query failed"] * 2 == [line["event"] for line in logs]
 
 
 def test_what_is_no_secret_lets_nobody_in() -> None:
