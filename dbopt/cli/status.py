@@ -25,15 +25,15 @@ _TIMEOUTS = (
 )  # fmt: skip
 _POOL_COLUMNS = {
     "mode": "Mode",
-    "cl_active": "Clients active",
-    "cl_waiting": "waiting",
-    "cl_pinned": "pinned",
-    "sv_active": "Servers active",
-    "sv_idle": "idle",
-    "max_size": "at most",
-    "sv_reserve": "reserve",
-    "xact_count": "Transactions",
-    "query_count": "Statements",
+    "cl_active": "Clients\nactive",
+    "cl_waiting": "\nwaiting",
+    "cl_pinned": "\npinned",
+    "sv_active": "Servers\nactive",
+    "sv_idle": "\nidle",
+    "max_size": "\nmost",
+    "sv_reserve": "\nreserve",
+    "xact_count": "Trans-\nactions",
+    "query_count": "State-\nments",
     "refused": "Refused",
     "timeouts": "Timeouts",
 }
@@ -139,7 +139,7 @@ def _workers(answer: dict[str, Any]) -> Table:
 
 
 def _pools(pools: list[dict[str, Any]]) -> Table:
-    table = Table("Database", "User", title="Pools", title_justify="left", box=None)
+    table = Table("Database/user", title="Pools", title_justify="left", box=None)
     rows = [_pool_row(pool) for pool in pools]
     columns = [
         name for name in _POOL_COLUMNS if name not in _RARE or any(row[name] for row in rows)
@@ -148,8 +148,8 @@ def _pools(pools: list[dict[str, Any]]) -> Table:
         table.add_column(_POOL_COLUMNS[name], justify="right", overflow="fold")
     for row in rows:
         # Names come from clients: Text takes no markup from them.
-        names = (Text(printable(row["database"])), Text(printable(row["user"])))
-        table.add_row(*names, *(str(row[name]) for name in columns))
+        name = Text(printable(f"{row['database']}/{row['user']}"), overflow="fold")
+        table.add_row(name, *(str(row[name]) for name in columns))
     return table
 
 
