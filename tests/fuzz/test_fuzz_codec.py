@@ -16,7 +16,7 @@ from dbopt.wire.codec import BackendDecoder, Decoder, FrontendDecoder
 from tests.fuzz.corpus import captures, sessions
 from tests.fuzz.mutate import MOST, again, case, mutated, numbers, pieces, window
 
-SHORT, LONG = 1_500, 60_000
+SHORT, LONG = 700, 60_000
 """Cases of each direction; a case has ten messages or so."""
 PATH = "tests/fuzz/test_fuzz_codec.py::test_"
 REFUSALS = ("", "08P01", "0A000")

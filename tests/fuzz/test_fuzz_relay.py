@@ -25,7 +25,7 @@ from tests.fuzz.mutate import again, case, mutated, numbers, pieces, window
 from tests.unit.gateway.model_server import COLUMNS, ROW, ModelServer
 from tests.unit.gateway.stage import Stage, told, wire_of
 
-SHORT, LONG = 1_500, 60_000
+SHORT, LONG = 700, 60_000
 LENGTHS = [SHORT, pytest.param(LONG, marks=[pytest.mark.fuzz, pytest.mark.timeout(1800)])]
 PATH = "tests/fuzz/test_fuzz_relay.py::test_relay"
 HONEST = COLUMNS + ROW + m.CommandComplete(b"SELECT 1").encode() + m.ReadyForQuery(0x49).encode()

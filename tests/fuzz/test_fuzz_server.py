@@ -16,7 +16,7 @@ from tests.fuzz.hostile_server import HostileServer
 from tests.fuzz.mutate import again, numbers
 
 AT_ONCE = 6
-SHORT, LONG = 200, 20_000
+SHORT, LONG = 120, 20_000
 LENGTHS = [SHORT, pytest.param(LONG, marks=[pytest.mark.fuzz, pytest.mark.timeout(3600)])]
 PATH = "tests/fuzz/test_fuzz_server.py::test_hostile_server"
 
