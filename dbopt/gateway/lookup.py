@@ -41,6 +41,8 @@ TIMEOUT: Final = 10.0
 """Seconds that the statement may take."""
 
 _NO_DATABASE = "3D000"
+_NO_TEXT = frozenset(("22021", "22P05"))
+"""A name of bytes that are no text in that database, which so has no such user."""
 _SAFE_PATH = b"SET search_path = pg_catalog, pg_temp"
 
 Rows = list[tuple[bytes | None, ...]]
@@ -109,6 +111,8 @@ class Asker(asyncio.Protocol):
         match message:
             case DataRow():
                 self._rows = [*self._rows[:2], message.values]  # a third tells nothing new
+            case ErrorResponse() if message.sqlstate in _NO_TEXT:
+                pass  # no row: else who may not even log in could break connection after connection
             case ErrorResponse():
                 self._error = QueryFailed(
                     f"PostgreSQL refused auth_query: {message.message} ({message.sqlstate}).",

@@ -158,6 +158,18 @@ def test_who_does_not_get_in_fails_identically(
     assert f'password authentication failed for user "{user}"' == refused(gateway, user, password)
 
 
+def test_a_name_that_is_no_text_fails_identically(make_asking: Callable[..., Gateway]) -> None:
+    """The server cannot even compare it. Its error is no business of who has not logged in."""
+    gateway = make_asking(gateway__auth_type="plain")
+    database = str(conninfo_to_dict(gateway.dsn())["dbname"])
+    for user in ("no\udcff\udcfe", "nobody"):
+        with connected(gateway.host, gateway.port) as raw:
+            raw.send(encode.startup({"user": user, "database": database}))
+            assert (b"R", b"\0\0\0\x03") == raw.read()
+            raw.send(encode.password(b"x"))
+            assert ["28P01"] == sqlstates(raw.rest())
+
+
 def test_an_unknown_database_fails_as_a_wrong_password(make_asking: Callable[..., Gateway]) -> None:
     told = refused(make_asking(), "scram_user", dbname="no_such_database")
     assert 'password authentication failed for user "scram_user"' == told

@@ -150,6 +150,19 @@ def test_an_error_of_the_statement() -> None:
         run(_ask(Server(lambda _: refusal), "ann"))
 
 
+@pytest.mark.parametrize("sqlstate", [b"22021", b"22P05"])
+def test_a_name_that_is_no_text_is_nobodys_and_costs_no_connection(sqlstate: bytes) -> None:
+    async def body() -> None:
+        refusal = m.ErrorResponse({"S": b"ERROR", "C": sqlstate, "M": b"invalid byte sequence"})
+        server = Server(lambda _: refusal)
+        lookup = make(server)
+        assert await lookup.secret_text("shop", "odd") is None
+        assert await lookup.secret_text("shop", "odder") is None
+        assert 1 == len(server.opened)
+
+    run(body())
+
+
 def test_connections_are_few_and_used_again() -> None:
     async def body() -> None:
         server = Server(same)
