@@ -64,6 +64,7 @@ class Express(Connection):
     )  # fmt: skip
 
     logging_in = False
+    _single: bool  # each statement alone: Relay's, by the mode that the pool had when it came
 
     def __init__(self, pool: Pool, scope: Scope, settings: dict[str, str], clock: Clock) -> None:
         super().__init__()
@@ -281,7 +282,7 @@ class Express(Connection):
             ledger.began = now
         ledger.status = status
         ledger.last_done = now
-        if self._pool.route.mode == "statement":
+        if self._single:
             self._open_transaction()
 
     def _note_slow(self, count: Count, took_us: float, rows: int) -> None:

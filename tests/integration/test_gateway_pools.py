@@ -178,3 +178,46 @@ def test_reload_keeps_connections_whose_settings_did_not_change(
         wait_until(lambda: gateway.pool.max_size == 2, what="the second reload")
         assert before != pid_of(second)
         assert [(b"on",)] == rows(first.ask(query("SHOW my.mark")))
+
+
+@pytest.mark.parametrize("before", ["transaction", "session", "statement"])
+def test_another_mode_is_for_who_comes_next(
+    make_gateway: GatewayFactory, pg_conn: Connection, before: str
+) -> None:
+    after = "transaction" if before == "statement" else "statement"
+    name = pg_conn.info.dbname
+    gateway = make_gateway(pool__mode=before)
+    with raw_client(gateway.dsn()) as old:
+        gateway.reload(databases={name: Database(mode=after)})
+        wait_until(lambda: gateway.pool.mode == after, what="the reload")
+        with raw_client(gateway.dsn()) as new:
+            for raw, mode in ((old, before), (new, after)):
+                raw.send(query("BEGIN"))
+                if mode == "statement":
+                    assert ["0A000"] == sqlstates(raw.rest())
+                else:
+                    assert [] == sqlstates(raw.until(b"Z"))
+                    assert [(b"1",)] == rows(raw.ask(query("SELECT 1")))
+                    raw.ask(query("COMMIT"))
+
+
+def test_the_database_of_who_is_here_is_taken_away(
+    make_gateway: GatewayFactory, pg_conn: Connection
+) -> None:
+    gateway = make_gateway(pool__max_size=1)
+    with raw_client(gateway.dsn()) as holder, raw_client(gateway.dsn()) as queued:
+        holder.ask(query("BEGIN"))
+        queued.send(query("SELECT 7"))
+        wait_until(lambda: gateway.pool.cl_waiting == 1, what="the queue")
+        gateway.reload(databases={"another": Database()})
+
+        def refused() -> bool:
+            with connected(gateway.host, gateway.port) as raw:
+                greeting = raw.login(user=str(pg_conn.info.user), database=pg_conn.info.dbname)
+                return sqlstates(greeting) == ["3D000"]
+
+        wait_until(refused, what="the reload")
+        assert [(b"1",)] == rows(holder.ask(query("SELECT 1")))
+        holder.ask(query("COMMIT"))
+        assert [(b"7",)] == rows(queued.until(b"Z"))
+        assert [(b"8",)] == rows(holder.ask(query("SELECT 8")))
