@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, cast
@@ -18,7 +19,7 @@ from dbopt.gateway.multiplexer import LEASE_IDLE, Pool
 from dbopt.gateway.routes import route
 from dbopt.gateway.target import Target, Targets
 from dbopt.settings import Settings
-from tests.support import wait_until_async
+from tests.support import examples, wait_until_async
 from tests.unit.gateway.pool_stage import TARGET, Transport, Waiter
 
 
@@ -466,3 +467,54 @@ def test_what_rested_for_long_is_checked(
         assert (old is found) == (answers or not asked)
 
     run(servers, play)
+
+
+@pytest.mark.parametrize("seed", range(examples(10)))
+def test_whatever_happens_who_waits_is_served_and_limits_hold(servers: Servers, seed: int) -> None:
+    """Clients come and go, servers end connections, reloads change all, at random."""
+    dice = random.Random(seed)  # noqa: S311 - no secret
+
+    async def play(world: World) -> None:
+        pools = [await world.pool("shop", user) for user in "abc"]
+        working: list[Waiter] = []
+        asking: list[Waiter] = []
+        for step in range(300):
+            pool = dice.choice(pools)
+            match dice.randrange(10):
+                case 0 | 1 | 2 | 3:
+                    asking.append(Waiter(pool).ask())
+                case 4 | 5 | 6 if working:
+                    working.pop(dice.randrange(len(working))).done()
+                case 7 if servers.open:
+                    dice.choice(servers.open).abort()
+                case 8:
+                    host = replace(TARGET, host=dice.choice("xy"))
+                    sizes = {"max_size": dice.randint(1, 4), "reserve_size": dice.randint(0, 1)}
+                    reroute(world, pool, Targets((host,)), **sizes)
+                case 9:
+                    for each in pools:
+                        each.tick(monotonic() + dice.choice([0.0, 2.0]))
+            for _ in range(dice.randrange(4)):
+                await asyncio.sleep(0)
+            working = [w for w in [*working, *asking] if w.backend is not None]
+            asking = [w for w in asking if w.backend is None and w in w.pool.waiting]
+            assert len(servers.open) <= 4, step
+        until = monotonic() + 10.0
+        while asking or working:
+            assert monotonic() < until, asking
+            for each in pools:
+                each.tick(monotonic())
+            for waiter in working:
+                waiter.done()
+            await asyncio.sleep(0.001)
+            working = [w for w in asking if w.backend is not None]
+            asking = [w for w in asking if w.backend is None and w in w.pool.waiting]
+        await world.settle()
+        for each in pools:
+            assert (0, 0, each.targets.hosts[0].host) == (
+                len(each.waiting), each.in_use(), next(
+                    (b.target.host for b in each.idle), each.targets.hosts[0].host
+                ),
+            )  # fmt: skip
+
+    run(servers, play, max_db_connections=4, max_size=3)
