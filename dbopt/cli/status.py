@@ -148,8 +148,8 @@ def _pools(pools: list[dict[str, Any]]) -> Table:
         table.add_column(_POOL_COLUMNS[name], justify="right", overflow="fold")
     for row in rows:
         # Names come from clients: Text takes no markup from them.
-        name = Text(printable(f"{row['database']}/{row['user']}"), overflow="fold")
-        table.add_row(name, *(str(row[name]) for name in columns))
+        shown = Text(printable(f"{row['database']}/{row['user']}"), overflow="fold")
+        table.add_row(shown, *(str(row[name]) for name in columns))
     return table
 
 
