@@ -6,11 +6,11 @@ Rows pass as they came, in whole chunks. The gateway looks at the replies that e
 
 from __future__ import annotations
 
-import re
 from struct import Struct
 
 from dbopt.errors import ProtocolError
 from dbopt.gateway.ledger import (
+    CHECK,
     CLOSE_HIDDEN,
     ENSURE,
     EXECUTE,
@@ -22,22 +22,28 @@ from dbopt.gateway.ledger import (
     Ledger,
     Request,
 )
+from dbopt.gateway.replies import (
+    KNOWN,
+    PASSING,
+    columns_of,
+    parameter_status,
+    rows_of,
+    status_of,
+    unknown_reply,
+)
 from dbopt.gateway.special import End, Step, undo
 from dbopt.gateway.statements import Prepared
 from dbopt.gateway.upstream import Upstream
 from dbopt.sql.effects import Effect
 from dbopt.wire import encode
 from dbopt.wire.backend import DataRow
-from dbopt.wire.buffer import decode
 from dbopt.wire.messages import BackendMessage, parse_backend
 from dbopt.wire.report import ErrorResponse
 from dbopt.wire.scan import messages
 from dbopt.wire.types import (
-    B_BIND_COMPLETE,
     B_CLOSE_COMPLETE,
     B_COMMAND_COMPLETE,
     B_COPY_BOTH,
-    B_COPY_DATA,
     B_COPY_IN,
     B_DATA_ROW,
     B_EMPTY_QUERY,
@@ -55,23 +61,9 @@ from dbopt.wire.types import (
     MAX_MESSAGE_LENGTH,
 )
 
+__all__ = ["Downstream", "rows_of"]
+
 _length = Struct("!i").unpack_from
-_PASSING = frozenset(
-    (
-        B_DATA_ROW, B_COPY_DATA, B_ROW_DESCRIPTION, B_BIND_COMPLETE, B_NO_DATA,
-        B_PARAMETER_DESCRIPTION, B_NOTICE, 0x48, 0x63, 0x56,
-    )
-)  # fmt: skip
-"""Replies that change nothing; also CopyOutResponse, CopyDone and FunctionCallResponse."""
-_KNOWN = frozenset(
-    (
-        B_COMMAND_COMPLETE, B_READY_FOR_QUERY, B_PARSE_COMPLETE, B_CLOSE_COMPLETE, B_EMPTY_QUERY,
-        B_PORTAL_SUSPENDED, B_ERROR, B_COPY_IN, B_PARAMETER_STATUS, B_COPY_BOTH, B_NOTIFICATION,
-    )
-)  # fmt: skip
-_ROWS = re.compile(rb"(?:SELECT|INSERT \d+|UPDATE|DELETE|MERGE|FETCH|MOVE|COPY) (\d+)\0\Z")
-_MAX_TAGS = 1000
-_known_tags: dict[bytes, int] = {}
 _ENDS = frozenset((b"COMMIT\0", b"ROLLBACK\0"))
 _FORGETTING = frozenset((b"DISCARD ALL\0", b"DEALLOCATE ALL\0", b"RESET\0"))
 _CANCELLED = "57014"
@@ -79,38 +71,6 @@ _OUTDATED = "0A000"
 _REVALIDATION = b"RevalidateCachedQuery"
 """Where PostgreSQL says `cached plan must not change result type`."""
 _FATAL = frozenset(("FATAL", "PANIC"))
-
-
-def rows_of(tag: bytes) -> int:
-    """The rows that a CommandComplete's payload tells; 0 where it tells none."""
-    known = _known_tags.get(tag)
-    return _read_tag(tag) if known is None else known
-
-
-def _read_tag(tag: bytes) -> int:
-    found = _ROWS.match(tag)
-    rows = int(found[1]) if found is not None else 0
-    if len(_known_tags) < _MAX_TAGS:
-        _known_tags[tag] = rows
-    return rows
-
-
-def parameter_status(payload: bytes) -> tuple[str, str]:
-    """Name and value of a ParameterStatus."""
-    parts = payload.split(b"\0")
-    if len(parts) != 3:
-        raise ProtocolError("The server sent a ParameterStatus that cannot be read.")
-    return decode(parts[0]), decode(parts[1])
-
-
-def _unknown_type(kind: int) -> ProtocolError:
-    return ProtocolError(f"The server sent a message of unknown type {kind:#04x}.")
-
-
-def _status(payload: bytes) -> int:
-    if len(payload) != 1:
-        raise ProtocolError("The server sent a ReadyForQuery that cannot be read.")
-    return payload[0]
 
 
 class Downstream:
@@ -126,13 +86,14 @@ class Downstream:
     """
 
     __slots__ = (
-        "_pass_bytes", "_rest", "_rows", "failed", "fatal", "fatal_message", "partial",
-        "probed", "refused", "reset", "reset_all", "reset_over", "settings",
+        "_parameters", "_pass_bytes", "_rest", "_rows", "failed", "fatal", "fatal_message",
+        "partial", "probed", "refused", "reset", "reset_all", "reset_over", "settings",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self._rest = b""
         self._pass_bytes = 0
+        self._parameters = b""
         self._rows: list[tuple[bytes | None, ...]] = []
         self.partial = False
         self.fatal = ""
@@ -188,18 +149,18 @@ class Downstream:
             out.append(data)
             return
         if ledger.hides():
-            start = position = self._hide(data, position, upstream, prepared, out)
+            start = position = self._hide(data, position, upstream, prepared, now, out)
         while size - position >= 5 and not ledger.hides():
             kind = data[position]
             end = position + 1 + _length(data, position + 1)[0]
             if not position + 5 <= end <= position + 1 + MAX_MESSAGE_LENGTH:
                 raise ProtocolError(f"The server sent a message of type {kind:#04x} of no length.")
-            if kind in _PASSING and (end <= size or ledger.requests or ledger.open_batch):
+            if kind in PASSING and (end <= size or ledger.requests or ledger.open_batch):
                 position = end  # in part too, where the rest is certain to come to this client
                 continue
             if end > size:
-                if kind not in _KNOWN and kind not in _PASSING:
-                    raise _unknown_type(kind)
+                if kind not in KNOWN and kind not in PASSING:
+                    raise unknown_reply(kind)
                 break
             if kind == B_READY_FOR_QUERY:
                 self._ready(data[position + 5 : end], upstream, prepared, now)
@@ -215,7 +176,7 @@ class Downstream:
             if ledger.hides():
                 if start < end:
                     out.append(data[start:end])
-                start = position = self._hide(data, end, upstream, prepared, out)
+                start = position = self._hide(data, end, upstream, prepared, now, out)
         if position > size:
             self._pass_bytes = position - size
             position = size
@@ -228,8 +189,9 @@ class Downstream:
             out.append(data if start == 0 and position == size else data[start:position])
 
     def _hide(
-        self, data: bytes, position: int, upstream: Upstream, prepared: Prepared, out: list[bytes]
-    ) -> int:
+        self, data: bytes, position: int, upstream: Upstream, prepared: Prepared, now: float,
+        out: list[bytes],
+    ) -> int:  # fmt: skip
         """Swallows the replies to the gateway itself; gives how far it came."""
         ledger, shared_listen = upstream.ledger, upstream.shared_listen
         while len(data) - position >= 5 and ledger.hides():
@@ -243,14 +205,36 @@ class Downstream:
                 self.settings.append(parameter_status(data[position + 5 : end]))
             elif kind == B_NOTIFICATION and not shared_listen:
                 out.append(data[position:end])  # the client listens in its own session
+            elif ledger.requests[0].kind == CHECK:
+                out += self._checked(kind, data[position:end], upstream, prepared, now)
             elif kind == B_DATA_ROW:
                 self._rows.append(DataRow.parse(data[position + 5 : end]).values)
             elif kind == B_ERROR:
                 self._hidden_error(data[position + 5 : end], ledger.requests[0], prepared)
             elif kind == B_READY_FOR_QUERY:
-                self._hidden_end(ledger, _status(data[position + 5 : end]))
+                self._hidden_end(ledger, status_of(data[position + 5 : end]))
             position = end
         return position
+
+    def _checked(
+        self, kind: int, data: bytes, upstream: Upstream, prepared: Prepared, now: float
+    ) -> list[bytes]:
+        """A reply to the gateway's own Describe; what of it the client is told."""
+        if kind == B_PARAMETER_DESCRIPTION:
+            self._parameters = data
+        elif kind in (B_ROW_DESCRIPTION, B_NO_DATA):
+            columns = columns_of(data[5:]) if kind == B_ROW_DESCRIPTION else b""
+            head = upstream.ledger.requests.popleft()
+            upstream.ledger.leave(head)
+            upstream.described(head, self._parameters + columns, prepared)
+        elif kind == B_ERROR:  # in a batch of the client's
+            instead = self._error(data[5:], upstream, prepared, now)
+            return [data if instead is None else instead]
+        elif kind == B_NOTICE:
+            return [data]
+        else:
+            raise ProtocolError("The server did not answer a Describe.")
+        return []
 
     def _hidden_error(self, payload: bytes, head: Request, prepared: Prepared) -> None:
         error = ErrorResponse.parse(payload)
@@ -313,10 +297,12 @@ class Downstream:
 
     def _ready(self, payload: bytes, upstream: Upstream, prepared: Prepared, now: float) -> None:
         ledger = upstream.ledger
-        status = _status(payload)
+        status = status_of(payload)
         requests = ledger.requests
         while requests:
             request = requests.popleft()
+            if request.keys:
+                ledger.leave(request)
             if request.kind >= QUERY:
                 ledger.ends -= 1
                 if request.kind in (QUERY, FUNCTION):
@@ -369,14 +355,17 @@ class Downstream:
         elif kind == B_COPY_BOTH:
             raise ProtocolError("The server began a replication stream.")
         else:
-            raise _unknown_type(kind)
+            raise unknown_reply(kind)
         return None
 
     def _pop(self, ledger: Ledger) -> Request:
         head = ledger.head()
         if head is None or head.kind >= EXECUTE:
             raise ProtocolError("The server answered a Parse or Close that nobody sent.")
-        return ledger.requests.popleft()
+        ledger.requests.popleft()
+        if head.keys:
+            ledger.leave(head)
+        return head
 
     def _error(
         self, payload: bytes, upstream: Upstream, prepared: Prepared, now: float
@@ -394,7 +383,8 @@ class Downstream:
         if error.sqlstate == _CANCELLED and ledger.verdict is not None:
             refusal = encode.error_response(ledger.verdict)
             ledger.verdict = None
-        skipped = ledger.fail(error.sqlstate, now)
+        told = head.sqlstate if head is not None and head.refusal else error.sqlstate
+        skipped = ledger.fail(told, now)
         if error.sqlstate == _OUTDATED and error.fields.get("R") == _REVALIDATION:
             upstream.outdate(head, skipped, prepared)
         if head is not None and head.work is not None:

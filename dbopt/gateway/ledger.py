@@ -21,6 +21,7 @@ PARSE: Final = 0  # its ParseComplete goes to the client
 PARSE_HIDDEN: Final = 1  # sent by the gateway: the reply is hidden
 CLOSE: Final = 2
 CLOSE_HIDDEN: Final = 3
+CHECK: Final = 4  # a Describe sent by the gateway: its replies are hidden, but for an error
 EXECUTE: Final = 5
 COPY_END: Final = 6  # CopyDone or CopyFail, sent before the server began to copy
 QUERY: Final = 7
@@ -28,6 +29,8 @@ FUNCTION: Final = 8
 SYNC: Final = 9
 SETTINGS: Final = 10  # sent by the gateway to bring the session to the client's settings
 ENSURE: Final = 11  # sent by the gateway to prepare what the client's SQL names
+EVERY: Final = None
+"""What stands for all names, where one does."""
 PROBE: Final = 12  # sent by the gateway to see what the session holds
 # Those from SETTINGS up are the gateway's own: all replies up to ReadyForQuery are hidden.
 
@@ -36,12 +39,12 @@ class Request:
     """One entry. `name` is the client's name of a statement that a Parse makes.
 
     `work` is what a special text does; `refusal` the error to give instead of the server's.
-    `known`: the backend has the statement that a Parse makes anew; `second`: it repeats one that
-    is in flight, and may be refused for that.
+    `known`: the backend has the statement that a Parse makes anew; `former`: the unnamed statement
+    before it. `keys` are what it touches, see Ledger.
     """
 
     __slots__ = (
-        "count", "kind", "known", "name", "queue_us", "refusal", "rows", "second", "sent",
+        "count", "former", "keys", "kind", "known", "name", "queue_us", "refusal", "rows", "sent",
         "sqlstate", "statement", "text", "work",
     )  # fmt: skip
 
@@ -61,7 +64,9 @@ class Request:
         self.count: Count | None = None
         self.work: Work | None = None
         self.refusal = b""
-        self.known = self.second = False
+        self.keys: tuple[object, ...] = ()
+        self.known = False
+        self.former: Statement | None = None
         self.queue_us = 0.0
         self.rows = 0
         self.sqlstate = ""
@@ -84,12 +89,15 @@ class Ledger:
     """
 
     __slots__ = (
-        "answered", "backend_pid", "began", "copying", "ends", "judged", "last_done", "open_batch",
-        "requests", "scope", "skipping", "status", "transactions", "verdict",
+        "answered", "backend_pid", "batch", "began", "copying", "ends", "judged", "last_done",
+        "open_batch", "requests", "scope", "skipping", "status", "touched", "transactions",
+        "verdict",
     )  # fmt: skip
 
     def __init__(self, scope: Scope) -> None:
         self.requests: deque[Request] = deque()
+        self.touched: dict[object, tuple[int, int]] = {}
+        self.batch = 0
         self.scope = scope
         self.status = 0x49  # 'I'
         self.ends = 0
@@ -109,9 +117,48 @@ class Ledger:
         """Whether nothing is in flight and no transaction is open."""
         return self.ends == 0 and not (self.open_batch or self.requests) and self.status == 0x49
 
+    def enter(self, request: Request, *keys: object) -> None:
+        """Enter a request after which these names and statements are others, if it succeeds."""
+        request.keys = keys
+        for key in keys:
+            self.touched[key] = (self.touched.get(key, (0, 0))[0] + 1, self.batch)
+        self.requests.append(request)
+
+    def await_(self, request: Request) -> None:
+        """Enter a request that is in doubt in its own batch too, as its own key, until answered."""
+        self.enter(request, request)
+        self.touched[request] = (1, -1)
+
+    def leave(self, request: Request) -> None:
+        """What a request has touched is known: it was answered, or skipped."""
+        for key in request.keys:
+            number, batch = self.touched.pop(key)
+            if number > 1:
+                self.touched[key] = (number - 1, batch)
+
+    def unsure(self, key: object) -> bool:
+        """Whether an earlier batch may change it, or not: that is not answered yet."""
+        touched = self.touched
+        if key is EVERY:
+            return any(batch != self.batch for _, batch in touched.values())
+        _, batch = touched.get(key) or touched.get(EVERY) or (0, self.batch)
+        return batch != self.batch
+
+    def end_batch(self, request: Request) -> None:
+        """Enter what ends a batch; `touched` by it is what its own work changes."""
+        self.requests.append(request)
+        self.ends += 1
+        self.batch += 1
+
     def hides(self) -> bool:
         """Whether the next reply is to the gateway itself."""
-        return bool(self.requests) and self.requests[0].kind >= SETTINGS
+        if not self.requests:
+            return False
+        kind = self.requests[0].kind
+        if kind == COPY_END:  # of a COPY that had failed
+            head = self.head()
+            return head is not None and head.kind >= SETTINGS
+        return kind >= SETTINGS or kind == CHECK
 
     def hide(self, kind: int, statement: Statement | None = None) -> None:
         """Enter a query of the gateway's own."""
@@ -156,7 +203,10 @@ class Ledger:
 
     def complete(self, now: float) -> None:
         """An Execute was answered (CommandComplete, EmptyQueryResponse, PortalSuspended)."""
-        self.finish(self.requests.popleft(), now)
+        request = self.requests.popleft()
+        if request.keys:
+            self.leave(request)
+        self.finish(request, now)
 
     def copy_ended(self) -> None:
         """The client sent CopyDone or CopyFail, maybe before the server began to copy."""
@@ -180,6 +230,7 @@ class Ledger:
         while requests and requests[0].kind != SYNC:
             request = requests.popleft()
             skipped.append(request)
+            self.leave(request)
             if request.kind >= QUERY:
                 self.ends -= 1
         if not requests:
@@ -221,6 +272,7 @@ class Ledger:
     def clear(self) -> None:
         """Forget all: the backend is gone."""
         self.requests.clear()
+        self.touched.clear()
         self.ends = 0
         self.open_batch = self.skipping = self.copying = False
         self.verdict = None

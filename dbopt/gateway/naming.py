@@ -12,17 +12,17 @@ from typing import Final
 from dbopt.errors import FeatureNotSupported
 from dbopt.gateway.framing import terminator
 from dbopt.gateway.ledger import (
+    CHECK,
     CLOSE,
     CLOSE_HIDDEN,
     ENSURE,
-    EXECUTE,
     PARSE,
     PARSE_HIDDEN,
-    QUERY,
     Ledger,
     Request,
 )
-from dbopt.gateway.special import End, Rewriting, Step, channels, outdated, refusal, undo
+from dbopt.gateway.names import Names
+from dbopt.gateway.special import End, Rewriting, Step, channels, outdated, refusal
 from dbopt.gateway.statements import NOWHERE, PREFIX, Prepared, Registry, Statement
 from dbopt.sql.effects import Effect, SessionStatement
 from dbopt.wire import encode
@@ -30,17 +30,22 @@ from dbopt.wire.report import ErrorResponse
 
 _word = Struct("!i").pack
 _STATEMENT = 0x53
-_MAKES = frozenset((PARSE, PARSE_HIDDEN))
-
-
 _SYNC = encode.sync()
 _CLOSE_NOWHERE = encode.close_statement(NOWHERE)
 _CLOSE_UNNAMED = encode.close_statement(b"")
+_FLUSH = encode.flush()
+_CHANGED: Final = ErrorResponse(
+    {
+        "S": b"ERROR", "V": b"ERROR", "C": b"0A000",
+        "M": b"cached plan must not change result type", "R": b"RevalidateCachedQuery",
+    }
+).encode()  # fmt: skip
+"""As PostgreSQL says it: drivers know it by its words or by its routine, and prepare anew."""
 REFUSED: Final = b"dbopt refuses"
 """No SQL: the server's error keeps the refusal's place among the replies, whatever its status."""
 
 
-class Naming:
+class Naming(Names):
     """The client's side of the relay. It outlives leases: names belong to the client.
 
     `shared_listen`: LISTEN is done by a shared listener; `subscribed` are the channels that it
@@ -51,16 +56,14 @@ class Naming:
     """
 
     __slots__ = (
-        "_portals", "blocked", "by_sql", "closing", "happened", "ledger", "names", "pass_bytes",
-        "refuse", "registry", "shared_listen", "spoilt", "subscribed", "unnamed", "unsettled",
+        "_changed", "_portals", "blocked", "by_sql", "closing", "happened", "pass_bytes", "refuse",
+        "shared_listen", "spoilt", "subscribed", "unsettled",
     )  # fmt: skip
 
     def __init__(self, ledger: Ledger, registry: Registry) -> None:
-        self.ledger = ledger
-        self.registry = registry
-        self.names: dict[bytes, Statement] = {}
-        self.unnamed: Statement | None = None
+        super().__init__(ledger, registry)
         self._portals: dict[bytes, Statement | None] = {}
+        self._changed: Statement | None = None
         self.pass_bytes = 0
         self.closing = False
         self.shared_listen = self.refuse = self.spoilt = self.unsettled = False
@@ -80,6 +83,7 @@ class Naming:
         could reach what it still uses.
         """
         self._portals.clear()
+        self._changed = None
         evicted = prepared.overflow()
         self.ledger.requests.extend(Request(CLOSE_HIDDEN) for _ in evicted)
         return [encode.close_statement(name) for name in evicted]
@@ -94,86 +98,13 @@ class Naming:
 
     def _make(self, statement: Statement, prepared: Prepared) -> bytes:
         """Have a statement prepared outside of any batch, by a query of the gateway's own."""
+        first = b"".join(self._close_stale(statement, prepared))
         prepared.add(statement.name)
         self.ledger.hide(ENSURE, statement)
         if statement.in_sql:
             prepared.unnamed = None
-            return statement.message
-        return statement.message + _SYNC
-
-    def outdate(self, head: Request | None, skipped: list[Request], prepared: Prepared) -> None:
-        """The server refused to run a statement since its result has changed: prepare it anew."""
-        found = [r.statement for r in skipped if r.kind == EXECUTE and r.statement is not None]
-        if head is not None and head.work is not None:
-            found += [step.statement for step in head.work.steps if step.statement is not None]
-        for statement in found[:1] if skipped else found:
-            self.registry.forget(statement)
-            prepared.outdate(statement.name)
-        if not found:
-            prepared.outdate()  # a Bind without an Execute: it is not known of which
-
-    def in_clients_words(self, error: ErrorResponse, head: Request | None) -> bytes | None:
-        """The error with the client's name of a statement, and the place in the client's text.
-
-        None where the server's own words are the client's.
-        """
-        fields = dict(error.fields)
-        message, place = fields.get("M", b""), fields.get("P", b"")
-        if b'"' + PREFIX in message:
-            for name, statement in self.names.items():
-                quoted = b'"' + statement.name + b'"'
-                if statement.name and quoted in message:
-                    fields["M"] = message.replace(quoted, b'"' + name + b'"')
-        work = head.work if head is not None else None
-        if head is not None and head.kind == PARSE and head.statement is not None:
-            work = head.statement.work
-        if work is not None and work.shifts and place.isdigit():
-            fields["P"] = b"%d" % work.position(int(place))
-        return ErrorResponse(fields).encode() if fields != error.fields else None
-
-    def undo(self, skipped: list[Request], prepared: Prepared) -> None:
-        """The server skipped these requests after an error: what they were to do is undone.
-
-        The last first: a name that was made and then closed must not come back.
-        """
-        for request in reversed(skipped):
-            if request.work is not None:
-                undo(request.work, self.names, prepared)
-            statement = request.statement
-            if statement is None or request.kind == EXECUTE or request.second:
-                continue
-            if request.kind == CLOSE:
-                self._restore(request.name, statement)
-                continue
-            again = [r for r in self.ledger.requests if r.statement is statement]
-            if not any(r.name == request.name and r.kind == PARSE for r in again):
-                self._unname(request, statement)
-            if not (request.known and request is not skipped[0]) and not any(
-                r.kind in _MAKES for r in again
-            ):
-                self._forget(statement, prepared)
-
-    def _unname(self, request: Request, statement: Statement) -> None:
-        if request.name and self.names.get(request.name) is statement:
-            del self.names[request.name]
-        if request.kind == PARSE and self.unnamed is statement:
-            self.unnamed = None
-
-    def _restore(self, name: bytes, statement: Statement) -> None:
-        if name:
-            self.names[name] = statement
-        else:
-            self.unnamed = statement
-
-    def _forget(self, statement: Statement, prepared: Prepared) -> None:
-        if statement.name:
-            prepared.discard(statement.name)
-        elif prepared.unnamed is statement:
-            prepared.unnamed = None
-
-    def forget_names(self) -> None:
-        """The client ran DISCARD ALL or DEALLOCATE ALL: its names are gone."""
-        self.names.clear()
+            return first + statement.message
+        return first + statement.message + _SYNC
 
     def _must_wait(self, entries: tuple[SessionStatement, ...]) -> bool:
         """Whether the shared listener must listen before the client goes on."""
@@ -224,13 +155,17 @@ class Naming:
             statement = self.registry.unnamed_statement(data[start - 5 : end], sql, types)
             if statement.special:
                 return self._parse_special(b"", statement, prepared, now)
+            request = Request(PARSE, sql, now, statement)
+            request.former = self.unnamed
             self.unnamed = prepared.unnamed = statement
-            self._enter(Request(PARSE, sql, now, statement))
+            self._enter(request, b"", statement)
             return None
         known = self.names.get(name)
+        statement = known or self.registry.statement(sql, types)
+        if self._hold(name, statement):
+            return None
         if known is not None:
-            return self._duplicate(name, known, sql, types, prepared, now)
-        statement = self.registry.statement(sql, types)
+            return self._duplicate(known, sql, types, prepared, now)
         if statement.special:
             return self._parse_special(name, statement, prepared, now)
         self.names[name] = statement
@@ -239,9 +174,10 @@ class Naming:
         messages = self._close_first(statement, prepared)
         request = Request(PARSE, sql, now, statement, name)
         request.known = bool(messages)
-        self._enter(request)
+        self._enter(request, name, statement)
+        self._enter(Request(CHECK, b"", 0.0, statement, name))
         prepared.add(statement.name)
-        return [*messages, statement.message]
+        return [*messages, statement.message, encode.describe_statement(statement.name)]
 
     def _close_first(self, statement: Statement, prepared: Prepared) -> list[bytes]:
         """The Close that lets a name be parsed again, where the backend has it."""
@@ -249,6 +185,12 @@ class Naming:
         if not prepared.use(name) and name not in prepared.stale:
             return []
         prepared.stale.discard(name)
+        return [self._hidden_close(statement)]
+
+    def _close_stale(self, statement: Statement, prepared: Prepared) -> list[bytes]:
+        if statement.name not in prepared.stale:
+            return []
+        prepared.stale.discard(statement.name)
         return [self._hidden_close(statement)]
 
     def _hidden_close(self, statement: Statement) -> bytes:
@@ -259,18 +201,19 @@ class Naming:
         self, name: bytes, known: Statement, prepared: Prepared, now: float
     ) -> list[bytes]:
         """A special text is the client's own: what it says hangs on the client's names."""
-        if self._must_wait(known.effects):
+        if self._hold_entries(known.effects) or self._must_wait(known.effects):
             return []
         request = Request(PARSE, known.sql, now, None, name)
+        request.former = self.unnamed
         if refused := self._refusal(known.effects, known.sql):
-            request.refusal = refused
+            request.refusal, request.sqlstate = refused, FeatureNotSupported.sqlstate
             if not name:
                 self.unnamed = prepared.unnamed = None  # as by any Parse that fails
             self._enter(request)
             return [encode.parse(b"", REFUSED)]
         statement, messages = self._clients_own(name, known, prepared)
         request.statement = statement
-        self._enter(request)
+        self._enter(request, name, statement)
         return [*messages, statement.message]
 
     def _clients_own(
@@ -287,7 +230,8 @@ class Naming:
             if step.statement is not None and step.entry.kind is Effect.EXECUTE
         )  # fmt: skip
         messages = [self._hidden_close(closed) for closed in rewriting.closed]
-        messages += [self._hidden_parse(needed) for needed in rewriting.needed]
+        for needed in rewriting.needed:
+            messages += [*self._close_stale(needed, prepared), self._hidden_parse(needed)]
         if name:
             self.names[name] = statement
             prepared.add(server_name)
@@ -296,22 +240,10 @@ class Naming:
         return statement, messages
 
     def _duplicate(
-        self,
-        name: bytes,
-        known: Statement,
-        sql: bytes,
-        types: bytes,
-        prepared: Prepared,
-        now: float,
+        self, known: Statement, sql: bytes, types: bytes, prepared: Prepared, now: float
     ) -> list[bytes]:
         # PostgreSQL refuses a second Parse of a name. The server itself says so, in order,
-        # when it is sent a Parse of a name that it has; if it has it is not sure while the first
-        # is in flight.
-        if self._unsure(known) and (sql, types) == (known.sql, known.types):
-            request = Request(PARSE, sql, now, known, name)
-            request.second = True
-            self._enter(request)
-            return [known.message]
+        # when it is sent a Parse of a name that it has.
         messages = self._ensure(known, prepared)
         self._enter(Request(PARSE, sql, now))
         return [*messages, encode.parse(known.name, sql, types)]
@@ -321,6 +253,8 @@ class Naming:
         name_end = terminator(data, portal_end + 1, end)
         portal, name = data[start:portal_end], data[portal_end + 1 : name_end]
         statement, messages = self._find(name, prepared)
+        if self.held:
+            return messages
         self._portals[portal] = statement
         if not name:
             return [*messages, data[start - 5 : end]] if messages else None
@@ -338,6 +272,8 @@ class Naming:
             return None
         name = data[start + 1 : terminator(data, start + 1, end)]
         statement, messages = self._find(name, prepared)
+        if self.held:
+            return messages
         if not name:
             return [*messages, data[start - 5 : end]] if messages else None
         server_name = statement.name if statement is not None else _unknown(name)
@@ -351,60 +287,90 @@ class Naming:
         if self.ledger.skipping:
             return None  # the server discards it
         name = data[start + 1 : terminator(data, start + 1, end)]
+        if self._hold(name):
+            return None
         if not name:
-            self._enter(Request(CLOSE, b"", 0.0, self.unnamed))
+            self._enter(Request(CLOSE, b"", 0.0, self.unnamed), b"")
             self.unnamed = prepared.unnamed = None
             return None
         # The server's statement stays: other clients may use it.
-        self._enter(Request(CLOSE, b"", 0.0, self.names.pop(name, None), name))
+        self._enter(Request(CLOSE, b"", 0.0, self.names.pop(name, None), name), name)
         return [_CLOSE_NOWHERE]
 
     def _find(self, name: bytes, prepared: Prepared) -> tuple[Statement | None, list[bytes]]:
         """The client's statement, and what this backend must be sent first, if anything."""
         statement = self.names.get(name) if name else self.unnamed
-        if self.ledger.skipping:
+        if self.ledger.skipping or self._hold_statement(name, statement):
             return statement, []
         if statement is not None and statement.work is not None and outdated(statement, self.names):
             statement, messages = self._clients_own(name, statement, prepared)
             return statement, [*messages, self._hidden_parse(statement)]
         if name:
-            return statement, self._ensure(statement, prepared) if statement else []
+            return statement, self._ensure_same(statement, prepared) if statement else []
         if statement is None:
             # The server may have another client's: this one must not reach it.
             prepared.unnamed = None
             self._enter(Request(CLOSE_HIDDEN))
             return None, [_CLOSE_UNNAMED]
-        if statement is prepared.unnamed and not self._unsure(statement):
+        if statement is prepared.unnamed:
             return statement, []
         # Another client parsed its own unnamed statement on this backend meanwhile.
         prepared.unnamed = statement
-        self._enter(Request(PARSE_HIDDEN, b"", 0.0, statement))
-        return statement, [statement.message]
+        return statement, [self._hidden_parse(statement)]
+
+    def _hold_statement(self, name: bytes, statement: Statement | None) -> bool:
+        if statement is None:
+            return self._hold(name)
+        entries = statement.effects if statement.special else ()
+        return self._hold_entries(entries, name, statement, *statement.needs)
+
+    def _ensure_same(self, statement: Statement, prepared: Prepared) -> list[bytes]:
+        """Have a statement prepared, and of the shape that the client was told.
+
+        Where the backend lacks it the message is held until the server has described it: a
+        client that goes by the old shape would read the new one's rows amiss.
+        """
+        if self._changed is statement:
+            self._changed = None
+            request = Request(PARSE)
+            request.refusal, request.sqlstate = _CHANGED, FeatureNotSupported.sqlstate
+            self._enter(request)
+            return [encode.parse(b"", REFUSED)]
+        if statement.shape is None or prepared.use(statement.name):
+            return self._ensure(statement, prepared)
+        messages = self._ensure(statement, prepared)
+        request = Request(CHECK, b"", 0.0, statement)
+        self.ledger.await_(request)
+        self.held = (request,)
+        return [*messages, encode.describe_statement(statement.name), _FLUSH]
+
+    def described(self, request: Request, shape: bytes, prepared: Prepared) -> None:
+        """The server has described a statement that it was sent just before."""
+        statement = request.statement
+        if statement is None or statement.shape is None or statement.shape == shape:
+            if statement is not None:
+                statement.shape = shape
+            return
+        # Its tables have changed: clients that know it are told so when they next use it.
+        self.registry.forget(statement)
+        prepared.outdate(statement.name)
+        if not request.name:
+            self._changed = statement
+        elif self.names.get(request.name) is statement:
+            self.names[request.name] = new = self.registry.statement(statement.sql, statement.types)
+            new.shape = shape  # as this client is told
 
     def _ensure(self, statement: Statement, prepared: Prepared) -> list[bytes]:
         messages = [one for needed in statement.needs for one in self._ensure(needed, prepared)]
-        if prepared.use(statement.name) and not self._unsure(statement):
+        if prepared.use(statement.name):
             return messages
         messages += self._close_first(statement, prepared)
         prepared.add(statement.name)
         return [*messages, self._hidden_parse(statement)]
 
-    def _unsure(self, statement: Statement) -> bool:
-        """Whether the Parse that makes it is in flight in an earlier batch, and may be skipped."""
-        later = False
-        for request in reversed(self.ledger.requests):
-            if request.statement is statement and request.kind in _MAKES:
-                return later
-            later = later or request.kind >= QUERY
-        return False
-
     def _hidden_parse(self, statement: Statement) -> bytes:
-        self._enter(Request(PARSE_HIDDEN, b"", 0.0, statement))
+        self._enter(Request(PARSE_HIDDEN, b"", 0.0, statement), statement)
         return statement.message
-
-    def _enter(self, request: Request) -> None:
-        if not self.ledger.skipping:
-            self.ledger.requests.append(request)
 
 
 def _unknown(name: bytes) -> bytes:

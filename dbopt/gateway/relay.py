@@ -81,7 +81,7 @@ class Relay(Ending):
 
     def _go_on(self) -> None:
         """Work on what was kept, if it is a whole message by now and there is a backend."""
-        if self.waiting or self._awaited:
+        if self.waiting or self._awaited or self._upstream.held:
             if len(self._rest) > _MAX_WAITING:
                 self.pause_reading()
         elif len(self._rest) >= self._need:
@@ -150,7 +150,7 @@ class Relay(Ending):
         taken = upstream.forward(data, backend.prepared, self._clock(), out, queue_us)
         if taken < len(data):
             self._rest += data[taken:] if taken else data
-            self._need = 0 if upstream.blocked else needed(self._rest)
+            self._need = 0 if upstream.blocked or upstream.held else needed(self._rest)
         if len(out) == 1:
             backend.transport.write(out[0])
         elif out:
@@ -201,6 +201,10 @@ class Relay(Ending):
             self._judge(backend)
         if self._cancel_wanted and not ledger.hides():
             self.cancel()
+        if self._upstream.held and not self._upstream.still_held():
+            self._release_held()
+            if self.backend is not backend:
+                return
         if self._goodbye and (ledger.copying or not ledger.ends):
             self._depart()  # all is answered, or the server waits for what will never come
             return
@@ -218,6 +222,15 @@ class Relay(Ending):
             # The end of a failed transaction must be seen too: what it did is undone.
             busy = self._pending or self._notifications or downstream.failed
             self._quiet = not (self._rest or busy)
+
+    def _release_held(self) -> None:
+        """What the held message hangs on is known."""
+        self._upstream.held = ()
+        try:
+            self._go_on()
+            self.resume_reading()
+        except DboptError as error:
+            self._bad_input(error)
 
     def _open_transaction(self) -> None:
         self.fatal(

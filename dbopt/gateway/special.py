@@ -59,7 +59,7 @@ class Change(NamedTuple):
     ordinal: int
     names: dict[bytes, Statement | None]
     added: Statement | None = None
-    forgotten: tuple[bytes, ...] = ()
+    forgotten: tuple[bytes, ...] | None = None
 
 
 class Work:
@@ -142,6 +142,7 @@ class Rewriting:
         self._at_once = at_once
         self.needed: list[Statement] = []
         self.closed: list[Statement] = []
+        self._used: set[Statement] = set()
         self._names = names
         self._prepared = prepared
         self._registry = registry
@@ -197,7 +198,7 @@ class Rewriting:
             return
         body = self._sql[entry.body_start : entry.end]
         statement = self._registry.prepared(body)
-        if any(step.statement is statement and step.added for step in self.work.steps):
+        if statement in self._used:
             self._instead(ordinal, entry, b"PREPARE")  # by another name, in this very text
             self._do(Step(ordinal, entry, name, statement))
             return
@@ -205,6 +206,7 @@ class Rewriting:
             self._prepared.stale.discard(statement.name)
             self.closed.append(statement)  # prepared anew: its tables may have changed
         self._prepared.add(statement.name)
+        self._used.add(statement)
         self._rename(entry, statement.name)
         self._do(Step(ordinal, entry, name, statement, added=True))
 
@@ -231,6 +233,7 @@ class Rewriting:
         self._do(Step(ordinal, entry, name, statement))
 
     def _need(self, statement: Statement) -> None:
+        self._used.add(statement)
         if not self._prepared.use(statement.name):
             self._prepared.add(statement.name)
             self.needed.append(statement)
@@ -266,8 +269,8 @@ def undo(work: Work, names: dict[bytes, Statement], prepared: Prepared) -> None:
             else:
                 names[name] = statement
         if change.added is not None:
-            prepared.discard(change.added.name)
-        for name in change.forgotten:
+            prepared.doubt(change.added.name)
+        for name in change.forgotten or ():
             prepared.add(name)
 
 

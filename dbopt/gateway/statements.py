@@ -30,11 +30,12 @@ class Statement:
 
     `effects` is what it does to its session. Of a text that was made anew for the server `sql`
     is the client's, `work` what it does to the client's names and channels, and `needs` are the
-    statements that it names. `in_sql` tells that PREPARE makes it: `message` is then a Query.
+    statements that it names. `shape` is what clients were told that its parameters and its
+    result are, if that is known. `in_sql` tells that PREPARE makes it: `message` is then a Query.
     """
 
     __slots__ = (
-        "effects", "in_sql", "message", "name", "needs", "special", "sql", "types", "work",
+        "effects", "in_sql", "message", "name", "needs", "shape", "special", "sql", "types", "work",
     )  # fmt: skip
 
     def __init__(self, name: bytes, sql: bytes, types: bytes) -> None:
@@ -45,6 +46,7 @@ class Statement:
         self.special = bool(self.effects)
         self.message = encode.parse(name, sql, types)
         self.in_sql = False
+        self.shape: bytes | None = None
         self.needs: tuple[Statement, ...] = ()
         self.work: Work | None = None
 
@@ -159,6 +161,11 @@ class Prepared:
     def discard(self, name: bytes) -> None:
         """Forget one: its Parse failed, or it was closed."""
         self._names.pop(name, None)
+
+    def doubt(self, name: bytes) -> None:
+        """What was to close it and make it anew may have been skipped: it is there, or not."""
+        self.discard(name)
+        self.stale.add(name)
 
     def outdate(self, name: bytes | None = None) -> None:
         """The server has it (None: all), and refuses to run it: its plan's result has changed."""

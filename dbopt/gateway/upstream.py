@@ -55,8 +55,8 @@ class Upstream(Naming):
     ) -> int:
         """Appends to `out` what the backend is to be sent; gives the bytes that were taken.
 
-        The rest of `data` is an incomplete message. `queue_us` is charged to the first
-        statement. Sets `closing` on Terminate.
+        The rest of `data` begins with a message that is incomplete, `blocked` or `held`.
+        `queue_us` is charged to the first statement. Sets `closing` on Terminate.
         """
         ledger = self.ledger
         size = len(data)
@@ -76,11 +76,10 @@ class Upstream(Naming):
                 break
             if kind == F_QUERY:
                 if ledger.open_batch and not ledger.skipping:
-                    out.append(data[start:position])
-                    out.append(self._fence())
+                    out += (data[start:position], self._fence())
                     start = position
                 instead = self._query(data[position + 5 : end - 1], prepared, now, queue_us)
-                if self.blocked:
+                if self.blocked or self.held:
                     break
                 if instead is not None:
                     out += (data[start:position], *instead)
@@ -88,28 +87,25 @@ class Upstream(Naming):
                 queue_us = 0.0
             elif kind == F_SYNC:
                 if not ledger.copying:
-                    ledger.requests.append(SYNC_REQUEST)
-                    ledger.ends += 1
+                    ledger.end_batch(SYNC_REQUEST)
                     ledger.open_batch = ledger.skipping = False
             elif kind == F_EXECUTE:
                 self._execute(data, position + 5, end, prepared, now, queue_us)
-                if self.blocked:
+                if self.blocked or self.held:
                     break
                 queue_us = 0.0
             elif kind not in _PASSING:
                 if self.by_sql and kind in _BATCH and not ledger.open_batch:
-                    out.append(data[start:position])
-                    out += self._before_batch(prepared)
+                    out += (data[start:position], *self._before_batch(prepared))
                     start = position
                 message = self._other(kind, data, position, end, prepared, now)
-                if self.blocked:
-                    break
                 if message is not None:
-                    out.append(data[start:position])
+                    out += (data[start:position], *message)
                     if self.closing:
                         return size
-                    out += message
-                    start = end
+                    start = position if self.blocked or self.held else end
+                if self.blocked or self.held:
+                    break
             position = end
         if start < position:
             out.append(data if start == 0 and position == size else data[start:position])
@@ -127,10 +123,14 @@ class Upstream(Naming):
         request.queue_us = queue_us
         request.count = count = ledger.scope.count(text)
         instead = self._special_query(request, text, prepared) if count.special else None
-        if self.blocked:
+        if self.blocked or self.held:
             return None
-        ledger.requests.append(request)
-        ledger.ends += 1
+        if request.work is not None:
+            self._enter_work(request, request.work)
+            ledger.ends += 1
+            ledger.batch += 1
+        else:
+            ledger.end_batch(request)
         ledger.open_batch = False
         prepared.unnamed = self.unnamed = None
         return instead
@@ -139,7 +139,7 @@ class Upstream(Naming):
         self, request: Request, text: bytes, prepared: Prepared
     ) -> list[bytes] | None:
         entries = bounded_effects(text)
-        if not entries or self._must_wait(entries):
+        if not entries or self._hold_entries(entries) or self._must_wait(entries):
             return None
         if refused := self._refusal(entries, text):
             request.refusal = refused
@@ -168,15 +168,19 @@ class Upstream(Naming):
             statement = self._portals.get(b"")
         else:
             statement = self._portals.get(data[start : terminator(data, start, end)])
-        if statement is not None and statement.special and self._must_wait(statement.effects):
-            return
+        if statement is not None and statement.special:
+            effects = statement.effects
+            if self._hold_entries(effects) or self._must_wait(effects):
+                return
         request = Request(EXECUTE, statement.sql if statement is not None else b"", now, statement)
         request.queue_us = queue_us
         if statement is not None and statement.work is not None:
-            request.work = work = statement.work.again()
+            work = statement.work.again()
             for step in work.steps:
                 work.change(self.names, prepared, step)
-        ledger.requests.append(request)
+            self._enter_work(request, work)
+        else:
+            ledger.requests.append(request)
 
     def _other(
         self, kind: int, data: bytes, position: int, end: int, prepared: Prepared, now: float
@@ -221,7 +225,6 @@ class Upstream(Naming):
         if ledger.skipping:
             return None
         fence = [self._fence(), data[position:end]] if ledger.open_batch else None
-        ledger.requests.append(Request(FUNCTION, b"function call", now))
-        ledger.ends += 1
+        ledger.end_batch(Request(FUNCTION, b"function call", now))
         ledger.open_batch = False
         return fence

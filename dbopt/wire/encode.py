@@ -130,6 +130,11 @@ def close_statement(name: bytes) -> bytes:
     return buffer.frame(types.F_CLOSE, b"S" + buffer.cstring(name))
 
 
+def describe_statement(name: bytes) -> bytes:
+    """A Describe of a prepared statement."""
+    return buffer.frame(types.F_DESCRIBE, b"S" + buffer.cstring(name))
+
+
 def sync() -> bytes:
     """A Sync."""
     return _SYNC

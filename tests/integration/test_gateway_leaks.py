@@ -12,7 +12,9 @@ from tests.integration.gateway_support import (
     SYNC,
     Raw,
     bind,
+    describe,
     execute,
+    fields,
     parse,
     query,
     raw_client,
@@ -125,3 +127,63 @@ def test_a_reset_in_a_session_of_its_own(sessions: Gateway, reset: str) -> None:
         mine.ask(query("SET statement_timeout = '77s'; SET timezone = 'CET'"))
         assert [] == sqlstates(mine.ask(query(reset)))
         assert b"Asia/Tokyo" == show(mine, "timezone")
+
+
+@pytest.fixture
+def two_backends(pg_backend: Server, gateway_loop: Runner) -> Iterator[Gateway]:
+    with (
+        fresh_database(pg_backend) as dsn,
+        running(dsn, gateway_loop, pool__max_size=2) as gateway,
+    ):
+        yield gateway
+
+
+@pytest.mark.parametrize("before", [b"", parse("SELECT 1") + bind() + execute()])
+@pytest.mark.parametrize("begin", [b"", query("BEGIN")])
+def test_a_result_that_has_changed_does_not_go_unnoticed(
+    two_backends: Gateway, before: bytes, begin: bytes
+) -> None:
+    """Rows of two columns for a client that was told of one."""
+    use = before + bind(name="s") + execute() + SYNC
+    dsn = two_backends.dsn()
+    with raw_client(dsn) as mine, raw_client(dsn) as other, raw_client(dsn) as third:
+        mine.ask(query("CREATE TABLE t (x int); INSERT INTO t VALUES (1)"))
+        mine.ask(parse("SELECT * FROM t", "s") + describe("S", "s") + SYNC)
+        assert "2DCZ" == shape(mine.ask(bind(name="s") + execute() + SYNC))
+        other.ask(query("ALTER TABLE t ADD y int"))
+        other.ask(query("BEGIN"))
+        if begin:
+            mine.ask(begin)
+        found = mine.ask(use)
+        assert ["0A000"] == sqlstates(found)
+        error = fields(found[-2])
+        assert ("cached plan must not change result type", "RevalidateCachedQuery") == (
+            error["M"], error["R"],
+        )  # fmt: skip
+        assert b"E" if begin else b"I" == found[-1][1]
+        mine.ask(query("ROLLBACK"))
+        assert ["0A000"] == sqlstates(mine.ask(use))
+        assert ["0A000"] == sqlstates(mine.ask(describe("S", "s") + SYNC))
+        other.ask(query("ROLLBACK"))
+        again = parse("SELECT * FROM t", "s2") + describe("S", "s2") + SYNC
+        assert "1tTZ" == shape(mine.ask(again))
+        third.ask(query("BEGIN"))
+        assert [(b"1", None)] == rows(mine.ask(bind(name="s2") + execute() + SYNC))
+
+
+def test_who_prepares_after_the_change_is_told_of_it(two_backends: Gateway) -> None:
+    dsn = two_backends.dsn()
+    with raw_client(dsn) as old, raw_client(dsn) as new, raw_client(dsn) as other:
+        old.ask(query("CREATE TABLE t (x int); INSERT INTO t VALUES (1)"))
+        make = parse("SELECT * FROM t", "s") + describe("S", "s") + SYNC
+        use = bind(name="s") + execute() + SYNC
+        old.ask(make)
+        new.ask(query("ALTER TABLE t ADD y int"))
+        new.ask(make)
+        for _ in range(2):
+            assert [(b"1", None)] == rows(new.ask(use))
+            assert ["0A000"] == sqlstates(old.ask(use))
+            other.ask(query("BEGIN"))  # another backend
+        assert [] == sqlstates(old.ask(query("DEALLOCATE s")))
+        old.ask(make)
+        assert [(b"1", None)] == rows(old.ask(use))

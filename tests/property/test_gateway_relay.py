@@ -36,7 +36,8 @@ def _join(parts: list[bytes]) -> bytes:
 
 BY_SQL = st.sampled_from(
     [b"prepare x as select", b"prepare y as select", b"prepare x as error", b"execute x",
-     b"execute y", b"execute z", b"deallocate x", b"deallocate y", b"prepare z as set timezone to c"]
+     b"execute y", b"execute z", b"deallocate x", b"deallocate y",
+     b"prepare z as set timezone to c"]
 )  # fmt: skip
 queries = st.lists(SQL | BY_SQL, min_size=1, max_size=3).map(
     lambda parts: m.Query(b";".join(parts)).encode()
@@ -110,7 +111,6 @@ def _scripts(*parts: st.SearchStrategy[bytes]) -> st.SearchStrategy[list[bytes]]
 
 
 patient = _scripts(queries, synced, synced, synced, batches, functions, simple_copies, named_copies)
-# Who does not wait for replies cannot know whether a name is there: each run parses its own.
 unnamed_runs = st.builds(
     lambda sql, value: (
         m.Parse(b"", sql).encode()
@@ -123,8 +123,9 @@ unnamed_runs = st.builds(
 )
 unnamed = st.lists(unnamed_runs | st.just(FLUSH), max_size=4).map(_join)
 hasty = _scripts(
-    queries, unnamed, unnamed.map(lambda b: b + SYNC), functions, simple_copies, extended_copies
-)
+    queries, unnamed, unnamed.map(lambda b: b + SYNC), functions, simple_copies, extended_copies,
+    synced, synced, synced, batches, kept,
+)  # fmt: skip
 cuts = st.sampled_from([1, 10, 100, 1000])
 seeds = st.integers(0, 1 << 32)
 

@@ -167,6 +167,7 @@ class ModelServer:
         if sql == DONE:
             raise Fails("55000")
         if sql == b"copy":
+            self._portals[execute.portal] = DONE
             self._begin_copy(b"E")
         else:
             self._run(sql, limit=execute.max_rows)

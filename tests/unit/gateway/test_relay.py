@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any, cast
 
@@ -34,6 +35,11 @@ def bind(name: bytes = b"", portal: bytes = b"", values: tuple[bytes, ...] = ())
 
 def execute(portal: bytes = b"", rows: int = 0) -> bytes:
     return m.Execute(portal, rows).encode()
+
+
+def described(sql: bytes, name: bytes) -> bytes:
+    """A Parse, and the Describe by which the gateway knows whether the result has changed."""
+    return parse(sql, name) + m.Describe(ord("S"), name).encode()
 
 
 def close(name: bytes) -> bytes:
@@ -148,7 +154,8 @@ def test_settings_that_are_refused(scene: Scene) -> None:
 
 def test_a_name_is_the_servers(scene: Scene) -> None:
     relay = scene.client()
-    assert parse(b"select", b"dbopt_1") + SYNC == scene.send(relay, parse(b"select", b"a") + SYNC)
+    sent = scene.send(relay, parse(b"select", b"a") + SYNC)
+    assert described(b"select", b"dbopt_1") + SYNC == sent
     assert "1Z" == scene.read(relay)
     assert bind(b"dbopt_1") + execute() + SYNC == scene.send(relay, bind(b"a") + execute() + SYNC)
     assert "2DCZ" == scene.read(relay)
@@ -159,7 +166,7 @@ def test_a_known_statement_is_closed_and_parsed_again(scene: Scene) -> None:
     scene.send(one, parse(b"select", b"a") + SYNC)
     assert "1Z" == scene.read(one)
     sent = scene.send(two, parse(b"select", b"b") + bind(b"b") + execute() + SYNC)
-    again = close(b"dbopt_1") + parse(b"select", b"dbopt_1")
+    again = close(b"dbopt_1") + described(b"select", b"dbopt_1")
     assert again + bind(b"dbopt_1") + execute() + SYNC == sent
     assert "12DCZ" == scene.read(two)
 
@@ -169,7 +176,7 @@ def test_a_known_statement_in_a_failed_transaction(scene: Scene) -> None:
     scene.send(relay, parse(b"select", b"a") + SYNC + query(b"begin") + query(b"error"))
     assert "1ZCZEZ" == scene.read(relay)
     sent = scene.send(relay, parse(b"select", b"b") + SYNC)
-    assert close(b"dbopt_1") + parse(b"select", b"dbopt_1") + SYNC == sent
+    assert close(b"dbopt_1") + described(b"select", b"dbopt_1") + SYNC == sent
     assert "1Z" == scene.read(relay)
 
 
@@ -177,7 +184,8 @@ def test_a_failed_parse_is_not_kept(scene: Scene) -> None:
     relay = scene.client()
     scene.send(relay, parse(b"bad", b"a") + SYNC)
     assert "EZ" == scene.read(relay)
-    assert parse(b"select", b"dbopt_2") + SYNC == scene.send(relay, parse(b"select", b"a") + SYNC)
+    sent = scene.send(relay, parse(b"select", b"a") + SYNC)
+    assert described(b"select", b"dbopt_2") + SYNC == sent
     assert "1Z" == scene.read(relay)
 
 
@@ -233,8 +241,11 @@ def test_eviction_at_the_start_of_a_lease() -> None:
     scene.send(relay, parse(b"select", b"a") + parse(b"", b"b") + SYNC)
     assert "11Z" == scene.read(relay)
     sent = scene.send(relay, bind(b"a") + execute() + SYNC)
-    evicted = close(b"dbopt_1")
-    assert evicted + parse(b"select", b"dbopt_1") + bind(b"dbopt_1") + execute() + SYNC == sent
+    assert close(b"dbopt_1") + described(b"select", b"dbopt_1") + FLUSH == sent
+    before = len(scene.wire.written)
+    assert "2DCZ" == scene.read(relay)
+    assert bind(b"dbopt_1") + execute() + SYNC == bytes(scene.wire.written[before:])
+    scene.send(relay, bind(b"a") + execute() + SYNC)
     assert "2DCZ" == scene.read(relay)
 
 
@@ -533,3 +544,63 @@ def test_rows_are_counted(scene: Scene) -> None:
     taken, _ = scene.stage.gate.counts.take()
     assert [(1, 1, {}), (1, 0, {"22012": 1})] == [(c.calls, c.rows, c.errors) for c in taken]
     assert [2e6, 0.0] == [count.total_us for count in taken]
+
+
+USE = bind(b"a") + execute() + SYNC
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "answer"),
+    [
+        (parse(b"select", b"a") + SYNC, USE, "1Z2DCZ"),
+        (parse(b"bad") + parse(b"select", b"a") + SYNC, parse(b"", b"a") + USE, "EZ12IZ"),
+        (parse(b"select", b"a") + SYNC, parse(b"select", b"a") + SYNC + USE, "1ZEZ2DCZ"),
+        (parse(b"bad") + close(b"a") + SYNC, close(b"a") + USE, "EZ3EZ"),
+        (query(b"prepare a as select"), query(b"execute a"), "CZTDCZ"),
+        (query(b"error;prepare a as select"), query(b"execute a"), "EZEZ"),
+        (query(b"prepare a as select"), query(b"deallocate all") + USE, "CZCZEZ"),
+        (parse(b"prepare a as select") + bind() + execute() + SYNC, USE, "12CZ2DCZ"),
+    ],
+)
+def test_what_hangs_on_an_unanswered_batch_waits(
+    scene: Scene, first: bytes, then: bytes, answer: str
+) -> None:
+    relay = scene.client()
+    sent = scene.send(relay, first + then)
+    assert b"execute" not in sent
+    assert not sent.endswith(execute() + SYNC) or first.endswith(execute() + SYNC)
+    assert answer == scene.read(relay)
+    assert scene.free
+
+
+def test_what_hangs_on_nothing_does_not_wait(scene: Scene) -> None:
+    relay = scene.client()
+    batch = parse(b"select") + bind() + execute() + SYNC
+    assert batch * 3 == scene.send(relay, batch * 3)
+    assert "12DCZ" * 3 == scene.read(relay)
+    scene.send(relay, parse(b"select", b"a") + SYNC)
+    assert "1Z" == scene.read(relay)
+    assert 3 == scene.send(relay, USE * 3).count(execute() + SYNC)
+    assert "2DCZ" * 3 == scene.read(relay)
+
+
+def test_who_is_held_may_send_on_and_leave(scene: Scene) -> None:
+    relay = scene.client()
+    scene.send(relay, parse(b"select", b"a") + SYNC + USE[:-3])
+    assert b"" == scene.send(relay, USE[-3:] + query(b"select"))
+    assert "1Z2DCZTDCZ" == scene.read(relay)
+    scene.send(relay, parse(b"select", b"b") + SYNC + bind(b"b") + SYNC + encode.terminate())
+    assert "1Z2Z" == scene.read(relay)
+    assert relay.closed
+    assert scene.free
+
+
+def test_a_long_pipeline_takes_linear_time(scene: Scene) -> None:
+    relay = scene.client()
+    scene.send(relay, parse(b"select", b"a") + SYNC)
+    assert "1Z" == scene.read(relay)
+    number = 20_000
+    started = time.process_time()
+    scene.send(relay, parse(b"", b"b") + (bind(b"a") + execute()) * number + SYNC)
+    assert time.process_time() - started < 10.0
+    assert number == scene.read(relay).count("2DC")

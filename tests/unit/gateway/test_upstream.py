@@ -80,11 +80,12 @@ def test_what_passes_as_it_is(data: bytes, owed: list[str], ends: int, open_batc
 def test_a_name_is_the_gateways_own_and_closed_before_it_is_parsed_again() -> None:
     side = Side()
     first = side.send(parse(b"a", b"mine") + bind(b"mine") + describe(b"mine"))
-    assert parse(b"a", b"dbopt_1") + bind(b"dbopt_1") + describe(b"dbopt_1") == first
+    made = parse(b"a", b"dbopt_1") + describe(b"dbopt_1")
+    assert made + bind(b"dbopt_1") + describe(b"dbopt_1") == first
     side.upstream.names.clear()  # as another client's
-    again = encode.close_statement(b"dbopt_1") + first[: first.index(b"B")] + bind(b"dbopt_1")
+    again = encode.close_statement(b"dbopt_1") + made + bind(b"dbopt_1")
     assert again == side.send(parse(b"a", b"yours") + bind(b"yours"))
-    assert ["PARSE", "CLOSE_HIDDEN", "PARSE"] == side.owed
+    assert ["PARSE", "CHECK", "CLOSE_HIDDEN", "PARSE", "CHECK"] == side.owed
 
 
 def test_a_backend_that_lacks_it_is_told_first() -> None:
@@ -92,7 +93,40 @@ def test_a_backend_that_lacks_it_is_told_first() -> None:
     side.send(parse(b"a", b"mine"))
     side.prepared.clear()
     assert parse(b"a", b"dbopt_1") + bind(b"dbopt_1") == side.send(bind(b"mine"))
-    assert ["PARSE", "PARSE_HIDDEN"] == side.owed
+    assert ["PARSE", "CHECK", "PARSE_HIDDEN"] == side.owed
+
+
+def test_what_the_client_was_told_of_is_described_first_where_it_is_made_anew() -> None:
+    side = Side()
+    side.send(parse(b"a", b"mine"))
+    statement = side.upstream.names[b"mine"]
+    side.ledger.clear()
+    side.prepared.clear()
+    statement.shape = b"one column"
+    asked = parse(b"a", b"dbopt_1") + describe(b"dbopt_1") + FLUSH
+    assert asked == side.send(bind(b"mine") + EXECUTE)
+    assert (0, ["PARSE_HIDDEN", "CHECK"]) == (side.taken, side.owed)
+    assert b"" == side.send(bind(b"mine") + EXECUTE)  # nor twice
+    check = side.ledger.requests[1]
+    side.ledger.requests.clear()
+    side.ledger.touched.clear()
+    side.upstream.held = ()
+    side.upstream.described(check, b"two columns", side.prepared)
+    refused = side.send(bind(b"mine") + EXECUTE + SYNC)
+    assert encode.parse(b"", b"dbopt refuses") == refused[: refused.index(b"B", 9)]
+    assert b"RevalidateCachedQuery" in side.ledger.requests[0].refusal
+    assert statement is not side.registry.statement(b"a", b"\0\0")
+
+
+def test_who_prepares_it_anew_gets_the_new_one_and_others_keep_theirs() -> None:
+    side = Side()
+    side.send(parse(b"a", b"mine") + SYNC)
+    old = side.upstream.names[b"mine"]
+    side.upstream.described(side.ledger.requests[1], b"one", side.prepared)
+    side.upstream.described(side.ledger.requests[1], b"two", side.prepared)
+    new = side.upstream.names[b"mine"]
+    assert (b"one", b"two") == (old.shape, new.shape)
+    assert old.name in side.prepared.stale
 
 
 def test_the_unnamed_statement_of_another_client_is_not_used() -> None:
@@ -132,8 +166,7 @@ def test_a_name_that_is_parsed_twice_is_refused_by_the_server() -> None:
 def test_what_is_undone_after_an_error() -> None:
     side = Side()
     side.send(parse(b"bad", b"mine") + close(b"other") + parse(b"a"))
-    skipped = list(side.ledger.requests)
-    side.ledger.requests.clear()
+    skipped = side.ledger.fail("42601", 1.0)
     side.upstream.undo(skipped, side.prepared)
     assert {} == side.upstream.names
     assert b"dbopt_1" not in side.prepared
