@@ -13,21 +13,19 @@ from dbopt.wire import encode
 class Connection(asyncio.Protocol):
     """A client's transport, and the backend that is leased for it, if any."""
 
-    __slots__ = ("_read_paused", "_write_paused", "backend", "closed", "transport", "waiting")
+    __slots__ = (
+        "_read_paused", "_write_paused", "application", "backend", "closed", "transport", "waiting",
+    )  # fmt: skip
 
     transport: asyncio.Transport
 
     def __init__(self) -> None:
         self.closed = False
+        self.application = ""  # it is not known before the client is welcomed
         self.backend: Backend | None = None
         self.waiting = False
         self._write_paused = False
         self._read_paused = False
-
-    @property
-    def application(self) -> str:
-        """See multiplexer.Waiter: unknown before the client is welcomed."""
-        return ""
 
     @property
     def pinned(self) -> str:

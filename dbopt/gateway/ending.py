@@ -95,7 +95,8 @@ class Ending(Lease):
         more is closed: the rest might not mean the same without what was refused.
         """
         self.waiting = False
-        self._queued = None
+        if self._queued is not None:
+            self._unqueue()
         data = bytes(self._rest)
         self._rest.clear()
         if is_one_request(data):

@@ -58,7 +58,7 @@ class Express(Connection):
     """
 
     __slots__ = (
-        "_clock", "_fresh", "_kept", "_ledger", "_lone", "_lone_parse", "_lone_statement",
+        "_clock", "_fresh", "_held", "_kept", "_ledger", "_lone", "_lone_parse", "_lone_statement",
         "_lone_text", "_pool", "_queued", "_quiet", "_rest", "_scope", "_sent", "_settings",
         "_upstream", "_waited", "_waited_since",
     )  # fmt: skip
@@ -70,6 +70,7 @@ class Express(Connection):
         super().__init__()
         self._pool = pool
         self._scope = scope
+        self.application = scope.application
         self._settings = settings
         self._clock = clock
         self._ledger = Ledger(scope)
@@ -81,6 +82,7 @@ class Express(Connection):
         self._waited = self._waited_since = 0.0
         self._rest = bytearray()
         self._queued: Count | None = None
+        self._held = b""
         self._lone: Count | None = None
         self._lone_text = b""
         self._lone_parse = False
@@ -96,6 +98,8 @@ class Express(Connection):
             elif kind in _BATCH and self._lone_batch(data):
                 return
         try:
+            if self._queued is not None:
+                self._unqueue()
             self._receive(data)
         except DboptError as error:
             self._bad_input(error)
@@ -134,12 +138,37 @@ class Express(Connection):
             return False
         self._quiet = False
         self._queued = count
-        self._rest += data
+        self._held = data
         self.waiting = True
         backend = pool.acquire(self)
         if backend is not None:
             self.granted(backend, 0.0)
         return True
+
+    def _unqueue(self) -> None:
+        """More has come, or it must be looked at: what waits is no lone request any more."""
+        self._queued = None
+        self._rest += self._held
+        self._held = b""
+
+    def granted(self, backend: Backend, waited: float) -> None:
+        """See leases.Waiter."""
+        self.waiting = False
+        self.backend = backend
+        backend.holder = self
+        self._fresh = True
+        if self._write_paused:
+            backend.transport.pause_reading()
+        if self._read_paused:
+            self.resume_reading()
+        count = self._queued
+        if count is not None:
+            if self._first_in_line(backend, self._held, count, waited):
+                self._queued = None
+                self._held = b""
+                return
+            self._unqueue()
+        self._go_first(backend, waited)
 
     def _first_in_line(self, backend: Backend, data: bytes, count: Count, waited: float) -> bool:
         """Send the request that has waited; False where the general way must."""
@@ -330,8 +359,8 @@ class Express(Connection):
         """Bytes of the server."""
         raise NotImplementedError
 
-    def granted(self, backend: Backend, waited: float) -> None:
-        """See leases.Waiter."""
+    def _go_first(self, backend: Backend, waited: float) -> None:
+        """Send what has waited, the general way."""
         raise NotImplementedError
 
     def refused(self, error: DboptError) -> None:

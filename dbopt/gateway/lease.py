@@ -309,6 +309,7 @@ class Lease(Express):
             self._scope = self._ledger.scope = self._client.gate.counts.scope(
                 scope.database, scope.user, wanted["application_name"]
             )
+            self.application = self._scope.application
 
     def notified(self, message: bytes) -> None:
         """See notify.Subscriber."""

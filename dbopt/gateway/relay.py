@@ -55,11 +55,6 @@ class Relay(Ending):
         self._awaited: set[bytes] = set()
         self._notifications: list[bytes] | None = None
 
-    @property
-    def application(self) -> str:
-        """See multiplexer.Waiter."""
-        return self._scope.application
-
     def take_over(self, transport: asyncio.Transport, write_paused: bool) -> None:
         """Go on with the transport of the login stage."""
         self.transport = transport
@@ -70,7 +65,6 @@ class Relay(Ending):
     def _receive(self, data: bytes) -> None:
         self._spill()
         self._quiet = False
-        self._queued = None
         if self._rest:
             self._rest += data
             self._go_on()
@@ -115,16 +109,9 @@ class Relay(Ending):
             self._rest += data
             self.waiting = True
 
-    def granted(self, backend: Backend, waited: float) -> None:
-        """See leases.Waiter."""
-        self.waiting = False
-        self._take(backend)
-        self.resume_reading()
+    def _go_first(self, backend: Backend, waited: float) -> None:
         data = bytes(self._rest)
         self._rest.clear()
-        count, self._queued = self._queued, None
-        if count is not None and self._first_in_line(backend, data, count, waited):
-            return
         try:
             self._forward(backend, data, waited * 1e6)
         except DboptError as error:
