@@ -81,6 +81,9 @@ fi
 node_stamp=tests/node/node_modules/.dbopt
 if command -v npm >/dev/null && { [ ! -e "$node_stamp" ] || [ tests/node/package-lock.json -nt "$node_stamp" ]; }; then
   say "Installing the node clients into tests/node/node_modules"
+  # npm trusts its own list of authorities alone, and not the machine's, which pip reads.
+  authorities=/etc/ssl/certs/ca-certificates.crt
+  [ ! -e "$authorities" ] || export npm_config_cafile=${npm_config_cafile:-$authorities}
   if npm ci --prefix tests/node --silent --no-audit --no-fund --ignore-scripts >&2; then
     touch "$node_stamp"
   else

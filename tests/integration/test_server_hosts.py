@@ -163,8 +163,8 @@ def test_all_addresses_of_a_name(
     async def play() -> str:
         loop = asyncio.get_running_loop()
 
-        async def resolve(host: str, port: int, **_: Any) -> Any:
-            assert "db.example" == host
+        async def resolve(host: bytes, port: int, **_: Any) -> Any:
+            assert b"db.example" == host
             return [(socket.AF_INET, 1, 6, "", (address, port)) for address in
                     ("127.0.0.9", "127.0.0.1")]  # fmt: skip
 
