@@ -311,6 +311,8 @@ class Express(Connection):
             ledger.began = now
         ledger.status = status
         ledger.last_done = now
+        if self._lone_statement is not None:
+            self._upstream.portals[b""] = self._lone_statement  # it lives on in the transaction
         if self._single:
             self._open_transaction()
 
@@ -337,6 +339,7 @@ class Express(Connection):
             if self._lone_parse:
                 ledger.requests.append(Request(PARSE, statement.sql, self._sent, statement))
             request = Request(EXECUTE, statement.sql, self._sent, statement)
+            self._upstream.portals[b""] = statement
             ledger.requests += (request, SYNC_REQUEST)
         request.count = count
         if self._sent == self._waited_since:

@@ -56,13 +56,23 @@ class Naming(Names):
     """
 
     __slots__ = (
-        "_changed", "_portals", "blocked", "by_sql", "closing", "happened", "pass_bytes", "refuse",
-        "shared_listen", "spoilt", "subscribed", "unsettled",
+        "_changed",
+        "blocked",
+        "by_sql",
+        "closing",
+        "happened",
+        "pass_bytes",
+        "portals",
+        "refuse",
+        "shared_listen",
+        "spoilt",
+        "subscribed",
+        "unsettled",
     )  # fmt: skip
 
     def __init__(self, ledger: Ledger, registry: Registry) -> None:
         super().__init__(ledger, registry)
-        self._portals: dict[bytes, Statement | None] = {}
+        self.portals: dict[bytes, Statement | None] = {}
         self._changed: Statement | None = None
         self.pass_bytes = 0
         self.closing = False
@@ -74,7 +84,7 @@ class Naming(Names):
 
     def at_rest(self) -> None:
         """The transaction is over, nothing is in flight, and the backend is kept: no portal is."""
-        self._portals.clear()
+        self.portals.clear()
 
     def begin(self, prepared: Prepared) -> list[bytes]:
         """What a backend is sent first in a new lease.
@@ -82,7 +92,7 @@ class Naming(Names):
         Closes of statements that it has too many of: never later, since within a pipeline they
         could reach what it still uses.
         """
-        self._portals.clear()
+        self.portals.clear()
         self._changed = None
         evicted = prepared.overflow()
         self.ledger.requests.extend(Request(CLOSE_HIDDEN) for _ in evicted)
@@ -255,7 +265,7 @@ class Naming(Names):
         statement, messages = self._find(name, prepared)
         if self.held:
             return messages
-        self._portals[portal] = statement
+        self.portals[portal] = statement
         if not name:
             return [*messages, data[start - 5 : end]] if messages else None
         server_name = statement.name if statement is not None else _unknown(name)
@@ -281,7 +291,7 @@ class Naming(Names):
 
     def _close(self, data: bytes, start: int, end: int, prepared: Prepared) -> list[bytes] | None:
         if start == end or data[start] != _STATEMENT:
-            self._portals.pop(data[start + 1 : end - 1], None)
+            self.portals.pop(data[start + 1 : end - 1], None)
             self._enter(Request(CLOSE))
             return None
         if self.ledger.skipping:

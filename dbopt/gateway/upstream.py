@@ -165,9 +165,9 @@ class Upstream(Naming):
         if ledger.skipping:
             return
         if start < end and data[start] == 0:
-            statement = self._portals.get(b"")
+            statement = self.portals.get(b"")
         else:
-            statement = self._portals.get(data[start : terminator(data, start, end)])
+            statement = self.portals.get(data[start : terminator(data, start, end)])
         if statement is not None and statement.special:
             effects = statement.effects
             if self._hold_entries(effects) or self._must_wait(effects):
