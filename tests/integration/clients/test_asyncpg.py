@@ -185,7 +185,7 @@ def test_copy(both: Both) -> None:
         found += [b"".join(chunks)]
         copied = connection.copy_to_table("t", source=source(b"1\tone\t\\N\n", 500))
         found += [await copied]
-        found += [await sqlstate(connection.copy_to_table("t", source=source(b"bad\n", 500)))]
+        found += [await sqlstate(connection.copy_to_table("t", source=source(b"bad\n", 1)))]
         found += [await sqlstate(connection.copy_from_table("nothing", output=keep))]
         with pytest.raises(ZeroDivisionError):
             await connection.copy_to_table("t", source=source(b"", 1, fail=True))
