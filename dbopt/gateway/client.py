@@ -64,7 +64,7 @@ class Gate(Door, Protocol):
 
 
 class Client(Arrival):
-    """See the module. It is a multiplexer.Waiter and a backend.Holder while it logs in."""
+    """See the module. It is a leases.Waiter and a backend.Holder while it logs in."""
 
     __slots__ = (
         "_pool", "_refused", "_relay", "_reported", "_wanted", "gate", "pid", "secret",

@@ -63,7 +63,7 @@ class Ending(Lease):
         self._give_up(backend)
         if not downstream.at_boundary:
             self.close()  # the client is within a message: nothing can be said to it
-        elif goes_on and not self._goodbye:
+        elif goes_on:
             self.transport.write(encode.error_fields("ERROR", sqlstate, message) + READY)
         else:
             self.fatal_bytes(encode.error_fields("FATAL", sqlstate, message))
@@ -89,7 +89,7 @@ class Ending(Lease):
         self._account()
 
     def refused(self, error: DboptError) -> None:
-        """See multiplexer.Waiter: no backend came.
+        """See leases.Waiter: no backend came.
 
         A client that has one whole request waiting is told, and goes on. One that has sent
         more is closed: the rest might not mean the same without what was refused.

@@ -154,11 +154,7 @@ class Express(Connection):
     def granted(self, backend: Backend, waited: float) -> None:
         """See leases.Waiter."""
         self.waiting = False
-        self.backend = backend
-        backend.holder = self
-        self._fresh = True
-        if self._write_paused:
-            backend.transport.pause_reading()
+        self._take(backend)
         if self._read_paused:
             self.resume_reading()
         count = self._queued
@@ -191,12 +187,15 @@ class Express(Connection):
         backend = pool.idle.pop()
         if backend.closed:
             return None
+        self._take(backend)
+        return backend if backend.settings is self._settings else None
+
+    def _take(self, backend: Backend) -> None:
         self.backend = backend
         backend.holder = self
-        self._fresh = True  # until the request is sent
+        self._fresh = True  # until a request is sent
         if self._write_paused:
             backend.transport.pause_reading()
-        return backend if backend.settings is self._settings else None
 
     def _lone_batch(self, data: bytes) -> bool:
         """Send [Parse] Bind [Describe] Execute Sync of a statement that is known."""

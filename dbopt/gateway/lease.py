@@ -108,13 +108,6 @@ class Lease(Express):
         held = self._holdings
         return ",".join(sorted(held.pins)) if held is not None and self._kept else ""
 
-    def _take(self, backend: Backend) -> None:
-        self.backend = backend
-        self._fresh = True
-        backend.holder = self
-        if self._write_paused:
-            backend.transport.pause_reading()
-
     def _begin_lease(self, backend: Backend, out: list[bytes]) -> None:
         """What the backend is sent before the client's first message."""
         self._fresh = False

@@ -35,7 +35,7 @@ _MAX_NOTIFICATIONS = 4 << 20
 
 
 class Relay(Ending):
-    """See the module. It is a multiplexer.Waiter, a backend.Holder and a notify.Subscriber."""
+    """See the module. It is a leases.Waiter, a backend.Holder and a notify.Subscriber."""
 
     __slots__ = ("_awaited", "_need", "_notifications", "_single")
     logging_in = False
