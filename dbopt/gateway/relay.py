@@ -24,6 +24,7 @@ from dbopt.gateway.counts import Scope
 from dbopt.gateway.ending import Ending
 from dbopt.gateway.framing import end_of_copy, needed
 from dbopt.gateway.lease import Owner
+from dbopt.gateway.leases import waiting_notice
 from dbopt.gateway.multiplexer import Pool
 from dbopt.wire import encode
 from dbopt.wire.types import F_TERMINATE, IDLE
@@ -121,12 +122,8 @@ class Relay(Ending):
         self._pool.forsake(self)
 
     def queued(self, seconds: float, ahead: int) -> None:
-        """See multiplexer.Waiter: tell the client why nothing happens."""
-        self.transport.write(
-            encode.notice(
-                f"Queued for {seconds:.0f} s for a server connection; {ahead} are ahead.",
-            )
-        )
+        """See leases.Waiter: tell the client why nothing happens."""
+        self.transport.write(encode.notice(waiting_notice(seconds, ahead)))
 
     def _forward(self, backend: Backend, data: bytes, queue_us: float) -> None:
         ledger, upstream = self._ledger, self._upstream
