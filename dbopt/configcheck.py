@@ -11,6 +11,7 @@ from dbopt.errors import ConfigError
 from dbopt.settings import Database, Settings
 
 _SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$.]*")
+_FINGERPRINT = re.compile(r"[0-9a-fA-F]{16}")
 _ENCRYPTED = ("require", "verify-ca", "verify-full")
 
 
@@ -25,7 +26,7 @@ class Conflict:
 
 def check_together(settings: Settings, where: Callable[[str], str]) -> None:
     """Raises ConfigError for the first conflict; `where` gives the place of a dotted key."""
-    for check in (_pool, _databases, _users, _authentication, _encryption, _listening):
+    for check in (_pool, _databases, _users, _guard, _authentication, _encryption, _listening):
         for found in check(settings):
             raise ConfigError(f"{where(found.key)}: {found.key}: {found.message}", hint=found.hint)
 
@@ -74,6 +75,29 @@ def _users(settings: Settings) -> Iterator[Conflict]:
         most = own.max_size or settings.pool.max_size
         yield from _sizes(section, own.min_size or 0, most, "max_size")
         yield from _statement_mode(section, own.mode, own.transaction_timeout)
+
+
+def _guard(settings: Settings) -> Iterator[Conflict]:
+    lists = ("allow", "deny")
+    for name in lists:
+        yield from _fingerprints(f"guard.{name}", getattr(settings.guard, name))
+    for kind in ("databases", "users", "applications", "routes"):
+        for section, own in getattr(settings, kind).items():
+            for name in lists:
+                key = f"guard_{name}"
+                yield from _fingerprints(f"{kind}.{section}.{key}", getattr(own, key) or "")
+
+
+def _fingerprints(key: str, text: str) -> Iterator[Conflict]:
+    for word in text.split(",") if text.strip() else ():
+        if not _FINGERPRINT.fullmatch(word.strip()):
+            # Cut short: it may be a whole statement, with its literals.
+            yield Conflict(
+                key,
+                f'found "{word.strip()[:16]}", which is no fingerprint.',
+                "Write fingerprints of 16 hexadecimal digits, separated by commas; "
+                "`dbopt query fingerprint` tells a statement's.",
+            )
 
 
 def _named(section: str, name: str) -> Iterator[Conflict]:

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 
 from dbopt.settings import NAMED, NAMED_TABLE, SECTIONS, TABLE, Setting
 
+_SHOWN = {"pool": "max_size", "guard": "guard_mode"}
+"""Of what else a section of many may have, the setting that is shown as the example."""
+
 
 def sample() -> str:
     """The sample config.toml: every setting, commented out, with its default.
@@ -47,11 +50,19 @@ def _example(kind: str) -> Iterator[str]:
         if not setting.instead:
             yield from _said(setting)
             yield f"#{_assigned(setting)}"
-    others = [setting for setting in NAMED_TABLE[kind].values() if setting.instead]
-    if others:
-        keys = ", ".join(setting.name for setting in others)
-        yield from textwrap.wrap(
-            f"Of [pool], and here instead of it: {keys}.",
-            96, initial_indent="# ", subsequent_indent="#   ", break_on_hyphens=False,
-        )  # fmt: skip
-        yield f"#{others[1].name} = {json.dumps(TABLE[others[1].instead].default)}"
+    for section, shown in _SHOWN.items():
+        yield from _instead(kind, section, shown)
+
+
+def _instead(kind: str, section: str, shown: str) -> Iterator[str]:
+    """What a section of many may have instead of `section`, and one of it as the example."""
+    others = [s for s in NAMED_TABLE[kind].values() if s.instead.startswith(f"{section}.")]
+    if not others:
+        return
+    keys = ", ".join(setting.name for setting in others)
+    yield from textwrap.wrap(
+        f"Of [{section}], and here instead of it: {keys}.",
+        96, initial_indent="# ", subsequent_indent="#   ", break_on_hyphens=False,
+    )  # fmt: skip
+    default = TABLE[NAMED_TABLE[kind][shown].instead].default
+    yield f"#{shown} = {json.dumps(default)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from dbopt.guardsection import GuardOverrides, PoolGuardOverrides
 from dbopt.setting import instead, option
 
 _DAY = 86400
@@ -155,7 +156,7 @@ def _pool(name: str) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class Database:
+class Database(PoolGuardOverrides):
     """One database: where it is, and what differs there from [pool]. "*" is any other."""
 
     dsn: str | None = option(
@@ -233,7 +234,7 @@ class Database:
 
 
 @dataclass(frozen=True, slots=True)
-class User:
+class User(PoolGuardOverrides):
     """One user, as the client names it: what differs for it from its database and [pool]."""
 
     mode: str | None = _pool("mode")
@@ -250,7 +251,7 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
-class Application:
+class Application(GuardOverrides):
     """One application, by its application_name."""
 
     weight: float = option(

@@ -9,14 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import get_args, get_type_hints
 
+from dbopt.guardsection import AppRoute, Guard
 from dbopt.poolsettings import Application, Database, Pool, User
 from dbopt.setting import Setting, settings_of
 from dbopt.setting import option as _s
 
 __all__ = [
-    "NAMED", "NAMED_TABLE", "SECTIONS", "TABLE", "Application", "Database", "Gateway", "Http",
-    "Index", "Log", "Migrate", "Pool", "Server", "Setting", "Settings", "Sql", "Stats", "Store",
-    "Trace", "User", "setting_of",
+    "NAMED", "NAMED_TABLE", "SECTIONS", "TABLE", "AppRoute", "Application", "Database", "Gateway",
+    "Guard", "Http", "Index", "Log", "Migrate", "Pool", "Server", "Setting", "Settings", "Sql",
+    "Stats", "Store", "Trace", "User", "setting_of",
 ]  # fmt: skip
 
 
@@ -235,6 +236,7 @@ class Settings:
     http: Http = field(default_factory=Http)
     trace: Trace = field(default_factory=Trace)
     sql: Sql = field(default_factory=Sql)
+    guard: Guard = field(default_factory=Guard)
     stats: Stats = field(default_factory=Stats)
     store: Store = field(default_factory=Store)
     index: Index = field(default_factory=Index)
@@ -243,6 +245,7 @@ class Settings:
     databases: dict[str, Database] = field(default_factory=dict)
     users: dict[str, User] = field(default_factory=dict)
     applications: dict[str, Application] = field(default_factory=dict)
+    routes: dict[str, AppRoute] = field(default_factory=dict)
 
     @property
     def store_dsn(self) -> str:

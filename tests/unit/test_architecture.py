@@ -19,8 +19,9 @@ MAX_FUNCTION = 60
 LAYERS: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
     for names in (
-        "errors clock histogram settings configfile logs metrics redact observation resources verdict "
-        "sdnotify setting poolsettings configcheck configsample tomlplaces",
+        "errors clock histogram settings configfile logs metrics redact observation resources "
+        "verdict sdnotify setting poolsettings guardsection guardsettings configcheck configsample "
+        "tomlplaces",
         "wire sql",
         "pg store",
         "gateway trace cache stats index migrate guard",

@@ -66,7 +66,8 @@ def test_the_sample_with_the_examples_switched_on_too(write: Write) -> None:
 
     settings = load(write(text))
 
-    assert (["app"], ["app"], ["app"]) == tuple(list(getattr(settings, kind)) for kind in NAMED)
+    assert [["app"]] * 4 == [list(getattr(settings, kind)) for kind in NAMED]
+    assert "observe" == settings.routes["app"].guard_mode
     assert ("db1.internal,db2.internal", 20) == (
         settings.databases["app"].host, settings.databases["app"].max_size,
     )  # fmt: skip

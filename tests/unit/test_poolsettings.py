@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from dbopt.guardsection import AppRoute
 from dbopt.poolsettings import Application, Database, Pool, User
 from dbopt.settings import NAMED, NAMED_TABLE, TABLE, Setting, Settings, setting_of
 
@@ -18,7 +19,9 @@ PER_USER = {"max_user_connections", "max_user_clients"}
 
 
 def test_the_sections_of_many() -> None:
-    assert {"databases": Database, "users": User, "applications": Application} == NAMED
+    assert {
+        "databases": Database, "users": User, "applications": Application, "routes": AppRoute,
+    } == NAMED  # fmt: skip
 
 
 @KEYS
@@ -39,14 +42,16 @@ def test_what_stands_in_for_another_has_its_limits(setting: Setting) -> None:
         assert setting.example is not None
         return
     of = TABLE[setting.instead]
-    assert setting.instead == f"pool.{setting.name}"
+    name = setting.name.removeprefix("guard_")
+    assert setting.instead == f"{'pool' if name == setting.name else 'guard'}.{name}"
     assert (of.type, of.unit, of.low, of.high, of.choices, of.secret) == (
         setting.type, setting.unit, setting.low, setting.high, setting.choices, setting.secret,
     )  # fmt: skip
 
 
 def test_a_database_may_have_all_of_the_pool_but_what_is_a_users() -> None:
-    own = {setting.name for setting in NAMED_TABLE["databases"].values() if setting.instead}
+    table = NAMED_TABLE["databases"].values()
+    own = {setting.name for setting in table if setting.instead.startswith("pool.")}
     assert {f.name for f in fields(Pool)} - PER_USER == own
     assert PER_USER <= set(NAMED_TABLE["users"])
 
@@ -63,6 +68,7 @@ def test_what_may_hold_a_password_is_secret() -> None:
         ("databases.a.b.max_size", "databases.a.b.max_size"),
         ("databases.*.host", "databases.*.host"),
         ("users.u.mode", "users.u.mode"),
+        ("routes./users.guard_deny", "routes./users.guard_deny"),
         ("users.u.host", None), ("databases.app", None), ("databases", None), ("", None),
         ("pool.app.max_size", None), ("databases.app.", None), ("pool", None),
     ],
@@ -76,6 +82,7 @@ def test_they_travel_to_the_workers() -> None:
     sent: Any = Settings(
         databases={"*": Database(max_size=3, dsn="host=x"), "app": Database()},
         users={"u": User(query_timeout=1.5)},
-        applications={"web": Application(2.0)},
+        applications={"web": Application(2.0, guard_mode="enforce")},
+        routes={"/x": AppRoute(guard_max_rows=5)},
     )
     assert sent == msgspec.msgpack.decode(msgspec.msgpack.encode(sent), type=Settings)
