@@ -20,6 +20,18 @@ class Question(msgspec.Struct, frozen=True, array_like=True):
     route: str
 
 
+class Refusal(msgspec.Struct, frozen=True, array_like=True):
+    """Worker → control: what the guard has refused since the last report, by statement and rule."""
+
+    fingerprint: int
+    database: str
+    user: str
+    application: str
+    route: str
+    rule: str
+    calls: int
+
+
 class Verdict(msgspec.Struct, frozen=True, array_like=True):
     """Whether a statement may run, and how.
 

@@ -14,6 +14,7 @@ import msgspec
 from dbopt.errors import ProtocolError
 from dbopt.observation import SlowStatement, StatementCount, WorkerSnapshot
 from dbopt.settings import Settings
+from dbopt.verdict import Question, Refusal, Verdict
 
 MAX_FRAME = 64 << 20
 
@@ -51,6 +52,7 @@ class Observed(msgspec.Struct, tag="observed", frozen=True):
     counts: list[StatementCount]
     slow: list[SlowStatement]
     snapshot: WorkerSnapshot
+    refusals: list[Refusal] = []  # noqa: RUF012 - msgspec copies it
 
 
 class Cancelled(msgspec.Struct, tag="cancelled", frozen=True):
@@ -60,8 +62,28 @@ class Cancelled(msgspec.Struct, tag="cancelled", frozen=True):
     secret: bytes
 
 
-ToWorker = Start | Reload | Drain | Cancelled
-ToControl = Ready | Observed | Cancelled
+class Asked(msgspec.Struct, tag="asked", frozen=True):
+    """Worker → control: the guard's question with this number."""
+
+    number: int
+    question: Question
+
+
+class Answered(msgspec.Struct, tag="answered", frozen=True):
+    """Control → worker: the verdict for the question with this number."""
+
+    number: int
+    verdict: Verdict
+
+
+class Forget(msgspec.Struct, tag="forget", frozen=True):
+    """Control → worker: ask anew about these fingerprints; about all where there are none."""
+
+    fingerprints: list[int]
+
+
+ToWorker = Start | Reload | Drain | Cancelled | Answered | Forget
+ToControl = Ready | Observed | Cancelled | Asked
 
 
 def frame(message: ToWorker | ToControl) -> bytes:

@@ -19,8 +19,11 @@ from dbopt.clock import backoff, monotonic
 from dbopt.errors import DboptError
 from dbopt.gateway import listener
 from dbopt.gateway.link import (
+    Answered,
+    Asked,
     Cancelled,
     Drain,
+    Forget,
     Observed,
     Ready,
     Reload,
@@ -31,6 +34,7 @@ from dbopt.gateway.link import (
     read_to_control,
 )
 from dbopt.settings import Settings
+from dbopt.verdict import Question, Verdict
 
 log = structlog.get_logger("dbopt.daemon")
 
@@ -45,6 +49,10 @@ class Observer(Protocol):
 
     def observed(self, worker: int, message: Observed) -> None:
         """A worker counted something."""
+
+    async def asked(self, worker: int, question: Question) -> Verdict:
+        """What the guard says of a statement; a worker waits for it guard.verdict_timeout."""
+        ...
 
 
 class WorkerDied(DboptError):
@@ -65,6 +73,7 @@ class Supervisor:
         self._links: dict[int, asyncio.StreamWriter] = {}
         self._processes: dict[int, asyncio.subprocess.Process] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._answering: set[asyncio.Task[None]] = set()
         self._ready = asyncio.Event()
         self._ready_numbers: set[int] = set()
         self._stopping = asyncio.Event()
@@ -167,12 +176,27 @@ class Supervisor:
     def _heard(self, number: int, message: ToControl) -> None:
         if isinstance(message, Observed):
             self._observe(number, message)
+        elif isinstance(message, Asked):
+            task = asyncio.create_task(self._answer(number, message))
+            self._answering.add(task)
+            task.add_done_callback(self._answering.discard)
         elif isinstance(message, Cancelled):
             self._send(message, but=number)
         elif isinstance(message, Ready):
             self._ready_numbers.add(number)
             if len(self._ready_numbers) == self.settings.gateway.workers:
                 self._ready.set()
+
+    async def _answer(self, number: int, asked: Asked) -> None:
+        """A question that fails stays open: the worker does by itself what guard.fail says."""
+        link = self._links.get(number)
+        try:
+            verdict = await self._observer.asked(number, asked.question)
+        except Exception:
+            log.exception("the guard has no verdict", worker=number)
+            return
+        if link is not None and not link.is_closing():
+            link.write(frame(Answered(asked.number, verdict)))
 
     def _observe(self, number: int, message: Observed) -> None:
         """A failure to count must not end the worker, and with it its clients."""
@@ -185,6 +209,10 @@ class Supervisor:
         """Give the workers new settings."""
         self.settings = settings
         self._send(Reload(settings))
+
+    def forget(self, fingerprints: list[int]) -> None:
+        """Let the workers ask anew about these fingerprints; about all where there are none."""
+        self._send(Forget(fingerprints))
 
     async def drain(self) -> None:
         """Let the workers end their clients' transactions, and end them."""
