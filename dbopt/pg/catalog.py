@@ -208,7 +208,7 @@ def indexes(
 ) -> tuple[Index, ...]:
     """The indexes of the tables with these oids, or only that of the given name."""
     found = _rows(connection, "index_definitions", tables=list(tables), name=name)
-    return tuple(_index(row) for row in found)
+    return tuple(index_of(row) for row in found)
 
 
 def _rows(connection: Connection, query: str, /, **parameters: Any) -> list[Row]:
@@ -227,7 +227,8 @@ def _foreign_keys(rows: list[Row]) -> tuple[ForeignKey, ...]:
     return tuple(ForeignKey(**{**row, "columns": tuple(row["columns"])}) for row in rows)
 
 
-def _index(row: Row) -> Index:
+def index_of(row: Row) -> Index:
+    """The index of one row of the query index_definitions."""
     definition = IndexDefinition(
         name=row.pop("name"),
         schema=row.pop("schema"),

@@ -1,0 +1,230 @@
+"""Schema: what the analysis may know of a database, read in one short transaction.
+
+It waits for nobody: a table that somebody holds exclusively is there without its indexes.
+
+Sources: PostgreSQL's documentation, "System Catalogs" and "Schemas".
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from dbopt.pg.catalog import index_of
+from dbopt.pg.connect import AsyncConnection, Connection, Row
+from dbopt.pg.refusal import translated
+from dbopt.pg.sqlfile import statement
+from dbopt.sql.indexdef import IndexDefinition
+from dbopt.sql.lexer import Lexeme, code, unquote
+from dbopt.sql.query import Relation
+from dbopt.sql.schema import RelationKind, Schema, SchemaColumn, SchemaRelation
+
+LOCK_TIMEOUT = 0.5
+"""Seconds. Deparsing an index locks its table, if only for a moment."""
+STATEMENT_TIMEOUT = 10.0
+"""Seconds for each of its queries."""
+MOST_RELATIONS = 20_000
+"""Relations that are known; of more, partitions and the system's own are left out first."""
+MOST_FUNCTIONS = 20_000
+
+_WHAT = "Reading the schema"
+_DEFAULT_PATH = '"$user", public'
+_INDEXED = (RelationKind.TABLE, RelationKind.PARTITIONED, RelationKind.MATERIALIZED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """A query to send: text and parameters."""
+
+    text: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+_Dialogue = Generator[_Ask, list[Row], Schema]
+
+
+def read_schema(connection: Connection, *, user: str = "") -> Schema:
+    """The schema of the connection's database, as of one moment.
+
+    Its search_path is the session's; with `user`, it is what that role's sessions start with
+    here, as far as ALTER ROLE and ALTER DATABASE say. Needs no privilege; what pg_stats hides
+    is 0. Raises QueryFailed or ServerLost.
+    """
+    ours = connection.info.transaction_status.name == "IDLE"
+    dialogue = _dialogue(connection.info.server_version // 10000, ours, user)
+    with translated(_WHAT), connection.transaction(force_rollback=True):
+        step = _step(dialogue, None)
+        while isinstance(step, _Ask):
+            cursor = connection.execute(step.text.encode(), step.parameters or None)
+            step = _step(dialogue, cursor.fetchall() if cursor.description else [])
+    return step
+
+
+async def read_schema_async(connection: AsyncConnection, *, user: str = "") -> Schema:
+    """`read_schema`, for asyncio."""
+    ours = connection.info.transaction_status.name == "IDLE"
+    dialogue = _dialogue(connection.info.server_version // 10000, ours, user)
+    with translated(_WHAT):
+        async with connection.transaction(force_rollback=True):
+            step = _step(dialogue, None)
+            while isinstance(step, _Ask):
+                cursor = await connection.execute(step.text.encode(), step.parameters or None)
+                step = _step(dialogue, await cursor.fetchall() if cursor.description else [])
+    return step
+
+
+def _step(dialogue: _Dialogue, rows: list[Row] | None) -> _Ask | Schema:
+    try:
+        return next(dialogue) if rows is None else dialogue.send(rows)
+    except StopIteration as end:
+        schema: Schema = end.value
+        return schema
+
+
+def _dialogue(version: int, ours: bool, user: str) -> _Dialogue:
+    """Yields what to ask, is sent the rows, and returns the schema."""
+    if ours:  # a caller's transaction keeps its own modes
+        yield _Ask("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    session = yield _Ask(statement("schema_session", version), {"user": user})
+    yield _Ask(_limits())
+    relations = yield _Ask(statement("schema_relations", version), {"most": MOST_RELATIONS})
+    own = [row for row in relations if not row["system"]]
+    columns = yield _Ask(statement("schema_columns", version), {"relations": _oids(own)})
+    indexed = [row for row in own if row["kind"] in _INDEXED and not row["locked"]]
+    asked = {"tables": _oids(indexed), "name": None}
+    indexes = yield _Ask(statement("index_definitions", version), asked)
+    views = [row["oid"] for row in own if row["kind"] == RelationKind.VIEW]
+    named = yield _Ask(statement("schema_views", version), {"views": views})
+    functions = yield _Ask(statement("schema_functions", version), {"most": MOST_FUNCTIONS})
+    return Schema(
+        _relations(relations, columns, indexes, views, named),
+        _search_path(session[0], user),
+        {(row["schema"], row["name"]): row["volatility"] for row in functions},
+    )
+
+
+def _limits() -> str:
+    values = {
+        "statement_timeout": f"{round(STATEMENT_TIMEOUT * 1000)}ms",
+        "lock_timeout": f"{round(LOCK_TIMEOUT * 1000)}ms",
+        # No object of a user's own may stand in for one of the system's (CVE-2018-1058).
+        "search_path": "pg_catalog",
+    }
+    calls = (f"pg_catalog.set_config('{key}', '{value}', true)" for key, value in values.items())
+    return f"SELECT {', '.join(calls)}"
+
+
+def _oids(rows: Iterable[Row]) -> list[int]:
+    return [row["oid"] for row in rows]
+
+
+def _search_path(session: Row, user: str) -> tuple[str, ...]:
+    if not user:
+        return tuple(session["current"])
+    # A setting of our own connection hides what the server's file has: then the default counts.
+    general = _DEFAULT_PATH if session["source"] in ("client", "session") else session["setting"]
+    text = next(iter(session["configured"] or ()), general)
+    names = [user if name == "$user" else name for name in _names(text)]
+    return tuple(name for name in dict.fromkeys(names) if name in session["schemas"])
+
+
+def _names(text: str) -> list[str]:
+    """The names of a list such as `"$user", public`."""
+    return [unquote(token.text) for token in code(text) if token.lexeme is not Lexeme.PUNCT]
+
+
+def _relations(
+    rows: Sequence[Row],
+    columns: Iterable[Row],
+    indexes: Iterable[Row],
+    examined: Sequence[int],
+    named: Iterable[Row],
+) -> dict[Relation, SchemaRelation]:
+    columns_of: defaultdict[int, dict[str, SchemaColumn]] = defaultdict(dict)
+    for row in columns:
+        oid = row.pop("oid")
+        columns_of[oid][row["name"]] = SchemaColumn(**row)
+    indexes_of: defaultdict[int, list[IndexDefinition]] = defaultdict(list)
+    for row in indexes:
+        index = index_of(row)
+        if index.valid:
+            indexes_of[index.table_oid].append(index.definition)
+    known = {row["oid"]: _relation(row, columns_of, indexes_of) for row in rows}
+    known |= _partitioned(rows, known)
+    known |= _views(known, examined, named)
+    return {found.relation: found for found in known.values()}
+
+
+def _relation(
+    row: Row,
+    columns: Mapping[int, dict[str, SchemaColumn]],
+    indexes: Mapping[int, list[IndexDefinition]],
+) -> SchemaRelation:
+    return SchemaRelation(
+        Relation(row["schema"], row["name"]),
+        RelationKind(row["kind"]),
+        columns.get(row["oid"], {}),
+        row["rows"],
+        row["size_bytes"],
+        tuple(indexes.get(row["oid"], ())),
+    )
+
+
+def _partitioned(
+    rows: Iterable[Row], known: Mapping[int, SchemaRelation]
+) -> dict[int, SchemaRelation]:
+    """The partitioned tables, with what their leaves have together."""
+    parents = {row["oid"]: row["parent"] for row in rows if row["parent"] is not None}
+    totals: defaultdict[int, list[float]] = defaultdict(lambda: [0.0, 0])
+    for oid, parent in parents.items():
+        leaf = known[oid]
+        above: int | None = None if leaf.kind is RelationKind.PARTITIONED else parent
+        while above is not None:
+            totals[above][0] += leaf.rows
+            totals[above][1] += leaf.size_bytes
+            above = parents.get(above)
+    return {
+        oid: replace(found, rows=totals[oid][0], size_bytes=round(totals[oid][1]))
+        for oid, found in known.items()
+        if found.kind is RelationKind.PARTITIONED
+    }
+
+
+def _views(
+    known: Mapping[int, SchemaRelation], examined: Sequence[int], named: Iterable[Row]
+) -> dict[int, SchemaRelation]:
+    """The examined views, each with the relations and functions below it."""
+    below: dict[int, set[int]] = {oid: set() for oid in examined}
+    calls: defaultdict[int, set[tuple[str, str]]] = defaultdict(set)
+    for row in named:
+        if row["relation"] is not None:
+            below[row["view"]].add(row["relation"])
+        else:
+            calls[row["view"]].add((row["schema"], row["function"]))
+    return {oid: _view(known, _reached(oid, below), below, calls) for oid in examined}
+
+
+def _view(
+    known: Mapping[int, SchemaRelation],
+    reached: Sequence[int],
+    below: Mapping[int, set[int]],
+    calls: Mapping[int, set[tuple[str, str]]],
+) -> SchemaRelation:
+    bases = {known[oid].relation for oid in reached if oid not in below and oid in known}
+    functions = {call for oid in reached for call in calls.get(oid, ())}
+    return replace(
+        known[reached[0]], reads=tuple(sorted(bases)), functions=tuple(sorted(functions))
+    )
+
+
+def _reached(view: int, below: Mapping[int, set[int]]) -> list[int]:
+    """The oids of a view, first, and of all that it stands on."""
+    reached = {view: None}
+    todo = [view]
+    while todo:
+        new = below.get(todo.pop(), set()) - reached.keys()
+        reached |= dict.fromkeys(new)
+        todo.extend(new)
+    return list(reached)
