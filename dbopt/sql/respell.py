@@ -20,6 +20,12 @@ _ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 def respelled(tokens: Iterable[Token]) -> str | None:
     """The tokens' text for sqlglot; None where it would cut a word in two."""
+    parts = spellings(tokens)
+    return None if parts is None else " ".join(parts)
+
+
+def spellings(tokens: Iterable[Token]) -> list[str] | None:
+    """Each token's text for sqlglot; they are parsed with one space between them."""
     parts: list[str] = []
     for token in tokens:
         if token.lexeme is Lexeme.STRING:
@@ -30,7 +36,7 @@ def respelled(tokens: Iterable[Token]) -> str | None:
             parts.append(token.text)
         else:
             return None
-    return " ".join(parts)
+    return parts
 
 
 def _string(text: str) -> str:

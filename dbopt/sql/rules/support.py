@@ -18,8 +18,8 @@ class Match:
 
     `node` is the part of the tree that is meant, if one is. `rewrite` is the whole statement
     written better, "" where there is none that is safe: it is a proposal, and offered to nobody
-    before it was checked on a server (dbopt.pg.rewrite). `remedy` is this case's own, else the
-    rule's is given.
+    before it was checked on a server (dbopt.pg.rewrite). `remedy` and `severity` are this case's
+    own, else the rule's are given.
     """
 
     subject: Subject
@@ -27,6 +27,7 @@ class Match:
     node: exp.Expr | None = None
     rewrite: str = ""
     remedy: str = ""
+    severity: Severity | None = None
     evidence: dict[str, Any] = field(default_factory=dict)
 
 

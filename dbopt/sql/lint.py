@@ -1,0 +1,143 @@
+"""Lint: every rule over every statement of a text, as findings with their places. PURE."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from dbopt.sql.findings import Finding, Severity
+from dbopt.sql.fingerprint import fingerprint_hex
+from dbopt.sql.place import Layout
+from dbopt.sql.query import Kind
+from dbopt.sql.rules import RULES
+from dbopt.sql.rules.support import Match, Rule
+from dbopt.sql.schema import Schema
+from dbopt.sql.script import Script, Subject, script
+from dbopt.sql.split import position
+from dbopt.sql.suppress import Suppressions
+
+__all__ = ["MOST_FINDINGS", "RULES", "UNPARSED", "lint"]
+
+MOST_FINDINGS = 500
+"""Findings of one text. Whoever has more has seen enough of them."""
+UNPARSED = "unparsed"
+"""The rule that names a statement which no other rule could look at."""
+
+_NEEDS_CATALOG = "Not examined: the rule needs the catalog of the database."
+_CONNECT = "Give a database to look at, such as `dbopt query lint --dsn ...`."
+_CANNOT_READ = "The statement could not be parsed, so no rule has looked at it."
+_SIMPLIFY = (
+    "Check its syntax. If PostgreSQL takes it, the parser lacks that form: no harm is known."
+)
+
+
+def lint(
+    text: str,
+    schema: Schema | None = None,
+    rules: Sequence[Rule] = RULES,
+    ignore: Collection[str] = (),
+    limit: int = MOST_FINDINGS,
+) -> list[Finding]:
+    """What the rules have to say of a text of one statement or several, in the text's order.
+
+    A finding's object is "line:column", both from 1, and its evidence has `line`, `column`,
+    `end_line`, `end_column` (one past the last character), `statement` (its number, from 1),
+    `fingerprint` (16 hexadecimal digits), `rewrite` (the whole statement, written better) where
+    there is one, and what the rule adds. `ignore` names rules to leave out. In the text, a
+    comment `dbopt:ignore RULE[, RULE] reason` (or `all`) takes findings back: see
+    dbopt.sql.suppress. A statement that cannot be parsed is one finding, "unparsed"; a rule that
+    needs a schema and has none is one that was not examined, last of all. At most `limit`
+    findings are given. Never raises.
+    """
+    wanted = [rule for rule in rules if rule.name not in ignore]
+    whole = script(text, schema)
+    blind = [rule for rule in wanted if rule.needs_schema and schema is None]
+    active = [rule for rule in wanted if rule not in blind]
+    found = list(islice(_places(whole, active, ignore), limit))
+    found.sort(key=lambda one: one[:2])
+    findings = [finding for _, _, finding in found]
+    if whole.subjects:
+        findings += [_unexamined(rule) for rule in blind]
+    return findings[:limit]
+
+
+_Placed = tuple[int, int, Finding]
+
+
+def _places(whole: Script, rules: Sequence[Rule], ignore: Collection[str]) -> Iterator[_Placed]:
+    """The findings that no marker takes back, each with its offset and its own number."""
+    suppressions = Suppressions(whole)
+    numbers = {subject.start: at for at, subject in enumerate(whole.subjects, start=1)}
+    layouts = {one.start: Layout(one.judged.statement) for one in whole.subjects}
+    for count, (rule, match) in enumerate(_matches(whole, rules, ignore)):
+        start, end = layouts[match.subject.start].span(match.node)
+        if not suppressions.cover(rule.name, match.subject, start):
+            number = numbers[match.subject.start]
+            yield start, count, _finding(whole.text, rule, match, (start, end), number)
+
+
+def _matches(
+    whole: Script, rules: Sequence[Rule], ignore: Collection[str]
+) -> Iterator[tuple[Rule, Match]]:
+    for subject in whole.subjects:
+        if UNPARSED not in ignore and _is_unread(subject):
+            yield _UNPARSED_RULE, Match(subject, _CANNOT_READ)
+        for rule in rules:
+            yield from ((rule, match) for match in _checked(rule, subject))
+    for rule in rules:
+        if rule.check_script is not None:
+            yield from ((rule, match) for match in rule.check_script(whole))
+
+
+def _checked(rule: Rule, subject: Subject) -> list[Match]:
+    try:
+        return list(rule.check(subject)) if rule.check is not None else []
+    except RecursionError:
+        # sqlglot walks, copies and prints by recursion in places. A tree as deep as that is
+        # nobody's statement.
+        return []
+
+
+def _is_unread(subject: Subject) -> bool:
+    does = subject.judged.does
+    return not does.parsed and does.kind is not Kind.DDL
+
+
+def _finding(text: str, rule: Rule, match: Match, place: tuple[int, int], number: int) -> Finding:
+    line, column = position(text, place[0])
+    end_line, end_column = position(text, place[1])
+    evidence: dict[str, Any] = {
+        "line": line,
+        "column": column,
+        "end_line": end_line,
+        "end_column": end_column,
+        "statement": number,
+        "fingerprint": fingerprint_hex(match.subject.fingerprint),
+        **match.evidence,
+    }
+    if match.rewrite and _is_whole(match.subject):
+        evidence["rewrite"] = match.rewrite
+    severity = rule.severity if match.severity is None else match.severity
+    remedy = match.remedy or rule.remedy
+    return Finding(rule.name, severity, f"{line}:{column}", match.message, evidence, remedy)
+
+
+def _is_whole(subject: Subject) -> bool:
+    """Whether the tree is the statement, and not one inside EXPLAIN or COPY."""
+    return subject.judged.statement.words[:1] not in {("explain",), ("copy",)}
+
+
+def _unexamined(rule: Rule) -> Finding:
+    return Finding(rule.name, Severity.INFO, "", _NEEDS_CATALOG, {}, _CONNECT, examined=False)
+
+
+_UNPARSED_RULE = Rule(
+    name=UNPARSED,
+    severity=Severity.INFO,
+    summary="A statement that could not be parsed.",
+    reason="No rule can look at it, so it is not known to be free of what they find.",
+    remedy=_SIMPLIFY,
+    fires="selec 1",
+    passes="select 1",
+)

@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from tests.integration.rewrite_case import Case
+
+CASES: tuple[Case, ...] = ()
