@@ -6,55 +6,23 @@ from collections.abc import Iterator
 
 from sqlglot import exp
 
-_COMPARISONS = (
-    exp.EQ,
-    exp.NEQ,
-    exp.GT,
-    exp.GTE,
-    exp.LT,
-    exp.LTE,
-    exp.Like,
-    exp.ILike,
-    exp.In,
-    exp.Between,
-)
+from dbopt.sql.columns import folded
+
+_NEGATED = (exp.In, exp.Like, exp.ILike, exp.Between, exp.SimilarTo, exp.RegexpLike)
 
 
 def join_kind(join: exp.Join) -> str:
-    """Which of the complexity table's joins this is; "" for a comma, see `comma_joins`."""
+    """Which join of [complexity] this is; "" for a comma, where WHERE decides."""
     joined = join.this
     if isinstance(joined, exp.Lateral | exp.Unnest) or _is_function(joined):
-        return "lateral join"
+        return "lateral_join"
     if join.kind == "CROSS" or _on_true(join):
-        return "cross join"
+        return "cross_join"
     if join.side:
-        return "outer join"
+        return "outer_join"
     if join.method == "NATURAL" or join.args.get("on") or join.args.get("using"):
         return "join"
     return ""
-
-
-def comma_joins(select: exp.Select) -> Iterator[str]:
-    """For each comma in FROM whether WHERE joins what follows it, or it is a cross join."""
-    commas = [join for join in select.args.get("joins") or () if join_kind(join) == ""]
-    if not commas:
-        return
-    where = select.args.get("where")
-    linked = _linked_tables(where) if isinstance(where, exp.Where) else set()
-    for join in commas:
-        name = join.this.alias_or_name.lower()
-        yield "join" if name in linked or "" in linked else "cross join"
-
-
-def _linked_tables(where: exp.Where) -> set[str]:
-    """Tables with a column that equals another table's; "" where a column names no table."""
-    linked: set[str] = set()
-    for part in conjuncts(where.this):
-        left, right = (part.this, part.expression) if isinstance(part, exp.EQ) else (None, None)
-        if isinstance(left, exp.Column) and isinstance(right, exp.Column):
-            tables = {left.table.lower(), right.table.lower()}
-            linked |= tables if len(tables) == 2 or "" in tables else set()
-    return linked
 
 
 def _is_function(joined: exp.Expr) -> bool:
@@ -66,87 +34,73 @@ def _on_true(join: exp.Join) -> bool:
     return isinstance(on, exp.Boolean) and bool(on.this)
 
 
-def conjuncts(condition: exp.Expr) -> Iterator[exp.Expr]:
-    """The parts that AND joins, without recursion."""
-    todo = [condition]
-    while todo:
-        part = todo.pop()
-        if isinstance(part, exp.Paren):
-            todo.append(part.this)
-        elif isinstance(part, exp.And):
-            todo.extend((part.this, part.expression))
-        else:
-            yield part
-
-
-def reads_table(select: exp.Select, ctes: frozenset[str]) -> bool:
-    """Whether FROM has a table, and not only functions, subqueries or one of the given CTEs."""
-    source = select.args.get("from_")
-    joins = select.args.get("joins") or ()
-    sources = [part.this for part in (source, *joins) if part is not None]
-    return any(isinstance(s, exp.Table) and _is_table(s, ctes) for s in sources)
-
-
-def _is_table(source: exp.Table, ctes: frozenset[str]) -> bool:
-    named = isinstance(source.this, exp.Identifier)
-    return named and (bool(source.db) or source.name.lower() not in ctes)
-
-
 def is_aggregate_row(select: exp.Select) -> bool:
     """Whether the result is one row: aggregates alone and no GROUP BY."""
     if select.args.get("group") is not None or not select.expressions:
         return False
-    return all(isinstance(item.unalias(), exp.AggFunc | exp.Literal) for item in select.expressions)
-
-
-def has_equality(select: exp.Select) -> bool:
-    """Whether a conjunct of WHERE compares a column with something that is none."""
-    where = select.args.get("where")
-    if not isinstance(where, exp.Where):
-        return False
-    return any(
-        isinstance(part, exp.EQ)
-        and isinstance(part.this, exp.Column) != isinstance(part.expression, exp.Column)
-        for part in conjuncts(where.this)
-    )
-
-
-def is_correlated(select: exp.Select) -> bool:
-    """Whether a column is qualified by a table that neither this query nor one inside names."""
-    own = {source.alias_or_name.lower() for source in select.find_all(exp.Table)}
-    own |= {
-        node.alias.lower()
-        for node in select.find_all(exp.Subquery, exp.Lateral, exp.Unnest, exp.CTE, exp.Values)
-        if node.alias
-    }
-    return any(
-        column.table and column.table.lower() not in own for column in select.find_all(exp.Column)
+    return all(
+        isinstance(item.unalias(), exp.Literal) or item.find(exp.AggFunc) is not None
+        for item in select.expressions
     )
 
 
 def mixes_columns(condition: exp.Or) -> bool:
     """Whether the sides of OR look at different columns, so that no one index serves them."""
-    columns = {column.sql().lower() for column in condition.find_all(exp.Column)}
-    return len(columns) > 1
+    seen: tuple[str, str] | None = None
+    for column in condition.find_all(exp.Column):
+        name = (column.table.lower(), folded(column.this))
+        if seen is not None and name != seen:
+            return True
+        seen = name
+    return False
 
 
-def leading_wildcard(node: exp.Expr) -> bool:
-    """Whether this is LIKE '%...': a btree cannot help."""
-    if not isinstance(node, exp.Like | exp.ILike):
-        return False
-    pattern = node.expression
-    return isinstance(pattern, exp.Literal) and str(pattern.this)[:1] in {"%", "_"}
+def is_negated(node: exp.Expr) -> bool:
+    """Whether it asks for all rows but some, which no index finds: <>, NOT LIKE, NOT IN (list)."""
+    if isinstance(node, exp.NEQ | exp.NullSafeNEQ):
+        return True
+    if isinstance(node, exp.Not):
+        return isinstance(node.this.unnest(), _NEGATED) and not excludes_subquery(node)
+    return bool(node.args.get("negate"))
 
 
-def compares_function_of_column(node: exp.Expr) -> bool:
-    """Whether a comparison wraps a column in a function or a cast, away from its plain index."""
-    if not isinstance(node, _COMPARISONS):
-        return False
-    sides = (node.this, node.args.get("expression"))
-    return any(_wraps_column(side) for side in sides if isinstance(side, exp.Expr))
+def excludes_subquery(node: exp.Expr) -> bool:
+    """Whether it is NOT IN (SELECT ...) or <> ALL (SELECT ...): no join, because of NULL."""
+    if isinstance(node, exp.Not):
+        inner = node.this.unnest()
+        return isinstance(inner, exp.In) and inner.args.get("query") is not None
+    return isinstance(node, exp.NEQ) and isinstance(node.expression, exp.All)
 
 
-def _wraps_column(side: exp.Expr) -> bool:
-    if not isinstance(side, exp.Func) or isinstance(side, exp.AggFunc | exp.SubqueryPredicate):
-        return False
-    return side.find(exp.Column) is not None
+def list_length(node: exp.Expr) -> int:
+    """How many constants a list has: IN (...), = ANY (ARRAY[...])."""
+    if isinstance(node, exp.In):
+        return len(node.expressions)
+    if isinstance(node, exp.EQ) and isinstance(node.expression, exp.Any):
+        inner = node.expression.this
+        while isinstance(inner, exp.Paren | exp.Cast):
+            inner = inner.this
+        return len(inner.expressions) if isinstance(inner, exp.Array) else 0
+    return 0
+
+
+def conjuncts(condition: exp.Expr) -> Iterator[exp.Expr]:
+    """The parts that AND joins."""
+    return _parts(condition, exp.And)
+
+
+def alternatives(condition: exp.Expr) -> Iterator[exp.Expr]:
+    """The parts that OR joins."""
+    return _parts(condition, exp.Or)
+
+
+def _parts(condition: exp.Expr, joiner: type[exp.Connector]) -> Iterator[exp.Expr]:
+    todo = [condition]
+    while todo:
+        part = todo.pop()
+        while isinstance(part, exp.Paren):
+            part = part.this
+        if isinstance(part, joiner):
+            todo.extend((part.expression, part.this))
+        else:
+            yield part

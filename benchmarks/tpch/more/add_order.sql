@@ -1,0 +1,1 @@
+INSERT INTO orders (o_orderkey, o_custkey, o_orderstatus, o_totalprice, o_orderdate, o_orderpriority, o_clerk, o_shippriority, o_comment) VALUES (900000000, 42, 'O', 10, '1998-01-01', '1-URGENT', 'Clerk#1', 0, 'new');

@@ -1,0 +1,1 @@
+WITH RECURSIVE days AS (SELECT date '1995-01-01' AS day UNION ALL SELECT day + 1 FROM days WHERE day < date '1995-12-31') SELECT day FROM days;

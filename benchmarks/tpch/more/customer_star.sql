@@ -1,0 +1,1 @@
+SELECT * FROM customer WHERE c_custkey = 42 LIMIT 1;

@@ -1,0 +1,1 @@
+SELECT DISTINCT l_partkey, l_suppkey FROM lineitem;

@@ -1,0 +1,203 @@
+"""What a tree has that costs: the features that the complexity score counts. PURE.
+
+A feature's name is its setting's in [complexity]. One walk reads the tree and gathers its blocks;
+what is asked of a block as a whole is asked after it, when it is known which are correlated.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from dbopt.sql.blocks import BLOCKS, Block, read_block
+from dbopt.sql.columns import folded
+from dbopt.sql.sargable import hidden_column, joins_of, leading_wildcard
+from dbopt.sql.schema import Schema
+from dbopt.sql.shape import (
+    excludes_subquery,
+    is_aggregate_row,
+    is_negated,
+    list_length,
+    mixes_columns,
+)
+
+CHEAP_JOINS = 3
+"""Each further join multiplies the orders that the planner weighs, and its estimates' errors."""
+LIST_STEP = 20
+MOST_LISTS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a node stands: its block, how deep SELECTs are nested, whether in a predicate."""
+
+    block: Block | None
+    depth: int = 0
+    predicate: bool = False
+
+
+@dataclass(slots=True)
+class Features:
+    """What was found: how often each feature, by the block that it is in (None: in none)."""
+
+    blocks: list[Block] = field(default_factory=list)
+    counts: dict[Block | None, Counter[str]] = field(default_factory=dict)
+    deepest: int = 1
+
+    def add(self, block: Block | None, names: Iterator[str]) -> None:
+        """Count features of a block."""
+        self.counts.setdefault(block, Counter()).update(names)
+
+
+def features(tree: exp.Expr, schema: Schema | None = None) -> Features:
+    """The features of a statement. Linear in its length but for its nesting, which is bounded."""
+    found = Features()
+    ctes = frozenset(folded(alias.this) for alias in _cte_names(tree))
+    todo = [(tree, _Place(None))]
+    while todo:
+        node, place = todo.pop()
+        if isinstance(node, BLOCKS) and not isinstance(node.parent, exp.When):
+            depth = place.depth + isinstance(node, exp.Select)
+            block = read_block(node, place.block, depth, ctes, schema)
+            found.blocks.append(block)
+            found.deepest = max(found.deepest, depth)
+            place = _Place(block, depth)
+        elif isinstance(node, exp.Column):
+            _mark_correlated(node, place.block)
+        found.add(place.block, _of_node(node, place))
+        todo.extend(_steps(node, place))
+    for block in found.blocks:
+        found.add(block, _of_block(block))
+    return found
+
+
+def _cte_names(tree: exp.Expr) -> Iterator[exp.TableAlias]:
+    for cte in tree.find_all(exp.CTE):
+        if isinstance(cte.args.get("alias"), exp.TableAlias):
+            yield cte.args["alias"]
+
+
+def _steps(node: exp.Expr, place: _Place) -> Iterator[tuple[exp.Expr, _Place]]:
+    for key, value in node.args.items():
+        predicate = place.predicate or isinstance(node, exp.Where) or key == "on"
+        # What WITH holds does not see the tables of the query that it stands before.
+        outer = place.block.outer if key == "with_" and place.block else place.block
+        for child in value if isinstance(value, list) else (value,):
+            if isinstance(child, exp.Expr):
+                yield child, _Place(outer, place.depth, predicate)
+
+
+def _mark_correlated(column: exp.Column, block: Block | None) -> None:
+    if block is None or block.outer is None:
+        return
+    inside = [block]
+    while inside[-1].source_of(column) is None:
+        outer = inside[-1].outer
+        if outer is None:
+            return
+        inside.append(outer)
+    for one in inside[:-1]:
+        one.correlated = True
+
+
+def _of_node(node: exp.Expr, place: _Place) -> Iterator[str]:
+    """What one node adds, wherever it stands."""
+    if isinstance(node, exp.SetOperation):
+        yield "set_operation"
+        if node.args.get("distinct"):
+            yield "distinct"
+    elif isinstance(node, exp.Distinct):
+        yield "distinct"
+    elif isinstance(node, exp.Window):
+        yield "window"
+    elif isinstance(node, exp.AggFunc):
+        yield "aggregate"
+    elif isinstance(node, exp.CTE):
+        yield "cte"
+    elif isinstance(node, exp.With):
+        yield from ["recursive"] * bool(node.recursive)
+    elif isinstance(node, exp.Insert):
+        yield from _of_insert(node)
+    elif place.predicate:
+        yield from _of_predicate(node, place.block)
+
+
+def _of_insert(node: exp.Insert) -> Iterator[str]:
+    columns = node.this.expressions if isinstance(node.this, exp.Schema) else ()
+    yield from ["field"] * len(columns)
+    if isinstance(node.expression, exp.Values):
+        yield from ["long_list"] * min(len(node.expression.expressions) // LIST_STEP, MOST_LISTS)
+
+
+def _of_predicate(node: exp.Expr, block: Block | None) -> Iterator[str]:
+    if isinstance(node, exp.Or):
+        if not isinstance(node.parent, exp.Or) and mixes_columns(node):
+            yield "or_columns"
+        return
+    yield from ["long_list"] * min(list_length(node) // LIST_STEP, MOST_LISTS)
+    if leading_wildcard(node, block):
+        yield "leading_wildcard"
+    if excludes_subquery(node):
+        yield "not_in_subquery"
+    elif is_negated(node):
+        yield "negation"
+    hidden = hidden_column(node, block)
+    if hidden:
+        yield hidden
+
+
+def _of_block(block: Block) -> Iterator[str]:
+    """What a whole block adds."""
+    joins = list(joins_of(block))
+    yield from joins
+    yield from ["many_joins"] * (len(joins) - CHEAP_JOINS)
+    if not block.narrowed and block.tables and not _is_first_rows(block):
+        yield "scan"
+        yield from ["scanned_join"] * (block.tables - 1)
+    if block.select is not None:
+        yield from _of_select(block, block.select)
+    elif isinstance(block.node, exp.Update | exp.Delete):
+        yield from ["field"] * len(block.node.expressions)
+        yield from ["write_without_where"] * (block.node.args.get("where") is None)
+
+
+def _of_select(block: Block, select: exp.Select) -> Iterator[str]:
+    yield from ["field"] * len(select.expressions)
+    if select.args.get("group") is not None:
+        yield "grouping"
+    if select.args.get("order") and not block.bounded:
+        yield "sort"
+    if select.is_star and not isinstance(select.parent, exp.Exists):
+        yield "star"
+    if block.tables and not block.bounded and select.args.get("where") is None:
+        yield "no_where"
+    if block.role in {"subquery", "exists"}:
+        yield _subquery(block)
+    if block.role == "" and _is_unbounded(block, select):
+        yield "unbounded"
+
+
+def _subquery(block: Block) -> str:
+    if not block.correlated:
+        return "subquery"
+    return "exists_subquery" if block.role == "exists" else "correlated_subquery"
+
+
+def _is_unbounded(block: Block, select: exp.Select) -> bool:
+    return bool(block.tables) and not (
+        block.bounded or block.narrowed or is_aggregate_row(select)
+    )
+
+
+def _is_first_rows(block: Block) -> bool:
+    """Whether LIMIT ends it after its first rows: nothing has to see all of them before."""
+    select = block.select
+    if select is None or not block.bounded or len(block.sources) > 1:
+        return False
+    whole = ("order", "group", "distinct", "where")
+    return not any(select.args.get(key) for key in whole) and not any(
+        item.find(exp.AggFunc, exp.Window) for item in select.expressions
+    )

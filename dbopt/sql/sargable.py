@@ -1,0 +1,125 @@
+"""What keeps an index from a comparison, and what joins the tables of a block. PURE."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlglot import exp
+
+from dbopt.sql.blocks import Block, Source
+from dbopt.sql.columns import folded
+from dbopt.sql.expression import comparison_key
+from dbopt.sql.indexdef import IndexDefinition
+from dbopt.sql.shape import join_kind
+
+_COMPARISONS = (
+    exp.EQ,
+    exp.NEQ,
+    exp.NullSafeEQ,
+    exp.NullSafeNEQ,
+    exp.GT,
+    exp.GTE,
+    exp.LT,
+    exp.LTE,
+    exp.Like,
+    exp.ILike,
+    exp.In,
+    exp.Between,
+)
+_ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.IntDiv, exp.Mod, exp.Pow, exp.Neg, exp.DPipe)
+
+
+def joins_of(block: Block) -> Iterator[str]:
+    """How each source after the first is joined: settings of [complexity]."""
+    linked: set[str] | None = None
+    for source in block.sources[1:]:
+        kind = "" if source.joined is None else join_kind(source.joined)
+        if not kind:
+            linked = linked_sources(block) if linked is None else linked
+            kind = "join" if source.name in linked or "" in linked else "cross_join"
+        yield kind
+
+
+def linked_sources(block: Block) -> set[str]:
+    """Sources with a column that equals another's; "" where it cannot be told whose they are."""
+    linked: set[str] = set()
+    for part in block.conditions:
+        if isinstance(part, exp.EQ):
+            left, right = _names(part.this, block), _names(part.expression, block)
+            if left and right and (left != right or "" in left):
+                linked |= left | right
+    return linked
+
+
+def _names(side: exp.Expr, block: Block) -> set[str]:
+    sources = [(column, block.source_of(column)) for column in side.find_all(exp.Column)]
+    return {source.name if source else column.table.lower() for column, source in sources}
+
+
+def leading_wildcard(node: exp.Expr, block: Block | None) -> bool:
+    """Whether this is LIKE '%...', which no btree helps, on a column without a pg_trgm index."""
+    if not isinstance(node, exp.Like | exp.ILike):
+        return False
+    pattern = node.expression
+    if not isinstance(pattern, exp.Literal) or str(pattern.this)[:1] not in {"%", "_"}:
+        return False
+    return not any("trgm" in index.keys[0].opclass for index in _indexes_on(node.this, block))
+
+
+def hidden_column(node: exp.Expr, block: Block | None) -> str:
+    """What keeps a comparison from an index: "function", "cast" or "arithmetic" of a column; or "".
+
+    A side that is a plain column can be looked up. With a Schema: only of a column that an index
+    starts with, where none is on that very expression.
+    """
+    if not isinstance(node, _COMPARISONS):
+        return ""
+    other = node.args.get("expression")
+    sides = [side for side in (node.this, other) if isinstance(side, exp.Expr)]
+    if any(isinstance(side, exp.Column) for side in sides):
+        return ""
+    return next(filter(None, (_wraps(side, block) for side in sides)), "")
+
+
+def _wraps(side: exp.Expr, block: Block | None) -> str:
+    inner = side.unnest()
+    if isinstance(inner, exp.AggFunc | exp.SubqueryPredicate | exp.Subquery | exp.Case):
+        return ""
+    if isinstance(inner, exp.Cast):
+        found = "cast"
+    elif isinstance(inner, _ARITHMETIC):
+        found = "arithmetic"
+    else:
+        found = "function" if isinstance(inner, exp.Func) else ""
+    if not found:
+        return ""
+    columns = list(inner.find_all(exp.Column))
+    return found if any(_loses_index(column, inner, block) for column in columns) else ""
+
+
+def _loses_index(column: exp.Column, wrapper: exp.Expr, block: Block | None) -> bool:
+    source = block.resolve(column) if block else None
+    if source is None or source.known is None:
+        return True
+    if not any(_starts_with(index, column) for index in source.known.indexes):
+        return False
+    expressions = [
+        index.keys[0].expression for index in source.known.indexes if not index.keys[0].is_column
+    ]
+    key = comparison_key(wrapper.sql("postgres")) if expressions else ""
+    return all(comparison_key(expression) != key for expression in expressions)
+
+
+def _indexes_on(node: exp.Expr, block: Block | None) -> list[IndexDefinition]:
+    """The indexes that start with a column."""
+    source: Source | None = None
+    if block is not None and isinstance(node, exp.Column):
+        source = block.resolve(node)
+    if source is None or source.known is None or not isinstance(node, exp.Column):
+        return []
+    return [index for index in source.known.indexes if _starts_with(index, node)]
+
+
+def _starts_with(index: IndexDefinition, column: exp.Column) -> bool:
+    first = index.keys[0]
+    return first.is_column and first.expression == folded(column.this)
