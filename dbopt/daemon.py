@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections import deque
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,9 +27,9 @@ from dbopt.gateway.link import Observed
 from dbopt.gateway.listener import socket_path
 from dbopt.gateway.routes import check_routes, own_dsn, route
 from dbopt.gateway.supervisor import Supervisor
+from dbopt.guard.control import GuardControl
 from dbopt.logs import configure
 from dbopt.metrics import Metrics
-from dbopt.observation import SlowStatement
 from dbopt.pg.connect import connect_async
 from dbopt.pg.explain import explain, require_safe
 from dbopt.pg.plan import Plan
@@ -40,13 +39,14 @@ from dbopt.sdnotify import notify
 from dbopt.settings import Settings
 from dbopt.sql.analyze import Analyzer
 from dbopt.stats.job import StatsJob
-from dbopt.store import slow as slow_store
 from dbopt.store import snapshots
 from dbopt.trace.jobs import Jobs
+from dbopt.trace.keeping import PLAN_GRACE, SlowKeeper
 from dbopt.trace.plans import PlanCapture
 from dbopt.trace.recorder import Recorder
-from dbopt.trace.slow import SlowEvent, SlowLog
+from dbopt.trace.slow import SlowLog
 from dbopt.trace.workers import Workers
+from dbopt.verdict import Question, Verdict
 from dbopt.web.app import create_app
 from dbopt.web.guard import is_loopback
 from dbopt.web.server import HttpServer
@@ -54,12 +54,11 @@ from dbopt.web.server import HttpServer
 log = structlog.get_logger("dbopt.daemon")
 
 _STORE_SLOW_EVERY = 2.0
+_QUARANTINE_EVERY = 1.0
 _EXPIRE_EVERY = 3600.0
 _PROBE_TIMEOUT = 2.0
 _POOL_TIMEOUT = 0.3
 """Seconds that /readyz waits for the pool; who probes us waits for a second, as a rule."""
-_PLAN_GRACE = 3.0
-"""Seconds that a slow statement waits for its plan before it is stored without."""
 
 
 class Daemon:
@@ -75,7 +74,7 @@ class Daemon:
         self._store_missing = False
         self._reread = reread
         self._stop = asyncio.Event()
-        self.analyzer = Analyzer(settings.sql.complexity_limit, settings.trace.max_fingerprints)
+        self.analyzer = self._analyzer()
         self.recorder = Recorder(settings.trace.max_fingerprints, self.analyzer)
         self.slow = SlowLog(settings.trace.max_slow, lambda f: self.recorder.known(f).kind)
         self.plans = PlanCapture(self._explain, self.analyzer, settings.trace.plans_per_minute)
@@ -84,8 +83,14 @@ class Daemon:
         self.supervisor = Supervisor(settings, self)
         silent = max(15.0, 3 * settings.trace.flush_interval)
         self.workers = Workers(lambda: self.supervisor.restarts, stale_after=silent)
+        self.guard = GuardControl(
+            settings, self._analyzer(), text_of=lambda f: self.recorder.book.known(f).text,
+            cost=self._cost, forget=self.supervisor.forget,
+        )  # fmt: skip
         self.metrics = Metrics(__version__)
-        for source in (self.recorder, self.slow, self.plans, self.jobs, self.workers):
+        for source in (
+            self.recorder, self.slow, self.plans, self.jobs, self.workers, self.guard,
+        ):  # fmt: skip
             self.metrics.add(source)
         http = settings.http
         self.http = HttpServer(create_app(self, http.host), http.host, http.port)
@@ -99,7 +104,7 @@ class Daemon:
             else self._pool
         )
         self._stats = StatsJob(self._pool, self._store, settings.stats)
-        self._unstored: deque[tuple[float, SlowEvent]] = deque(maxlen=settings.trace.max_slow)
+        self._keeper = SlowKeeper(self._store, self.plans.latest, settings.trace.max_slow)
         self._scheduler = AsyncIOScheduler()
         self._tasks: list[asyncio.Task[None]] = []
         self._failed: dict[str, str] = {}
@@ -111,6 +116,12 @@ class Daemon:
         self.recorder.add(message.counts)
         self.slow.add(message.slow)
         self.workers.observed(worker, message.snapshot)
+        self.guard.observed(message.counts)
+        self.guard.refused(message.refusals)
+
+    async def asked(self, worker: int, question: Question) -> Verdict:
+        """A worker asks the guard."""
+        return await self.guard.asked(question)
 
     # Life
 
@@ -138,9 +149,10 @@ class Daemon:
         if self._store is not self._pool:
             await self._store.open()
         self.slow.subscribe(self.plans.offer)
-        self.slow.subscribe(self._keep_to_store)
+        self.slow.subscribe(self._keeper.take)
         self.plans.start()
-        self._tasks.append(asyncio.create_task(self.recorder.judging()))
+        for work in (self.recorder.judging(), self.guard.observing()):
+            self._tasks.append(asyncio.create_task(work))
         self._schedule()
         await self.http.start()
         host, port = self.http.address
@@ -163,6 +175,7 @@ class Daemon:
             # Snapshots forget what is old; without them slow statements would pile up.
             self._every("expire", _EXPIRE_EVERY, self._expire)
         self._every("store-slow", _STORE_SLOW_EVERY, self._store_slow)
+        self._every("quarantine", _QUARANTINE_EVERY, self._look_at_quarantine)
         # The first one now: a report needs two.
         self._scheduler.modify_job(first, next_run_time=datetime.now(UTC))
         self._scheduler.start()
@@ -201,6 +214,7 @@ class Daemon:
         with contextlib.suppress(DboptError):
             await self._store_slow(grace=0.0)
         await self.plans.stop()
+        self.guard.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -234,7 +248,8 @@ class Daemon:
         self.settings = settings
         configure(settings.log)
         self.supervisor.reload(settings)
-        self.analyzer = Analyzer(settings.sql.complexity_limit, settings.trace.max_fingerprints)
+        self.analyzer = self._analyzer()
+        self.guard.reload(settings, self._analyzer())
         self.recorder.book.judge_with(self.analyzer)
         self.plans.reload(settings.trace.plans, settings.trace.plans_per_minute)
         log.info("reloaded", needs_restart=ignored)
@@ -257,36 +272,30 @@ class Daemon:
             async with self._store.connection() as connection:
                 await snapshots.expire(connection, oldest)
 
-    def _keep_to_store(self, events: Any) -> None:
-        now = monotonic()
-        self._unstored.extend((now, event) for event in events)
-
-    async def _store_slow(self, grace: float = _PLAN_GRACE) -> None:
-        """Store slow statements, each with the plan that was taken for it meanwhile.
-
-        What cannot be stored is kept for the next time, the newest at least.
-        """
+    async def _store_slow(self, grace: float = PLAN_GRACE) -> None:
         if self._store_missing:
             return  # The next snapshot finds out whether the store is there.
-        until = monotonic() - grace
-        taken: list[tuple[float, SlowEvent]] = []
-        while self._unstored and self._unstored[0][0] <= until:
-            taken.append(self._unstored.popleft())
-        if not taken:
-            return
         try:
-            with translated("Storing slow statements", store=True):
-                async with self._store.connection() as connection:
-                    await slow_store.append(connection, [self._with_plan(e) for _, e in taken])
+            stored = await self._keeper.store(grace)
         except DboptError as error:
             self._store_error = str(error)
-            self._unstored = deque([*taken, *self._unstored], self._unstored.maxlen)
             raise
-        self._store_error = ""
+        if stored:
+            self._store_error = ""
 
-    def _with_plan(self, event: SlowEvent) -> tuple[SlowStatement, dict[str, Any] | None]:
-        plan = self.plans.latest(event.statement.fingerprint)
-        return event.statement, plan.json if plan else None
+    async def _look_at_quarantine(self) -> None:
+        if self.guard.active:
+            with translated("Reading the quarantine"):
+                async with self._store.connection() as connection:
+                    await self.guard.look(connection)
+
+    async def _cost(self, database: str, user: str, sql: str) -> float:
+        return (await self._explain(database, user, sql)).total_cost
+
+    def _analyzer(self) -> Analyzer:
+        """One that has judged nothing yet, by the present settings."""
+        settings = self.settings
+        return Analyzer(settings.sql.complexity_limit, settings.trace.max_fingerprints)
 
     async def _explain(self, database: str, user: str, sql: str) -> Plan:
         settings = self.settings

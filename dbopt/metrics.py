@@ -107,6 +107,16 @@ DEFINITIONS: tuple[Definition, ...] = (
     Definition("dbopt_slow_statements_total", _C, "Statements above trace.slow."),
     Definition("dbopt_plans_captured_total", _C, "Plans of slow statements taken."),
     Definition("dbopt_plan_failures_total", _C, "Plans that could not be taken."),
+    Definition(
+        "dbopt_guard_decisions_total",
+        _C,
+        "Statements that a rule refused, or would have.",
+        ("rule", "action"),
+    ),
+    Definition("dbopt_guard_questions_total", _C, "Statements that workers asked about."),
+    Definition("dbopt_guard_cost_failures_total", _C, "Costs that the planner did not give."),
+    Definition("dbopt_guard_unobserved_total", _C, "Statements too many to be judged."),
+    Definition("dbopt_guard_quarantined", _G, "Statements in quarantine."),
     Definition("dbopt_job_runs_total", _C, "Runs of a job.", ("job",)),
     Definition("dbopt_job_failures_total", _C, "Runs of a job that failed.", ("job",)),
     Definition(

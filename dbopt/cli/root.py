@@ -18,6 +18,7 @@ from dbopt import __version__
 from dbopt.cli.config import config
 from dbopt.cli.context import Context, Sources
 from dbopt.cli.demo import demo
+from dbopt.cli.guard import guard
 from dbopt.cli.index import index
 from dbopt.cli.init import init
 from dbopt.cli.migrate import migrate
@@ -70,7 +71,7 @@ def root(
     ctx.obj = Context(settings, _Console(), sources)
 
 
-for command in (config, demo, index, init, migrate, serve, stats, status):
+for command in (config, demo, guard, index, init, migrate, serve, stats, status):
     root.add_command(command)
 
 

@@ -118,12 +118,21 @@ def _show(context: Context, answer: dict[str, Any]) -> None:
     )
     if not answer["store"].get("ready", True):
         console.print(Text(f"Store: {answer['store'].get('reason', '')}", style="yellow"))
+    if words := _guard(answer["guard"]):
+        console.print(Text(words))
     console.print(_workers(answer))
     console.print(_pools(answer["pools"]))
     console.print(statements_table(answer["statements"], "Statements by total time"))
     for job in answer["jobs"]:
         if job["error"]:
             console.print(Text(f"Job {job['name']} failed: {job['error']}", style="yellow"))
+
+
+def _guard(guard: dict[str, Any]) -> str:
+    """A line where there is something to say."""
+    said = {"refused": "refused", "observed": "would have been", "quarantined": "in quarantine"}
+    counts = [f"{guard[name]} {words}" for name, words in said.items() if guard[name]]
+    return f"Guard ({guard['mode']}): statements {', '.join(counts)}." if counts else ""
 
 
 def _workers(answer: dict[str, Any]) -> Table:

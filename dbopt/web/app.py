@@ -1,4 +1,4 @@
-"""The HTTP application: metrics, health, status, statements, slow statements, plans. Read only."""
+"""The HTTP application: metrics, health, status, statements, plans, the guard. Read only."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ _LINKS = {
     "/status": "workers, pools, totals, jobs",
     "/statements?limit=50&order=total": f"statements; order is {', '.join(ORDERS)}",
     "/slow?limit=50": "slow statements, the newest first",
+    "/guard?limit=50": "the guard: modes, what it refuses or would, quarantine",
     "/metrics": "metrics for Prometheus",
     "/healthz": "whether dbopt lives",
     "/readyz": "whether a statement can be served",
@@ -87,6 +88,11 @@ class Pages:
         given = _query(request, ("limit",))
         return JSONResponse([event.to_dict() for event in self._state.slow.latest(_limit(given))])
 
+    async def guard(self, request: Request) -> Response:
+        """What the guard refuses, or would; the newest decisions first."""
+        given = _query(request, ("limit",))
+        return JSONResponse(self._state.guard.to_dict(_limit(given)))
+
     async def plan(self, request: Request) -> Response:
         """The latest plan of one statement."""
         _query(request, ())
@@ -118,6 +124,7 @@ def create_app(state: State, host: str = "127.0.0.1") -> Starlette:
             Route("/status", pages.status),
             Route("/statements", pages.statements),
             Route("/slow", pages.slow),
+            Route("/guard", pages.guard),
             Route("/plans/{fingerprint}", pages.plan),
         ],
         middleware=[Middleware(Guard, hosts=allowed_hosts(host))],

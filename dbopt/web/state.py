@@ -26,6 +26,18 @@ class Plans(Protocol):
         ...
 
 
+class GuardView(Protocol):
+    """dbopt.guard.control.GuardControl."""
+
+    def to_dict(self, limit: int = 50) -> dict[str, Any]:
+        """Modes, rules, the newest decisions, totals, quarantine."""
+        ...
+
+    def summary(self) -> dict[str, Any]:
+        """The mode, and how many statements were refused, or would have been."""
+        ...
+
+
 class State(Protocol):
     """What the daemon has. `gateway` is ("", 0) without TCP; `uptime` is seconds."""
 
@@ -39,6 +51,11 @@ class State(Protocol):
     @property
     def plans(self) -> Plans:
         """The plans that were taken."""
+        ...
+
+    @property
+    def guard(self) -> GuardView:
+        """What may run."""
         ...
 
     @property
@@ -77,6 +94,7 @@ def status(state: State) -> dict[str, Any]:
         "pools": [asdict(pool) for pool in state.workers.pools()],
         "totals": state.recorder.totals().to_dict(),
         "slow": {"count": state.slow.count, "errors": state.slow.errors},
+        "guard": state.guard.summary(),
         "jobs": state.jobs.to_dict(),
         "store": state.store(),
     }

@@ -1,0 +1,179 @@
+"""`dbopt guard check`: what the guard says of statements, by this configuration."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from msgspec.structs import asdict
+from rich.text import Text
+
+from dbopt.cli.context import Context, print_json
+from dbopt.errors import EXIT_FINDINGS, DboptError, UsageError
+from dbopt.gateway.routes import own_dsn
+from dbopt.guard.policy import decide, needs_cost
+from dbopt.guard.subject import subject
+from dbopt.guardsettings import GuardRules, guard_rules
+from dbopt.pg.connect import connect, resolve
+from dbopt.pg.explain import explain_sync
+from dbopt.pg.shown import printable
+from dbopt.settings import Settings
+from dbopt.sql.analyze import Analyzer
+from dbopt.sql.fingerprint import fingerprint, fingerprint_hex
+from dbopt.sql.query import Query
+from dbopt.sql.split import SourceStatement, statements
+from dbopt.verdict import Verdict
+
+MAX_BYTES = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is said of one statement. `note` tells why its cost is not known, "" where it is."""
+
+    source: SourceStatement
+    fingerprint: int
+    verdict: Verdict
+    note: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        said = {k: v for k, v in asdict(self.verdict).items() if k != "expires"}
+        where = {"line": self.source.line, "column": self.source.column}
+        return where | {"fingerprint": fingerprint_hex(self.fingerprint)} | said | {
+            "note": self.note
+        }  # fmt: skip
+
+
+@click.command()
+@click.argument("source", metavar="[SQL|FILE|-]", default="-")
+@click.option("--database", help="As clients name it. [default: server.dsn's]")
+@click.option("--user", help="As clients name it. [default: server.dsn's]")
+@click.option("--application", default="", help="Its application_name.")
+@click.option("--route", default="", help="Its sqlcommenter tag.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def check(
+    context: Context,
+    source: str,
+    database: str | None,
+    user: str | None,
+    application: str,
+    route: str,
+    as_json: bool,
+) -> None:
+    """Say which statements the guard refuses, and why; exit 1 where there is one.
+
+    The rules are asked whatever guard.mode is, one statement after the other. Only where
+    guard.max_cost is set is the server asked. Quarantine is not looked at: see `list`.
+
+    \b
+    Examples:
+      dbopt guard check "DELETE FROM orders"
+      dbopt guard check report.sql --database app --application reports
+      git show HEAD:query.sql | dbopt guard check - --json
+    """
+    settings = context.settings
+    server = resolve(settings.server.dsn)
+    database = database or server.get("dbname", "")
+    rules = guard_rules(settings, database, user or server.get("user", ""), application, route)
+    analyzer = Analyzer(settings.sql.complexity_limit)
+    found = statements(read(source))
+    answers = [_answer(settings, rules, database, analyzer, one) for one in found]
+    if as_json:
+        print_json({"mode": rules.mode, "statements": [answer.to_dict() for answer in answers]})
+    else:
+        _show(context, rules, answers)
+    if any(answer.verdict.refused for answer in answers):
+        sys.exit(EXIT_FINDINGS)
+
+
+def read(source: str) -> str:
+    """The text of a file, of standard input (`-`), or `source` itself where no file is named so.
+
+    Raises UsageError for what is too long or no text.
+    """
+    if source == "-":
+        return _decoded(sys.stdin.buffer.read(MAX_BYTES + 1), "Standard input")
+    path = Path(source)
+    try:
+        if not path.is_file():
+            return source
+    except (OSError, ValueError):  # too long for a name, or with a NUL
+        return source
+    with path.open("rb") as file:
+        return _decoded(file.read(MAX_BYTES + 1), str(path))
+
+
+def _decoded(data: bytes, what: str) -> str:
+    if len(data) > MAX_BYTES:
+        raise UsageError(f"{what}: is longer than {MAX_BYTES} bytes.", hint="Split it.")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{what}: is not UTF-8 text (byte {error.start}).") from None
+    if "\0" in text:
+        raise UsageError(f"{what}: holds a NUL: it is no SQL.")
+    return text
+
+
+def _answer(
+    settings: Settings,
+    rules: GuardRules,
+    database: str,
+    analyzer: Analyzer,
+    source: SourceStatement,
+) -> Answer:
+    number = fingerprint(source.sql)
+    query = subject(source.sql, number, analyzer.analyze)
+    if query is None:
+        return Answer(source, number, Verdict(), "")
+    cost, note = _cost(settings, rules, database, query, source.sql)
+    return Answer(source, number, decide(query, rules, cost), note)
+
+
+def _cost(
+    settings: Settings, rules: GuardRules, database: str, query: Query, sql: str
+) -> tuple[float | None, str]:
+    """The planner's cost, or why it is not known."""
+    if not needs_cost(query, rules):
+        return None, ""
+    try:
+        dsn, timeout = own_dsn(settings, database), settings.server.connect_timeout
+        with connect(dsn, timeout=timeout) as connection:
+            return explain_sync(connection, sql).total_cost, ""
+    except DboptError as error:
+        return None, f"The planner's cost is not known: {error.message}"
+
+
+def _show(context: Context, rules: GuardRules, answers: list[Answer]) -> None:
+    console = context.console
+    for answer in answers:
+        verdict = answer.verdict
+        head = f"line {answer.source.line}: {fingerprint_hex(answer.fingerprint)} "
+        if verdict.refused:
+            console.print(Text(f"{head}refused ({verdict.rule}, {verdict.sqlstate})", style="red"))
+        else:
+            grade = f"{verdict.grade} {verdict.score}".strip()
+            console.print(Text(f"{head}may run ({_allowed(verdict, grade)})"))
+        for words in (verdict.message, verdict.detail, verdict.hint, answer.note):
+            if words:
+                console.print(Text(f"  {printable(words)}"))
+    if not answers:
+        console.print(Text("There is no statement."))
+    elif rules.mode != "enforce":
+        console.print(Text(f'guard.mode is "{rules.mode}" here: nothing is refused yet.'))
+
+
+def _allowed(verdict: Verdict, grade: str) -> str:
+    limits = [grade]
+    if verdict.heavy:
+        limits.append("by the lane of heavy statements")
+    if verdict.timeout:
+        limits.append(f"for {verdict.timeout:g} s at most")
+    if verdict.max_rows:
+        limits.append(f"{verdict.max_rows} rows at most")
+    return ", ".join(limits)

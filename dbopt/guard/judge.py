@@ -1,0 +1,159 @@
+"""The judge: from a question to its verdict, which is kept, in a thread and a few at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, Protocol
+
+from msgspec.structs import replace
+
+from dbopt.clock import Clock, wall
+from dbopt.guard.costs import Cost, Costs
+from dbopt.guard.policy import decide, needs_cost
+from dbopt.guard.subject import subject
+from dbopt.guardsettings import GuardRules
+from dbopt.sql.query import Query
+from dbopt.store.quarantine import Quarantine
+from dbopt.verdict import Question, Verdict
+
+CAPACITY = 20_000
+"""Verdicts kept: statements times who sends them."""
+MOST_PENDING = 200
+"""Questions that are judged at once; each holds a text. Who asks more waits."""
+SOON = 1.0
+"""Seconds for which a verdict holds whose cost was not known in time."""
+_THREADS = 2
+
+
+class Scope(NamedTuple):
+    """Who sends a statement, in the client's words; `route` is the sqlcommenter tag or ""."""
+
+    database: str
+    user: str
+    application: str
+    route: str = ""
+
+
+class Analyzer(Protocol):
+    """dbopt.sql.analyze.Analyzer: with a memory by fingerprint, and safe in threads."""
+
+    def analyze(self, text: str) -> Query:
+        """What a text does, and how complex it is. Never raises."""
+        ...
+
+
+RulesOf = Callable[[Scope], GuardRules]
+Held = Callable[[int, str], Quarantine | None]
+"""The quarantine of a fingerprint in a database, if there is one."""
+Key = tuple[int, Scope]
+
+
+class Judge:
+    """Verdicts by (fingerprint, scope): of texts that differ in literals the first one is judged.
+
+    Used from one loop. `close` ends its threads.
+    """
+
+    def __init__(
+        self,
+        rules: RulesOf,
+        analyzer: Analyzer,
+        costs: Costs,
+        held: Held,
+        clock: Clock = wall,
+    ) -> None:
+        self.analyzer = analyzer
+        self._rules = rules
+        self._costs = costs
+        self._held = held
+        self._clock = clock
+        self._verdicts: OrderedDict[Key, Verdict] = OrderedDict()
+        self._pending: dict[Key, asyncio.Task[Verdict]] = {}
+        self._slots = asyncio.Semaphore(MOST_PENDING)
+        self._generation = 0
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="dbopt-guard")
+
+    def close(self) -> None:
+        """End the threads, once they have done what they do."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def known(self, key: Key) -> Verdict | None:
+        """The verdict that is kept and holds now."""
+        verdict = self._verdicts.get(key)
+        if verdict is None or 0 < verdict.expires <= self._clock():
+            return None
+        self._verdicts.move_to_end(key)
+        return verdict
+
+    def forget(self, fingerprints: Iterable[int] = ()) -> None:
+        """Judge these anew; all where there are none."""
+        self._generation += 1
+        gone = frozenset(fingerprints)
+        if not gone:
+            self._verdicts.clear()
+        for key in [key for key in self._verdicts if key[0] in gone]:
+            del self._verdicts[key]
+
+    async def judge(self, question: Question) -> Verdict:
+        """The verdict on a question, whatever the mode is. Takes long only for a new statement."""
+        scope = Scope(question.database, question.user, question.application, question.route)
+        key = (question.fingerprint, scope)
+        known = self.known(key)
+        if known is not None:
+            return known
+        async with self._slots:
+            task = self._pending.get(key)
+            if task is None:
+                task = self._pending[key] = asyncio.create_task(self._find(key, question.text))
+            # Who gives up waiting must not take the verdict from others who wait for it.
+            return await asyncio.shield(task)
+
+    async def _find(self, key: Key, text: str) -> Verdict:
+        try:
+            generation = self._generation
+            verdict = await self._decide(key, text)
+            if generation == self._generation:  # else the rules may have changed meanwhile
+                self._keep(key, verdict)
+            return verdict
+        finally:
+            del self._pending[key]
+
+    def _keep(self, key: Key, verdict: Verdict) -> None:
+        self._verdicts[key] = verdict
+        self._verdicts.move_to_end(key)
+        while len(self._verdicts) > CAPACITY:
+            self._verdicts.popitem(last=False)
+
+    async def _decide(self, key: Key, text: str) -> Verdict:
+        number, scope = key
+        query = await asyncio.get_running_loop().run_in_executor(
+            self._threads, subject, text, number, self.analyzer.analyze
+        )
+        if query is None:
+            return Verdict()
+        rules = self._rules(scope)
+        if not needs_cost(query, rules):
+            return self._said(query, rules, scope, None)
+        asked = (number, scope.database, scope.user)
+        cost = await self._costs.cost(asked, text, rules.verdict_timeout / 2)
+        verdict = self._said(query, rules, scope, cost.value)
+        return replace(verdict, expires=self._until(verdict, cost))
+
+    def _said(self, query: Query, rules: GuardRules, scope: Scope, cost: float | None) -> Verdict:
+        held = self._held(query.fingerprint, scope.database)
+        return decide(query, rules, cost, held, self._clock())
+
+    def _until(self, verdict: Verdict, cost: Cost) -> float:
+        """When a verdict that stands on a cost ends: soon where the cost may yet come.
+
+        One that refuses must not outlive its reason, since an index may be built meanwhile.
+        """
+        if verdict.rule not in ("", "cost"):
+            return verdict.expires
+        if cost.value is not None and not verdict.refused:
+            return 0.0
+        left = max(cost.until - self._costs.now(), SOON)
+        return self._clock() + min(left, 60.0)
