@@ -34,8 +34,8 @@ class Complexity:
     cte: int = _points(3, "a common table expression.")
     recursive: int = _points(20, "a recursive query.")
     set_operation: int = _points(5, "a UNION, INTERSECT or EXCEPT.")
-    aggregate: int = _points(2, "an aggregate.")
-    grouping: int = _points(5, "a GROUP BY.")
+    aggregate: int = _points(3, "an aggregate.")
+    grouping: int = _points(8, "a GROUP BY.")
     window: int = _points(6, "a window function.")
     distinct: int = _points(5, "a DISTINCT, and a set operation that removes duplicates.")
     sort: int = _points(4, "an ORDER BY without a LIMIT.")
@@ -63,7 +63,7 @@ class Complexity:
         reload=True,
     )
     rows_factor: float = option(
-        12.0,
+        18.0,
         "Points for each tenfold of the rows that are read, above rows_floor.",
         unit="points",
         low=0,
@@ -89,7 +89,7 @@ class Complexity:
         reload=True,
     )
     beside_cost: float = option(
-        0.25,
+        0.2,
         "Share of all other points that counts where the planner's cost is known, since that "
         "prices most of them.",
         low=0,

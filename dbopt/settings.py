@@ -9,15 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import get_args, get_type_hints
 
+from dbopt.complexitysettings import Complexity
 from dbopt.guardsection import AppRoute, Guard
 from dbopt.poolsettings import Application, Database, Pool, User
 from dbopt.setting import Setting, settings_of
 from dbopt.setting import option as _s
 
 __all__ = [
-    "NAMED", "NAMED_TABLE", "SECTIONS", "TABLE", "AppRoute", "Application", "Database", "Gateway",
-    "Guard", "Http", "Index", "Log", "Migrate", "Pool", "Server", "Setting", "Settings", "Sql",
-    "Stats", "Store", "Trace", "User", "setting_of",
+    "NAMED", "NAMED_TABLE", "SECTIONS", "TABLE", "AppRoute", "Application", "Complexity",
+    "Database", "Gateway", "Guard", "Http", "Index", "Log", "Migrate", "Pool", "Server", "Setting",
+    "Settings", "Sql", "Stats", "Store", "Trace", "User", "setting_of",
 ]  # fmt: skip
 
 
@@ -236,6 +237,7 @@ class Settings:
     http: Http = field(default_factory=Http)
     trace: Trace = field(default_factory=Trace)
     sql: Sql = field(default_factory=Sql)
+    complexity: Complexity = field(default_factory=Complexity)
     guard: Guard = field(default_factory=Guard)
     stats: Stats = field(default_factory=Stats)
     store: Store = field(default_factory=Store)

@@ -39,8 +39,8 @@ class Block:
     """One query block. `depth` is 1 for the outermost; `correlated`: it names an outer table.
 
     `role` is what its parent makes of it: "" at the top, "exists" in EXISTS and IN, "cte", "set"
-    as a part of a set operation, "insert" as the source of INSERT, else "subquery". `conditions` must
-    hold of every row; `optional` are those of outer joins. `narrowed`: see `narrows`.
+    as a part of a set operation, "insert" as the source of INSERT, else "subquery". `conditions`
+    must hold of every row; `optional` are those of outer joins. `narrowed`: see `narrows`.
     """
 
     node: exp.Expr

@@ -187,9 +187,7 @@ def _subquery(block: Block) -> str:
 
 
 def _is_unbounded(block: Block, select: exp.Select) -> bool:
-    return bool(block.tables) and not (
-        block.bounded or block.narrowed or is_aggregate_row(select)
-    )
+    return bool(block.tables) and not (block.bounded or block.narrowed or is_aggregate_row(select))
 
 
 def _is_first_rows(block: Block) -> bool:

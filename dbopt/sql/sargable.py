@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from sqlglot import exp
 
@@ -10,7 +10,7 @@ from dbopt.sql.blocks import Block, Source
 from dbopt.sql.columns import folded
 from dbopt.sql.expression import comparison_key
 from dbopt.sql.indexdef import IndexDefinition
-from dbopt.sql.shape import join_kind
+from dbopt.sql.shape import alternatives, conjuncts, join_kind
 
 _COMPARISONS = (
     exp.EQ,
@@ -41,9 +41,23 @@ def joins_of(block: Block) -> Iterator[str]:
 
 
 def linked_sources(block: Block) -> set[str]:
-    """Sources with a column that equals another's; "" where it cannot be told whose they are."""
+    """Sources with a column that equals another's; "" where it cannot be told whose they are.
+
+    Of an OR, those that each of its branches links.
+    """
     linked: set[str] = set()
     for part in block.conditions:
+        if isinstance(part, exp.Or):
+            branches = [_links(conjuncts(branch), block) for branch in alternatives(part)]
+            linked |= set.intersection(*branches)
+        else:
+            linked |= _links((part,), block)
+    return linked
+
+
+def _links(parts: Iterable[exp.Expr], block: Block) -> set[str]:
+    linked: set[str] = set()
+    for part in parts:
         if isinstance(part, exp.EQ):
             left, right = _names(part.this, block), _names(part.expression, block)
             if left and right and (left != right or "" in left):

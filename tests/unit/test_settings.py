@@ -15,17 +15,20 @@ PACKAGE = Path(__file__).parents[2] / "dbopt"
 KEYS = pytest.mark.parametrize("setting", TABLE.values(), ids=lambda setting: setting.key)
 
 
+BY_NAME = ("limits.py", "worker.py", "complexity.py")
+
+
 def attributes() -> Iterator[str]:
     """Every attribute that dbopt reads of anything, but for the modules that know the table.
 
-    gateway/limits.py and gateway/worker.py ask for some by their names.
+    gateway/limits.py, gateway/worker.py and sql/complexity.py ask for some by their names.
     """
     for file in PACKAGE.rglob("*.py"):
         if file.name not in ("settings.py", "poolsettings.py", "configcheck.py"):
             for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Attribute):
                     yield node.attr
-                elif file.name in ("limits.py", "worker.py") and isinstance(node, ast.Constant):
+                elif file.name in BY_NAME and isinstance(node, ast.Constant):
                     yield str(node.value)
 
 
