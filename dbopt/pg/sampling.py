@@ -1,0 +1,237 @@
+"""Samples of tables as temporary tables: some real rows, then rows that bring out differences.
+
+Sources: PostgreSQL's documentation, "CREATE TABLE" (LIKE, TEMPORARY), "SELECT" (TABLESAMPLE).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+
+from psycopg import errors, sql
+
+from dbopt.pg.connect import Connection
+from dbopt.sql.query import Relation
+from dbopt.sql.samples import Column, Ready
+from dbopt.sql.schema import RelationKind, SchemaColumn, SchemaRelation
+
+SAMPLE_ROWS = 500
+"""Rows of each table. Three such tables without a join condition have 125 million combinations."""
+SEED = 1
+"""Of TABLESAMPLE: the same rows each time that the table is the same."""
+
+_SCANNED = (RelationKind.TABLE, RelationKind.PARTITIONED, RelationKind.MATERIALIZED)
+_MOST_VARIANTS = 60
+_LONGEST_CHAIN = 4
+_VARIED = 3
+"""Rows that each variant changes, where there are enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One sample: what it is of, and its name."""
+
+    source: SchemaRelation
+    name: str
+
+    @property
+    def sql(self) -> sql.Identifier:
+        """Its name as SQL."""
+        return sql.Identifier("pg_temp", self.name)
+
+
+Samples = Mapping[Relation, Sample]
+
+
+def create(connection: Connection, sources: Iterable[SchemaRelation]) -> Samples:
+    """Empty temporary tables with the constraints and unique indexes of these relations."""
+    samples = {
+        source.relation: Sample(source, f"dbopt_sample_{number}")
+        for number, source in enumerate(sources, start=1)
+    }
+    for relation, sample in samples.items():
+        connection.execute(
+            sql.SQL(
+                "CREATE TEMP TABLE {} (LIKE {} INCLUDING CONSTRAINTS INCLUDING INDEXES)"
+            ).format(sql.Identifier(sample.name), _name(relation))
+        )
+    return samples
+
+
+def fill(connection: Connection, samples: Samples, links: Iterable[tuple[Column, Column]]) -> None:
+    """Rows of the tables, the largest first: of the others those that it joins, and any."""
+    pairs = {pair for one, two in links for pair in ((one, two), (two, one))}
+    filled: set[Relation] = set()
+    for sample in sorted(samples.values(), key=lambda s: -s.source.rows):
+        here = sample.source.relation
+        for own, other in sorted(pairs, key=str):
+            if own.relation == here and other.relation in filled:
+                _attempt(connection, _partners(sample, own, samples[other.relation], other))
+        connection.execute(_any_rows(sample))
+        filled.add(here)
+
+
+def vary(connection: Connection, samples: Samples, statements: Iterable[Ready]) -> None:
+    """Change some rows: constants of the statements, NULLs, and equal values where they may be.
+
+    What a constraint forbids is left out: no row can be like that.
+    """
+    every = list(statements)
+    constants = _constants(every)
+    for sample in samples.values():
+        budget = _count(connection, sample) // 2
+        for change in _changes(sample, every, constants):
+            if budget <= 0:
+                break
+            budget -= _attempt(connection, change)
+
+
+def values(connection: Connection, samples: Samples, column: Column) -> list[str | None]:
+    """Values of a column in its sample as text: its rows' in order, some apart; none if empty."""
+    text = sql.SQL("SELECT s.{0}::text AS value FROM {1} AS s ORDER BY s.ctid LIMIT 100").format(
+        sql.Identifier(column.name), samples[column.relation].sql
+    )
+    found = [row["value"] for row in connection.execute(text).fetchall()]
+    return found[:: max(1, len(found) // 4)]
+
+
+def extremes(
+    connection: Connection, samples: Samples, column: Column
+) -> tuple[str | None, str | None]:
+    """The least and the greatest value of a column in its sample, as text."""
+    name, table = sql.Identifier(column.name), samples[column.relation].sql
+    one = "(SELECT s.{0}::text FROM {1} AS s WHERE s.{0} IS NOT NULL ORDER BY s.{0} "
+    text = sql.SQL("SELECT " + one + "LIMIT 1) AS low, " + one + "DESC LIMIT 1) AS high").format(
+        name, table
+    )
+    row = connection.execute(text).fetchall()[0]
+    return row["low"], row["high"]
+
+
+def _name(relation: Relation) -> sql.Identifier:
+    return sql.Identifier(relation.schema, relation.name)
+
+
+def _attempt(connection: Connection, command: sql.Composed) -> int:
+    """The rows that a command changed; 0 where the server refuses its values, or takes long."""
+    refused = (errors.IntegrityError, errors.DataError, errors.QueryCanceled)
+    try:
+        with connection.transaction():
+            return max(0, connection.execute(command).rowcount)
+    except (*refused, errors.UndefinedFunction, errors.CannotCoerce, errors.DatatypeMismatch):
+        return 0
+
+
+def _partners(sample: Sample, own: Column, other: Sample, theirs: Column) -> sql.Composed:
+    return sql.SQL(
+        "INSERT INTO {0} SELECT * FROM {1} WHERE {2} IN (SELECT {3} FROM {4} LIMIT {5}) LIMIT {5}"
+        " ON CONFLICT DO NOTHING"
+    ).format(
+        sample.sql,
+        _name(sample.source.relation),
+        sql.Identifier(own.name),
+        sql.Identifier(theirs.name),
+        other.sql,
+        sql.Literal(SAMPLE_ROWS // 2),
+    )
+
+
+def _any_rows(sample: Sample) -> sql.Composed:
+    """Random ones, where the table has more than the sample."""
+    source, few = sample.source, sql.SQL("")
+    if source.kind in _SCANNED and source.rows > 4 * SAMPLE_ROWS:
+        percent = min(100.0, 200.0 * SAMPLE_ROWS / source.rows)
+        few = sql.SQL("TABLESAMPLE SYSTEM ({}) REPEATABLE ({})").format(
+            sql.Literal(percent), sql.Literal(SEED)
+        )
+    return sql.SQL("INSERT INTO {} SELECT * FROM {} {} LIMIT {} ON CONFLICT DO NOTHING").format(
+        sample.sql, _name(source.relation), few, sql.Literal(SAMPLE_ROWS)
+    )
+
+
+def _count(connection: Connection, sample: Sample) -> int:
+    text = sql.SQL("SELECT count(*) AS count FROM {}").format(sample.sql)
+    return int(connection.execute(text).fetchall()[0]["count"])
+
+
+def _constants(statements: Iterable[Ready]) -> dict[Column, dict[str, None]]:
+    """The constants that each column is compared with, itself or one that it is joined with."""
+    found: defaultdict[Column, dict[str, None]] = defaultdict(dict)
+    pairs: list[tuple[Column, Column]] = []
+    for statement in statements:
+        pairs += statement.links
+        for one in statement.compared:
+            if one.constant:
+                found[one.column][one.constant] = None
+    for _ in range(_LONGEST_CHAIN):
+        for left, right in pairs:
+            found[left] |= found[right]
+            found[right] |= found[left]
+    return found
+
+
+def _changes(
+    sample: Sample, statements: list[Ready], constants: Mapping[Column, Mapping[str, None]]
+) -> Iterator[sql.Composed]:
+    """The changes of a sample, the most telling first."""
+    here = sample.source.relation
+    mentioned = {c.name: None for s in statements for c in s.mentioned if c.relation == here}
+    columns = [sample.source.columns[name] for name in mentioned]
+    values = {c: list(constants.get(Column(here, c.name), ())) for c in columns}
+    together = {column: found[0] for column, found in values.items() if found}
+    if together:
+        yield _update(sample, [(c, sql.Literal(v)) for c, v in together.items()])
+    for column in columns:
+        if not column.not_null:
+            yield _update(sample, [(column, sql.NULL)])
+    if columns:
+        yield _twins(sample, columns)
+    single = ((column, value) for column, found in values.items() for value in found)
+    for column, value in islice(single, _MOST_VARIANTS):
+        yield _update(sample, [(column, sql.Literal(value))])
+
+
+def _update(sample: Sample, assigned: list[tuple[SchemaColumn, sql.Composable]]) -> sql.Composed:
+    """The rows that were changed least lately get these values."""
+    unique = _unique_columns(sample)
+    rows = 1 if any(column.name in unique for column, _ in assigned) else _VARIED
+    sets = sql.SQL(", ").join(
+        sql.SQL("{} = CAST({} AS {})").format(
+            # format_type's own words: PostgreSQL has quoted them.
+            sql.Identifier(column.name),
+            value,
+            sql.SQL(column.type),  # type: ignore[arg-type]
+        )
+        for column, value in assigned
+    )
+    return sql.SQL("UPDATE {0} SET {1} WHERE ctid = ANY (ARRAY({2}))").format(
+        sample.sql, sets, _oldest(sample, rows)
+    )
+
+
+def _twins(sample: Sample, columns: list[SchemaColumn]) -> sql.Composed:
+    """Some rows become like another in the columns that matter, but for unique ones."""
+    unique = _unique_columns(sample)
+    names = [sql.Identifier(c.name) for c in columns if c.name not in unique]
+    if not names:
+        return sql.SQL("INSERT INTO {0} SELECT * FROM {0} LIMIT {1} ON CONFLICT DO NOTHING").format(
+            sample.sql, sql.Literal(_VARIED)
+        )
+    listed = sql.SQL(", ").join(names)
+    return sql.SQL(
+        "UPDATE {0} SET ({1}) = (SELECT {1} FROM {0} ORDER BY ctid DESC LIMIT 1)"
+        " WHERE ctid = ANY (ARRAY({2}))"
+    ).format(sample.sql, listed, _oldest(sample, _VARIED))
+
+
+def _unique_columns(sample: Sample) -> set[str]:
+    indexes = (index for index in sample.source.indexes if index.unique)
+    return {key.expression for index in indexes for key in index.keys}
+
+
+def _oldest(sample: Sample, rows: int) -> sql.Composed:
+    return sql.SQL("SELECT ctid FROM {} ORDER BY ctid LIMIT {}").format(
+        sample.sql, sql.Literal(rows)
+    )
