@@ -53,7 +53,8 @@ class PoolSnapshot(msgspec.Struct, frozen=True, array_like=True):
 
     The one source of /metrics and `dbopt status`. `maxwait` is seconds. `sv_tested` are being
     reset, `sv_reserve` leased beyond max_size; `pins` counts clients that got a backend for
-    themselves, and `cl_pinned` are those who have one.
+    themselves, and `cl_pinned` are those who have one. `lane_` is about heavy statements: how many
+    clients may run them at once (0: no limit), do, wait to, and have waited.
     """
 
     database: str
@@ -82,10 +83,19 @@ class PoolSnapshot(msgspec.Struct, frozen=True, array_like=True):
     transaction_timeouts: int
     idle_transaction_timeouts: int
     client_idle_timeouts: int
+    lane_limit: int = 0
+    lane_active: int = 0
+    lane_waiting: int = 0
+    lane_waits: int = 0
+    lane_wait_us: float = 0.0
 
 
 class WorkerSnapshot(msgspec.Struct, frozen=True, array_like=True):
-    """One gateway worker at one moment."""
+    """One gateway worker at one moment.
+
+    `guard_asked` are questions; of statements, `guard_unanswered` got no verdict in time, and
+    `guard_unreadable` were none that can be judged: guard.fail said what became of them.
+    """
 
     pid: int
     clients: int
@@ -93,3 +103,6 @@ class WorkerSnapshot(msgspec.Struct, frozen=True, array_like=True):
     pools: list[PoolSnapshot]
     protocol_errors: int
     login_failures: int
+    guard_asked: int = 0
+    guard_unanswered: int = 0
+    guard_unreadable: int = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from dbopt.gateway.link import Observed
 from dbopt.gateway.supervisor import Supervisor
 from dbopt.observation import PoolSnapshot, SlowStatement, StatementCount, WorkerSnapshot
 from dbopt.settings import Settings
+from dbopt.verdict import Question, Refusal, Verdict
 from tests.fix_pg import Server, fresh_database
 from tests.support import wait_until
 
@@ -35,6 +36,10 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
+async def allow(_: Question) -> Verdict:
+    return Verdict()
+
+
 class Seen:
     """What the workers told of: an Observer that adds it up. Read it from any thread."""
 
@@ -43,6 +48,9 @@ class Seen:
         self.slow: list[SlowStatement] = []
         self.snapshots: dict[int, WorkerSnapshot] = {}
         self.frames = 0
+        self.refusals: list[Refusal] = []
+        self.questions: list[Question] = []
+        self.verdict: Callable[[Question], Awaitable[Verdict]] = allow
         self._texts: dict[int, str] = {}
 
     def observed(self, worker: int, message: Observed) -> None:
@@ -53,7 +61,13 @@ class Seen:
         self.counts += message.counts
         self.slow += message.slow
         self.snapshots[worker] = message.snapshot
+        self.refusals += message.refusals
         self.frames += 1
+
+    async def asked(self, worker: int, question: Question) -> Verdict:
+        """See supervisor.Observer; a test says by `verdict` what is answered."""
+        self.questions.append(question)
+        return await self.verdict(question)
 
     def of(self, fragment: str) -> list[StatementCount]:
         """The counts of the statements whose redacted text holds `fragment`."""
@@ -128,6 +142,10 @@ class Gateway:
         self._runner.loop.call_soon_threadsafe(
             self.supervisor.reload, settings_of(self.settings, overrides)
         )
+
+    def forget(self, *fingerprints: int) -> None:
+        """Let the workers ask anew about these, or about all."""
+        self._runner.loop.call_soon_threadsafe(self.supervisor.forget, list(fingerprints))
 
     def start_drain(self) -> Any:
         """Begin to shut down; gives a future."""

@@ -7,7 +7,7 @@ import sys
 # they are not installed (https://docs.python.org/3/reference/import.html#the-module-cache).
 sys.modules["rich"] = sys.modules["greenlet"] = None  # type: ignore[assignment]
 
-from dbopt.gateway.worker import main  # noqa: E402 - what it imports must find them missing
+from dbopt.gateway.life import main  # noqa: E402 - what it imports must find them missing
 
 if __name__ == "__main__":
     main()

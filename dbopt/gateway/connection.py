@@ -66,6 +66,9 @@ class Connection(asyncio.Protocol):
     def idle_tick(self, now: float, timeout: float) -> None:
         """A moment of time: a client that has sent nothing for `timeout` seconds is closed."""
 
+    def let_in(self) -> None:
+        """See leases.Waiter."""
+
     def queued(self, seconds: float, ahead: int) -> None:
         """See multiplexer.Waiter."""
 

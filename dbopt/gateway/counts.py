@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from dbopt.clock import Clock, wall
 from dbopt.histogram import bucket_of
@@ -14,12 +15,15 @@ from dbopt.observation import SlowStatement, StatementCount
 from dbopt.sql.effects import bounded_effects
 from dbopt.sql.fingerprint import fingerprint, redact
 
+if TYPE_CHECKING:
+    from dbopt.gateway.guards import Watch
+
 _MAX_TEXTS = 20_000
 _MAX_SHAPES = 5_000
 _LONG_TEXT = 4096
 """Longer texts are not kept as keys: they are mostly one-off literals."""
 _SHOWN_TEXT = 16_384
-_FINGERPRINTED = 65_536
+FINGERPRINTED = 65_536
 """Of a longer text only so much is read: a megabyte would hold every client up for its sake."""
 _MAX_SCOPES = 1000
 _DIGITS = b"0123456789"
@@ -37,12 +41,15 @@ def readable(name: str) -> str:
 class Count:
     """One statement, of one database, user and application, since the last flush.
 
-    `special` tells that some text of it may change the session, see dbopt.sql.effects.
+    `effects` tells that some text of it may change the session, see dbopt.sql.effects, and
+    `special` that it must go the general way: for that, or for the guard. `timeout` is seconds
+    that the guard lets it run, 0 for no limit; `tagged`: some text of it had a comment at its end
+    where routes have rules.
     """
 
     __slots__ = (
-        "buckets", "calls", "errors", "fingerprint", "max_us", "queue_us", "rows", "scope", "sent",
-        "special", "text", "total_us",
+        "buckets", "calls", "effects", "errors", "fingerprint", "max_us", "queue_us", "rows",
+        "scope", "sent", "special", "tagged", "text", "timeout", "total_us",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, number: int, text: str) -> None:
@@ -50,7 +57,8 @@ class Count:
         self.fingerprint = number
         self.text = text
         self.sent = False
-        self.special = False
+        self.special = self.effects = self.tagged = False
+        self.timeout = 0.0
         self.clear()
 
     def clear(self) -> None:
@@ -93,10 +101,11 @@ class Shape:
 
 
 class Scope:
-    """All counts of one (database, user, application)."""
+    """All counts of one (database, user, application). `watch`: the guard judges them."""
 
     __slots__ = (
         "application", "by_fingerprint", "by_shape", "by_text", "counts", "database", "user",
+        "watch",
     )  # fmt: skip
 
     def __init__(self, counts: Counts, database: str, user: str, application: str) -> None:
@@ -107,6 +116,7 @@ class Scope:
         self.by_text: dict[bytes, Count] = {}
         self.by_shape: dict[bytes, Shape] = {}
         self.by_fingerprint: dict[int, Count] = {}
+        self.watch: Watch | None = None
 
     def count(self, text: bytes) -> Count:
         """The Count that a statement's text belongs to."""
@@ -127,13 +137,27 @@ class Scope:
         self.by_shape.clear()
         return sum(1 for number in idle if number)
 
+    def rewatch(self, watch: Watch | None) -> None:
+        """The guard watches otherwise from now on."""
+        self.watch = watch
+        for count in self.by_fingerprint.values():
+            count.timeout = 0.0
+            count.special = count.effects or watch is not None
+        if watch is not None and watch.routed:
+            self.by_text.clear()  # whether they are tagged was not looked at
+            self.by_shape.clear()
+
     def _learn(self, text: bytes) -> Count:
-        sql = text[:_FINGERPRINTED].decode("utf-8", "replace")
+        sql = text[:FINGERPRINTED].decode("utf-8", "replace")
         number = fingerprint(sql)
         found = self.by_fingerprint.get(number)
         if found is None:
             found = self.counts.admit(self, number, sql)
-        found.special = found.special or bool(bounded_effects(text))
+        found.effects = found.effects or bool(bounded_effects(text))
+        if self.watch is None:
+            found.special = found.effects
+        else:
+            self.watch.mark(found, text)
         if len(text) <= _LONG_TEXT:
             self._keep(text, found)
         return found
@@ -175,6 +199,7 @@ class Counts:
         self._size = 0
         self._scopes: dict[tuple[str, str, str], Scope] = {}
         self._clock = clock
+        self._watched: Callable[[Scope], Watch | None] = _nobody
 
     def scope(self, database: str, user: str, application: str) -> Scope:
         """The Scope of that database, user and application."""
@@ -185,7 +210,14 @@ class Counts:
         if len(self._scopes) >= _MAX_SCOPES and application != OTHER:
             return self.scope(database, user, OTHER)
         found = self._scopes[key] = Scope(self, *key)
+        found.watch = self._watched(found)
         return found
+
+    def watch_with(self, watched: Callable[[Scope], Watch | None]) -> None:
+        """Who says how the guard watches a scope, from now on; its rules may be others by now."""
+        self._watched = watched
+        for scope in self._scopes.values():
+            scope.rewatch(watched(scope))
 
     def admit(self, scope: Scope, number: int, sql: str) -> Count:
         """A new Count, or the "other" one where the worker is full."""
@@ -242,6 +274,10 @@ class Counts:
         seen, self.seen = self.seen, []
         slow, self.slow = self.slow, []
         return [_message(count) for count in seen], slow
+
+
+def _nobody(_: Scope) -> None:
+    return None
 
 
 def _message(c: Count) -> StatementCount:

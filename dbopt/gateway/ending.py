@@ -95,6 +95,7 @@ class Ending(Lease):
         more is closed: the rest might not mean the same without what was refused.
         """
         self.waiting = False
+        self._leave_lane()
         if self._queued is not None:
             self._unqueue()
         data = bytes(self._rest)
@@ -180,14 +181,15 @@ class Ending(Lease):
 
     def _watch_query(self, backend: Backend, first: Request, took: float, route: Route) -> None:
         ledger = self._ledger
-        if not 0 < route.query_timeout < took or ledger.hides():
+        limit = min(filter(None, (route.query_timeout, first.timeout)), default=0.0)
+        if not 0 < limit < took or ledger.hides():
             return
-        error = QueryTimeout(f"The statement ran longer than {route.query_timeout:g} s.")
+        error = QueryTimeout(f"The statement ran longer than {limit:g} s.")
         if ledger.verdict is None and not backend.cancels:
             ledger.verdict, ledger.judged = error, first
             self._count("query")
             self._pool.cancel(backend)
-        elif took > route.query_timeout + _CANCEL_GRACE:
+        elif took > limit + _CANCEL_GRACE:
             self._end(error)
 
     def _limit(self, which: str, took: float, limit: float, error: DboptError) -> None:
@@ -241,6 +243,7 @@ class Ending(Lease):
         if self.waiting:
             self.waiting = False
             self._forsake()
+        self._leave_lane()
         if self._listener is not None:
             self._listener.unsubscribe(self)
             self._listener = None

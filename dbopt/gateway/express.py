@@ -168,7 +168,7 @@ class Express(Connection):
 
     def _first_in_line(self, backend: Backend, data: bytes, count: Count, waited: float) -> bool:
         """Send the request that has waited; False where the general way must."""
-        if backend.settings is not self._settings:
+        if backend.settings is not self._settings or count.special:
             return False
         if data[0] == F_QUERY:
             self._send_query(backend, data, count, data[5:-1])
@@ -225,13 +225,14 @@ class Express(Connection):
             statement = upstream.names.get(data[6:name_end])
             if statement is None:
                 return False
-        if statement.special:
+        count = self._scope.count(statement.sql)
+        if count.special or statement.special:
             return False
         backend = self.backend
         if backend is None:
             backend = self._lease()
             if backend is None:
-                return self._line_up(data, self._scope.count(statement.sql))
+                return self._line_up(data, count)
         if name_end:
             name = statement.name
             prepared = backend.prepared
@@ -242,7 +243,7 @@ class Express(Connection):
         else:
             backend.prepared.unnamed = upstream.unnamed = statement
         self._quiet = self._fresh = False
-        self._lone = self._scope.count(statement.sql)
+        self._lone = count
         self._lone_statement = statement
         self._lone_parse = bind != 0
         self._sent = self._clock()
@@ -341,6 +342,7 @@ class Express(Connection):
             self._upstream.portals[b""] = statement
             ledger.requests += (request, SYNC_REQUEST)
         request.count = count
+        request.timeout = count.timeout
         if self._sent == self._waited_since:
             request.queue_us = self._waited * 1e6
             count.queue_us -= request.queue_us  # it is counted with the request

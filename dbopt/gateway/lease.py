@@ -77,12 +77,13 @@ class Lease(Express):
     """See the module. It is the part of a Relay that holds a backend and lets it go.
 
     `_goodbye`: the client has said Terminate, and gets what is still in flight. `_pending`: a
-    special statement ran, and its transaction is not over.
+    special statement ran, and its transaction is not over. `_in_lane`: it runs heavy statements,
+    see lane.py; meanwhile nothing goes the express way, so that every end of it is seen.
     """
 
     __slots__ = (
-        "_cancel_wanted", "_client", "_goodbye", "_holdings", "_listener", "_listening", "_pending",
-        "_session", "_startup",
+        "_cancel_wanted", "_client", "_goodbye", "_holdings", "_in_lane", "_listener", "_listening",
+        "_pending", "_session", "_startup",
     )  # fmt: skip
 
     def __init__(
@@ -93,6 +94,7 @@ class Lease(Express):
         self._startup = settings
         self._cancel_wanted = False
         self._goodbye = False
+        self._in_lane = False
         self._pending = False
         self._holdings: Holdings | None = None
         self._listening: Listening | None = None
@@ -144,6 +146,7 @@ class Lease(Express):
             return  # the server is asked first
         elif self._kept:
             self._account()
+            self._leave_lane()
             backend.downstream.reset_read()
             self._upstream.at_rest()
             self._quiet = not self._rest
@@ -183,10 +186,16 @@ class Lease(Express):
 
     def _detach(self, backend: Backend) -> None:
         self.backend = backend.holder = None
+        self._leave_lane()
         self._cancel_wanted = False
         self._quiet = not self._rest
         # It may have been paused for a backend whose buffer is full: nobody tells it any more.
         self.resume_reading()
+
+    def _leave_lane(self) -> None:
+        if self._in_lane:
+            self._in_lane = False
+            self._pool.leave_lane()
 
     def _give_up(self, backend: Backend, *, cancel_first: bool = False) -> None:
         """The backend cannot be used any more, and what the session held is gone with it."""

@@ -37,6 +37,9 @@ class Waiter(Protocol):
     def queued(self, seconds: float, ahead: int) -> None:
         """It has waited that long, and so many were there before it. Told once."""
 
+    def let_in(self) -> None:
+        """The lane, which it waited for, has room for it."""
+
     @property
     def application(self) -> str:
         """The client's application_name; those of one pool share it by their weights."""

@@ -40,12 +40,13 @@ class Request:
 
     `work` is what a special text does; `refusal` the error to give instead of the server's.
     `known`: the backend has the statement that a Parse makes anew; `former`: the unnamed statement
-    before it. `keys` are what it touches, see Ledger.
+    before it. `keys` are what it touches, see Ledger. `timeout` is seconds that the guard lets it
+    run, and `max_rows` the rows that it lets it return; 0 for no limit.
     """
 
     __slots__ = (
-        "count", "former", "keys", "kind", "known", "name", "queue_us", "refusal", "rows", "sent",
-        "sqlstate", "statement", "text", "work",
+        "count", "former", "keys", "kind", "known", "max_rows", "name", "queue_us", "refusal",
+        "rows", "sent", "sqlstate", "statement", "text", "timeout", "work",
     )  # fmt: skip
 
     def __init__(
@@ -70,6 +71,8 @@ class Request:
         self.queue_us = 0.0
         self.rows = 0
         self.sqlstate = ""
+        self.timeout = 0.0
+        self.max_rows = 0
 
 
 SYNC_REQUEST: Final = Request(SYNC)

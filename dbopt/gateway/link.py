@@ -52,7 +52,7 @@ class Observed(msgspec.Struct, tag="observed", frozen=True):
     counts: list[StatementCount]
     slow: list[SlowStatement]
     snapshot: WorkerSnapshot
-    refusals: list[Refusal] = []  # noqa: RUF012 - msgspec copies it
+    refusals: list[Refusal] = []
 
 
 class Cancelled(msgspec.Struct, tag="cancelled", frozen=True):

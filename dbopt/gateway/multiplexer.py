@@ -14,7 +14,8 @@ from dbopt.clock import monotonic
 from dbopt.errors import ConnectError, DboptError, QueueTimeout
 from dbopt.gateway.backend import Backend
 from dbopt.gateway.counts import readable
-from dbopt.gateway.leases import Leases
+from dbopt.gateway.lane import Lane, lane_limit
+from dbopt.gateway.leases import Leases, Waiter
 from dbopt.gateway.limits import Limits
 from dbopt.gateway.routes import Route
 from dbopt.gateway.statements import Registry
@@ -37,13 +38,14 @@ class Pool(Leases):
     """All of one (database, user): what it has counted, and what happens as time goes by."""
 
     __slots__ = (
-        "_noticed", "_queued_at", "_refill_at", "clients", "pins", "queue_timeouts", "received",
-        "registry", "sent", "statements", "timeouts", "transactions", "unused_since",
+        "_noticed", "_queued_at", "_refill_at", "clients", "lane", "pins", "queue_timeouts",
+        "received", "registry", "sent", "statements", "timeouts", "transactions", "unused_since",
     )  # fmt: skip
 
     def __init__(self, route: Route, targets: Targets, limits: Limits | None = None) -> None:
         super().__init__(route, targets, limits)
         self.registry = Registry(max(1000, 10 * route.prepared_statements))
+        self.lane: Lane[Waiter] = Lane(lane_limit(route.heavy_share, route.max_size))
         self.clients = 0
         self.transactions = self.statements = 0
         self.received = self.sent = 0
@@ -58,6 +60,9 @@ class Pool(Leases):
     async def close(self) -> None:
         """Refuse who waits and close every backend."""
         self.closing = True
+        for waiter in list(self.lane.waiting):
+            self.lane.forsake(waiter)
+            self._tell_refused(waiter, ConnectError("The gateway is shutting down."))
         self._refuse_all()
         await self._close_all()
 
@@ -75,6 +80,40 @@ class Pool(Leases):
         """See Supply."""
         self._queue.weights = route.weights
         super().reconfigure(route, targets)
+        self.lane.limit = lane_limit(route.heavy_share, route.max_size)
+        self._fill_lane()
+
+    # The lane
+
+    def forsake(self, waiter: Waiter) -> None:
+        """The waiter no longer waits, for whichever it did."""
+        if not self.lane.forsake(waiter):
+            super().forsake(waiter)
+
+    def leave_lane(self) -> None:
+        """A client has ended its heavy statement, or the transaction with it."""
+        self.lane.leave()
+        self._fill_lane()
+
+    def _fill_lane(self) -> None:
+        while (waiter := self.lane.next(monotonic())) is not None:
+            self._safely(waiter.let_in)
+
+    def _end_lane_waits(self, now: float) -> None:
+        timeout = self.route.queue_timeout
+        for waiter, since in list(self.lane.waiting.items()):
+            if now - since < timeout:
+                break
+            self.queue_timeouts += 1
+            self.lane.forsake(waiter)
+            self._tell_refused(
+                waiter,
+                QueueTimeout(
+                    f"{self.lane.limit} heavy statements run in pool {self.name}, as many as may, "
+                    f"and none ended within {timeout:g} s.",
+                    hint="Make them lighter, or raise guard.heavy_share.",
+                ),
+            )
 
     # Time
 
@@ -85,6 +124,7 @@ class Pool(Leases):
         while there is a backend for it.
         """
         self._end_waits(now)
+        self._end_lane_waits(now)
         if self.waiting:
             self._queued_at = now
             self._charge(now)
@@ -169,11 +209,12 @@ class Pool(Leases):
         if not self.route.queue_notice:
             return
         before, self._noticed = self._noticed, now - self.route.queue_notice
-        for ahead, (waiter, since) in enumerate(list(self.waiting.items())):
-            if since > self._noticed:
-                break
-            if since > before:
-                self._safely(waiter.queued, now - since, ahead)
+        for waiting in (self.waiting, self.lane.waiting):
+            for ahead, (waiter, since) in enumerate(list(waiting.items())):
+                if since > self._noticed:
+                    break
+                if since > before:
+                    self._safely(waiter.queued, now - since, ahead)
 
     def _queue_timeout(self) -> DboptError:
         if self._last_error is not None and not self._leased:
@@ -193,7 +234,7 @@ class Pool(Leases):
 
     def snapshot(self, now: float) -> PoolSnapshot:
         """How the pool is at this moment."""
-        oldest = next(iter(self.waiting.values()), now)
+        oldest = min(next(iter(w.values()), now) for w in (self.waiting, self.lane.waiting))
         available = self._pg.get_stats()["pool_available"]
         holders = [backend.holder for backend in self._leased if backend.holder is not None]
         return PoolSnapshot(
@@ -201,7 +242,7 @@ class Pool(Leases):
             user=readable(self.user),
             mode=self.route.mode,
             cl_active=len(holders) - self._cleaning,
-            cl_waiting=len(self.waiting),
+            cl_waiting=len(self.waiting) + len(self.lane.waiting),
             cl_pinned=sum(bool(holder.pinned) for holder in holders),
             sv_active=len(self._leased) - len(self.idle) - self._cleaning,
             sv_idle=len(self.idle) + available,
@@ -223,4 +264,9 @@ class Pool(Leases):
             transaction_timeouts=self.timeouts["transaction"],
             idle_transaction_timeouts=self.timeouts["idle_transaction"],
             client_idle_timeouts=self.timeouts["client_idle"],
+            lane_limit=self.lane.limit,
+            lane_active=self.lane.inside,
+            lane_waiting=len(self.lane.waiting),
+            lane_waits=self.lane.waits,
+            lane_wait_us=self.lane.wait_us,
         )

@@ -43,6 +43,8 @@ _CHANGED: Final = ErrorResponse(
 """As PostgreSQL says it: drivers know it by its words or by its routine, and prepare anew."""
 REFUSED: Final = b"dbopt refuses"
 """No SQL: the server's error keeps the refusal's place among the replies, whatever its status."""
+FAILING_MESSAGE: Final = encode.parse(NOWHERE, REFUSED)
+"""Fails in the place of any extended-protocol message, and touches no statement that there is."""
 
 
 class Naming(Names):
@@ -217,14 +219,18 @@ class Naming(Names):
         request.former = self.unnamed
         if refused := self._refusal(known.effects, known.sql):
             request.refusal, request.sqlstate = refused, FeatureNotSupported.sqlstate
-            if not name:
-                self.unnamed = prepared.unnamed = None  # as by any Parse that fails
             self._enter(request)
-            return [encode.parse(b"", REFUSED)]
+            return [self._failing_parse(name, prepared)]
         statement, messages = self._clients_own(name, known, prepared)
         request.statement = statement
         self._enter(request, name, statement)
         return [*messages, statement.message]
+
+    def _failing_parse(self, name: bytes, prepared: Prepared) -> bytes:
+        """What fails on the server in the place of a Parse of that name, and leaves the same."""
+        if not name:
+            self.unnamed = prepared.unnamed = None
+        return encode.parse(NOWHERE if name else b"", REFUSED)
 
     def _clients_own(
         self, name: bytes, known: Statement, prepared: Prepared
@@ -345,7 +351,7 @@ class Naming(Names):
             request = Request(PARSE)
             request.refusal, request.sqlstate = _CHANGED, FeatureNotSupported.sqlstate
             self._enter(request)
-            return [encode.parse(b"", REFUSED)]
+            return [FAILING_MESSAGE]
         if statement.shape is None or prepared.use(statement.name):
             return self._ensure(statement, prepared)
         messages = self._ensure(statement, prepared)

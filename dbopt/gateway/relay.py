@@ -21,8 +21,8 @@ from dbopt.errors import (
 )
 from dbopt.gateway.backend import Backend
 from dbopt.gateway.counts import Scope
-from dbopt.gateway.ending import Ending
 from dbopt.gateway.framing import end_of_copy, needed
+from dbopt.gateway.guarded import Guarded
 from dbopt.gateway.lease import Owner
 from dbopt.gateway.leases import waiting_notice
 from dbopt.gateway.multiplexer import Pool
@@ -35,7 +35,7 @@ _MAX_NOTIFICATIONS = 4 << 20
 """Bytes of notifications that may wait for a client that does not read or ends no transaction."""
 
 
-class Relay(Ending):
+class Relay(Guarded):
     """See the module. It is a leases.Waiter, a backend.Holder and a notify.Subscriber."""
 
     __slots__ = ("_awaited", "_need", "_notifications", "_single")
@@ -76,7 +76,7 @@ class Relay(Ending):
 
     def _go_on(self) -> None:
         """Work on what was kept, if it is a whole message by now and there is a backend."""
-        if self.waiting or self._awaited or self._upstream.held:
+        if self.waiting or self._asked or self._awaited or self._upstream.held:
             if len(self._rest) > _MAX_WAITING:
                 self.pause_reading()
         elif len(self._rest) >= self._need:
@@ -102,6 +102,8 @@ class Relay(Ending):
             return
         if self._client.gate.draining:
             raise ShuttingDown("The gateway is shutting down.")
+        if self._scope.watch is not None and not self._cleared(data):
+            return
         backend = self._pool.acquire(self)
         if backend is not None:
             self._take(backend)
@@ -128,13 +130,15 @@ class Relay(Ending):
     def _forward(self, backend: Backend, data: bytes, queue_us: float) -> None:
         ledger, upstream = self._ledger, self._upstream
         ledger.backend_pid = backend.pid
+        upstream.settings = self._settings
         out: list[bytes] = []
         if self._fresh:
             self._begin_lease(backend, out)
         taken = upstream.forward(data, backend.prepared, self._clock(), out, queue_us)
         if taken < len(data):
             self._rest += data[taken:] if taken else data
-            self._need = 0 if upstream.blocked or upstream.held else needed(self._rest)
+            stopped = upstream.blocked or upstream.held or upstream.unjudged
+            self._need = 0 if stopped else needed(self._rest)
         if len(out) == 1:
             backend.transport.write(out[0])
         elif out:
@@ -147,6 +151,10 @@ class Relay(Ending):
             self._done_with(backend)  # a Flush alone: there will be no answer
         if upstream.blocked:
             self._subscribe()
+        if upstream.heavy:
+            self._join_lane()
+        if upstream.unjudged:
+            self._ask(upstream.unjudged)
 
     # Server → client
 
@@ -204,12 +212,15 @@ class Relay(Ending):
             self._open_transaction()
         else:
             # The end of a failed transaction must be seen too: what it did is undone.
-            busy = self._pending or self._notifications or downstream.failed
+            busy = self._pending or self._notifications or downstream.failed or self._in_lane
             self._quiet = not (self._rest or busy)
 
     def _release_held(self) -> None:
         """What the held message hangs on is known."""
         self._upstream.held = ()
+        self._resume()
+
+    def _resume(self) -> None:
         try:
             self._go_on()
             self.resume_reading()
@@ -257,11 +268,7 @@ class Relay(Ending):
 
     def _unblock(self) -> None:
         if not self._awaited:
-            try:
-                self._go_on()
-                self.resume_reading()
-            except DboptError as error:
-                self._bad_input(error)
+            self._resume()
 
     def notified(self, message: bytes) -> None:
         """See notify.Subscriber: at once, or when the client's transaction is over."""
@@ -280,7 +287,7 @@ class Relay(Ending):
     def _tell(self) -> None:
         listening = self._channels.channels
         waiting, self._notifications = self._notifications or [], None
-        self._quiet = not (self._rest or self.waiting or self._awaited)
+        self._quiet = not (self._rest or self.waiting or self._awaited or self._asked)
         data = b"".join(one for one in waiting if one[9 : one.index(0, 9)] in listening)
         if data:
             self.transport.write(data)

@@ -15,6 +15,7 @@ from psycopg.conninfo import make_conninfo
 from dbopt.errors import ConfigError, DboptError, UnknownDatabase
 from dbopt.gateway.target import Targets, targets
 from dbopt.gateway.userlist import Userlist
+from dbopt.guardsettings import guard_rules
 from dbopt.pg.connect import parse, resolve
 from dbopt.settings import Database, Pool, Settings, User
 
@@ -35,7 +36,8 @@ class Route:
 
     `database` and `user` are the client's words; `conninfo` has libpq's keys, with the
     names that the server knows as `dbname` and `user`, and with a `password` only where it
-    is that user's. `weights` is by application_name; who is not in it has 1.
+    is that user's. `heavy_share` is guard.heavy_share. `weights` is by application_name; who is
+    not in it has 1.
     """
 
     database: str
@@ -69,6 +71,7 @@ class Route:
     prepared_statements: int
     weights: Mapping[str, float]
     conninfo: Mapping[str, str] = field(repr=False)  # it may hold a password
+    heavy_share: float = 1.0
 
 
 def route(settings: Settings, database: str, user: str) -> Route:
@@ -92,6 +95,7 @@ def route(settings: Settings, database: str, user: str) -> Route:
         prepared_statements=settings.gateway.prepared_statements,
         weights={name: one.weight for name, one in settings.applications.items()},
         conninfo=_conninfo(settings, section, database, user),
+        heavy_share=guard_rules(settings, database, user, "").heavy_share,
     )
 
 

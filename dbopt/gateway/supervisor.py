@@ -223,9 +223,9 @@ class Supervisor:
         _, late = (
             await asyncio.wait(self._tasks, timeout=timeout + _GRACE) if self._tasks else (0, ())
         )
-        for task in late:
+        for task in (*late, *self._answering):
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, *self._answering, return_exceptions=True)
 
     def _send(self, message: ToWorker, but: int = -1) -> None:
         for number, link in self._links.items():

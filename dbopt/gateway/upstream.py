@@ -9,6 +9,7 @@ from __future__ import annotations
 from struct import Struct
 
 from dbopt.gateway.framing import KNOWN, check_length, terminator, unknown_type
+from dbopt.gateway.guarding import Guarding
 from dbopt.gateway.ledger import (
     CLOSE_HIDDEN,
     EXECUTE,
@@ -17,7 +18,7 @@ from dbopt.gateway.ledger import (
     SYNC_REQUEST,
     Request,
 )
-from dbopt.gateway.naming import REFUSED, Naming
+from dbopt.gateway.naming import FAILING_MESSAGE, REFUSED
 from dbopt.gateway.statements import NOWHERE, Prepared
 from dbopt.sql.effects import bounded_effects
 from dbopt.wire import encode
@@ -45,7 +46,7 @@ _SYNC = encode.sync()
 _CLOSE_NOWHERE = encode.close_statement(NOWHERE)
 
 
-class Upstream(Naming):
+class Upstream(Guarding):
     """The client's side of the relay. It outlives leases: names belong to the client."""
 
     __slots__ = ()
@@ -55,8 +56,9 @@ class Upstream(Naming):
     ) -> int:
         """Appends to `out` what the backend is to be sent; gives the bytes that were taken.
 
-        The rest of `data` begins with a message that is incomplete, `blocked` or `held`.
-        `queue_us` is charged to the first statement. Sets `closing` on Terminate.
+        The rest of `data` begins with a message that is incomplete, or that must wait: see
+        `blocked`, `held` and `unjudged`. `queue_us` is charged to the first statement. Sets
+        `closing` on Terminate.
         """
         ledger = self.ledger
         size = len(data)
@@ -74,38 +76,34 @@ class Upstream(Naming):
                     self.pass_bytes = end - size
                     position = size
                 break
+            instead = None
             if kind == F_QUERY:
                 if ledger.open_batch and not ledger.skipping:
                     out += (data[start:position], self._fence())
                     start = position
                 instead = self._query(data[position + 5 : end - 1], prepared, now, queue_us)
-                if self.blocked or self.held:
-                    break
-                if instead is not None:
-                    out += (data[start:position], *instead)
-                    start = end
                 queue_us = 0.0
             elif kind == F_SYNC:
                 if not ledger.copying:
                     ledger.end_batch(SYNC_REQUEST)
                     ledger.open_batch = ledger.skipping = False
             elif kind == F_EXECUTE:
-                self._execute(data, position + 5, end, prepared, now, queue_us)
-                if self.blocked or self.held:
-                    break
+                instead = self._execute(data, position + 5, end, prepared, now, queue_us)
                 queue_us = 0.0
             elif kind not in _PASSING:
                 if self.by_sql and kind in _BATCH and not ledger.open_batch:
                     out += (data[start:position], *self._before_batch(prepared))
                     start = position
-                message = self._other(kind, data, position, end, prepared, now)
-                if message is not None:
-                    out += (data[start:position], *message)
-                    if self.closing:
-                        return size
-                    start = position if self.blocked or self.held else end
-                if self.blocked or self.held:
-                    break
+                instead = self._other(kind, data, position, end, prepared, now)
+                if self.closing:
+                    out.append(data[start:position])
+                    return size
+            stopped = self.blocked or self.held or self.unjudged
+            if instead is not None:
+                out += (data[start:position], *instead)
+                start = position if stopped else end
+            if stopped:
+                break
             position = end
         if start < position:
             out.append(data if start == 0 and position == size else data[start:position])
@@ -122,8 +120,9 @@ class Upstream(Naming):
         request = Request(QUERY, text, now)
         request.queue_us = queue_us
         request.count = count = ledger.scope.count(text)
+        request.timeout = count.timeout
         instead = self._special_query(request, text, prepared) if count.special else None
-        if self.blocked or self.held:
+        if self.blocked or self.held or self.unjudged:
             return None
         if request.work is not None:
             self._enter_work(request, request.work)
@@ -139,7 +138,9 @@ class Upstream(Naming):
         self, request: Request, text: bytes, prepared: Prepared
     ) -> list[bytes] | None:
         entries = bounded_effects(text)
-        if not entries or self._hold_entries(entries) or self._must_wait(entries):
+        if self._refuses_query(text, entries, request):
+            return [encode.query(REFUSED)]
+        if self.unjudged or not entries or self._hold_entries(entries) or self._must_wait(entries):
             return None
         if refused := self._refusal(entries, text):
             request.refusal = refused
@@ -157,13 +158,14 @@ class Upstream(Naming):
 
     def _execute(
         self, data: bytes, start: int, end: int, prepared: Prepared, now: float, queue_us: float
-    ) -> None:
+    ) -> list[bytes] | None:
+        """What to send instead of an Execute; None where it passes as it is."""
         ledger = self.ledger
         if not ledger.open_batch:
             ledger.open(now)
         ledger.copying = False
         if ledger.skipping:
-            return
+            return None
         if start < end and data[start] == 0:
             statement = self.portals.get(b"")
         else:
@@ -171,16 +173,20 @@ class Upstream(Naming):
         if statement is not None and statement.special:
             effects = statement.effects
             if self._hold_entries(effects) or self._must_wait(effects):
-                return
+                return None
         request = Request(EXECUTE, statement.sql if statement is not None else b"", now, statement)
         request.queue_us = queue_us
-        if statement is not None and statement.work is not None:
+        refused = self._refuses_execute(statement, request)
+        if self.unjudged:
+            return None
+        if not refused and statement is not None and statement.work is not None:
             work = statement.work.again()
             for step in work.steps:
                 work.change(self.names, prepared, step)
             self._enter_work(request, work)
         else:
             ledger.requests.append(request)
+        return [FAILING_MESSAGE] if refused else None
 
     def _other(
         self, kind: int, data: bytes, position: int, end: int, prepared: Prepared, now: float

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import os
 import secrets
 import signal
 import socket
-import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import structlog
-import uvloop
 
 from dbopt.clock import monotonic
 from dbopt.errors import DboptError, TooManyClients
@@ -29,28 +26,27 @@ from dbopt.gateway.client import Client
 from dbopt.gateway.client_tls import ClientTls
 from dbopt.gateway.counts import Counts, readable
 from dbopt.gateway.exchange import Candidate
+from dbopt.gateway.guards import Guard
 from dbopt.gateway.limits import Limits
 from dbopt.gateway.link import (
+    Asked,
     Cancelled,
-    Drain,
     Observed,
     Ready,
-    Reload,
     Start,
     ToControl,
-    ToWorker,
     frame,
-    read_to_worker,
 )
 from dbopt.gateway.listeners import Listeners
 from dbopt.gateway.multiplexer import Pool
 from dbopt.gateway.notify import SharedListener
-from dbopt.gateway.openfiles import OpenFiles, raise_limit
+from dbopt.gateway.openfiles import OpenFiles
 from dbopt.gateway.routes import Route, check_database, resolved, route
 from dbopt.gateway.userlist import Secret
 from dbopt.logs import configure
 from dbopt.observation import WorkerSnapshot
 from dbopt.settings import Settings
+from dbopt.verdict import Question
 from dbopt.wire.messages import CancelRequest
 
 log = structlog.get_logger("dbopt.gateway")
@@ -78,6 +74,8 @@ class Worker:
         self.listeners = Listeners(self.admission, self.limits)
         trace = start.settings.trace
         self.counts = Counts(trace.slow, trace.parameters, trace.max_fingerprints, trace.max_slow)
+        self.guard = Guard(start.settings, self._ask)
+        self.counts.watch_with(self.guard.watch)
         self.login_timeout = start.settings.gateway.login_timeout
         self.draining = False
         self._link = link
@@ -219,16 +217,16 @@ class Worker:
             self.tick(now)
             if now - looked >= _IDLE_LOOK:
                 looked = now
-                _safely(self._tick_clients, now)
+                safely(self._tick_clients, now)
 
     def tick(self, now: float) -> None:
         """Once in a while. A failure of one part must not stop the clock of the others."""
         self._refusals_said = 0
-        _safely(self.admission.tick, now)
-        _safely(self.files.tick, len(self._connections))
-        _safely(self.listeners.tick, now)
+        safely(self.admission.tick, now)
+        safely(self.files.tick, len(self._connections))
+        safely(self.listeners.tick, now)
         for key, pool in list(self._pools.items()):
-            _safely(self._tick_pool, key, pool, now)
+            safely(self._tick_pool, key, pool, now)
 
     def _tick_pool(self, key: tuple[str, str], pool: Pool, now: float) -> None:
         pool.tick(now)
@@ -253,16 +251,17 @@ class Worker:
     async def _reporting(self) -> None:
         while True:
             await asyncio.sleep(self.settings.trace.flush_interval)
-            _safely(self.report)
+            safely(self.report)
 
     def report(self) -> None:
         """Tell the control process what was seen. While that one does not read, go on counting."""
         if not self._link_is_full:
             counts, slow = self.counts.take()
-            snapshot = self.snapshot()
+            snapshot, refusals = self.snapshot(), self.guard.take()
             for start in range(0, max(len(counts), len(slow), 1), _PORTION):
                 end = start + _PORTION
-                self._tell(Observed(counts[start:end], slow[start:end], snapshot))
+                self._tell(Observed(counts[start:end], slow[start:end], snapshot, refusals))
+                refusals = []
 
     def snapshot(self) -> WorkerSnapshot:
         """How the worker is at this moment."""
@@ -274,6 +273,9 @@ class Worker:
             pools=[pool.snapshot(now) for pool in self._pools.values()],
             protocol_errors=self._protocol_errors,
             login_failures=self._login_failures,
+            guard_asked=self.guard.asked,
+            guard_unanswered=self.guard.unanswered,
+            guard_unreadable=self.guard.unreadable,
         )
 
     def reload(self, settings: Settings) -> None:
@@ -283,10 +285,11 @@ class Worker:
         self.admission.reload(settings)
         self.counts.slow_us = settings.trace.slow * 1000.0
         self.counts.parameters = settings.trace.parameters
-        self.limits.settings = settings
+        self.limits.settings = self.guard.settings = settings
+        self.counts.watch_with(self.guard.watch)
         self.files.reload(settings)
         for key, pool in self._pools.items():
-            _safely(self._reconfigure, key, pool)
+            safely(self._reconfigure, key, pool)
         self.listeners.reload()
 
     def _reconfigure(self, key: tuple[str, str], pool: Pool) -> None:
@@ -344,56 +347,22 @@ class Worker:
         if not (self._link.is_closing() or self._link_is_full):
             self._link.write(frame(message))
 
+    def _ask(self, number: int, question: Question) -> bool:
+        """Send one of the guard's questions; False where nobody would read it."""
+        if self._link.is_closing() or self._link_is_full:
+            return False
+        self._link.write(frame(Asked(number, question)))
+        return True
+
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
 
-def _safely(call: Callable[..., None], *given: Any) -> None:
+def safely(call: Callable[..., None], *given: Any) -> None:
+    """Call it; a failure is logged, and stops nothing else."""
     try:
         call(*given)
     except Exception:
         log.exception("a part of the worker failed", part=call.__qualname__)
-
-
-async def run(descriptor: int) -> None:
-    """The worker's life: wait for Start, serve, obey, drain."""
-    link = socket.socket(fileno=descriptor)
-    reader, writer = await asyncio.open_unix_connection(sock=link)
-    messages = read_to_worker(reader)
-    start = await anext(messages, None)
-    if not isinstance(start, Start):
-        return
-    configure(start.settings.log)
-    raise_limit()
-    worker = Worker(start, writer)
-    # The daemon says when to stop; a Ctrl-C goes to the whole terminal's process group.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, lambda: None)
-    await worker.serve(start.listeners)
-    gc.collect()
-    gc.freeze()
-    await _obey(worker, messages)
-    worker.close()
-    with contextlib.suppress(ConnectionError, OSError):
-        await writer.drain()
-        writer.close()
-
-
-async def _obey(worker: Worker, messages: AsyncIterator[ToWorker]) -> None:
-    async for message in messages:
-        if isinstance(message, Reload):
-            _safely(worker.reload, message.settings)
-        elif isinstance(message, Cancelled):
-            worker.cancel_own(message.pid, message.secret)
-        elif isinstance(message, Drain):
-            await worker.drain(monotonic() + message.timeout)
-            return
-    await worker.outlive()
-
-
-def main() -> None:
-    """Entry point of the worker process."""
-    with contextlib.suppress(KeyboardInterrupt):
-        uvloop.run(run(int(sys.argv[1])))

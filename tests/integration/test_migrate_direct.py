@@ -14,11 +14,15 @@ from dbopt.migrate import runner
 from dbopt.migrate.direct import require_direct
 from dbopt.pg.connect import connect
 from dbopt.settings import Gateway, Server, Settings
+from dbopt.verdict import Question, Verdict
 
 
 class _Nobody:
     def observed(self, worker: int, message: Observed) -> None:
         """What passes is not of interest here."""
+
+    async def asked(self, worker: int, question: Question) -> Verdict:
+        return Verdict()
 
 
 def test_the_server_itself_is_direct(pg_dsn: str) -> None:

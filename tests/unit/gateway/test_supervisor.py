@@ -15,6 +15,7 @@ from dbopt.errors import ProtocolError
 from dbopt.gateway.link import Observed
 from dbopt.gateway.supervisor import Supervisor, WorkerDied
 from dbopt.settings import Settings
+from dbopt.verdict import Question, Verdict
 from tests.support import wait_until_async
 
 
@@ -32,6 +33,9 @@ class Ears:
 
     def observed(self, worker: int, message: Observed) -> None:
         self.heard.append(message.snapshot.pid)
+
+    async def asked(self, worker: int, question: Question) -> Verdict:
+        raise AssertionError("No worker asks here.")
 
 
 class Scripted(Supervisor):

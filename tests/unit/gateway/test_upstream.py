@@ -113,7 +113,8 @@ def test_what_the_client_was_told_of_is_described_first_where_it_is_made_anew() 
     side.upstream.held = ()
     side.upstream.described(check, b"two columns", side.prepared)
     refused = side.send(bind(b"mine") + EXECUTE + SYNC)
-    assert encode.parse(b"", b"dbopt refuses") == refused[: refused.index(b"B", 9)]
+    failing = encode.parse(b"dbopt_none", b"dbopt refuses")  # it leaves the unnamed one alone
+    assert refused.startswith(failing + b"B")
     assert b"RevalidateCachedQuery" in side.ledger.requests[0].refusal
     assert statement is not side.registry.statement(b"a", b"\0\0")
 

@@ -1,0 +1,122 @@
+"""Guarded: a client whose statements are judged before they run, and whose heavy ones queue.
+
+It is the part of a Relay that waits for a verdict, or to be let into the pool's lane, before a
+server connection is taken for it.
+"""
+
+from __future__ import annotations
+
+from dbopt.clock import Clock
+from dbopt.errors import QueueFull
+from dbopt.gateway.counts import Scope
+from dbopt.gateway.ending import READY, Ending
+from dbopt.gateway.framing import is_one_request
+from dbopt.gateway.guarding import refusal_of
+from dbopt.gateway.lease import Owner
+from dbopt.gateway.multiplexer import Pool
+from dbopt.wire.types import F_QUERY
+
+
+class Guarded(Ending):
+    """See the module. `_asked`: a verdict is waited for."""
+
+    __slots__ = ("_asked",)
+
+    def __init__(
+        self, client: Owner, pool: Pool, scope: Scope, settings: dict[str, str], clock: Clock
+    ) -> None:
+        super().__init__(client, pool, scope, settings, clock)
+        self._asked = False
+
+    def _cleared(self, data: bytes) -> bool:
+        """Whether a client that holds no backend may have one for these messages.
+
+        Else they are kept, or the statement is refused: for that nobody need wait for a backend.
+        """
+        upstream = self._upstream
+        text = upstream.first_text(data)
+        watch = self._scope.watch
+        if watch is None or not text:
+            return True
+        upstream.settings = self._settings
+        verdict = upstream.known_verdict(text)
+        if verdict is None:
+            self._rest += data
+            self._ask(text)
+            return False
+        if verdict.refused and data[0] == F_QUERY and is_one_request(data):
+            watch.refuse(text, verdict)
+            self._refused_alone(text, refusal_of(verdict), verdict.sqlstate)
+            return False
+        if verdict.heavy and not verdict.refused and not self._in_lane:
+            return self._enter_lane(data)
+        return True
+
+    def _refused_alone(self, text: bytes, report: bytes, sqlstate: str) -> None:
+        """Tell a client that is in no transaction; what it asked for has come to nothing."""
+        self.transport.write(report + READY)
+        count = self._scope.count(text)
+        count.add(0.0, 0)
+        count.failed(sqlstate)
+        self._pool.statements += 1
+        self._quiet = True
+        self.resume_reading()
+
+    def _ask(self, text: bytes) -> None:
+        """Ask what may become of a statement; the client goes on when that is known."""
+        watch = self._scope.watch
+        self._asked = True
+        if watch is None:
+            self._told()
+        else:
+            watch.ask(text, self._told)
+
+    def _told(self) -> None:
+        """There is a verdict, or what stands for one."""
+        self._asked = False
+        self._upstream.unjudged = b""
+        if not self.closed:
+            self._resume()
+
+    def _resume(self) -> None:
+        """Go on with what was kept."""
+        raise NotImplementedError
+
+    # The lane
+
+    def _enter_lane(self, data: bytes) -> bool:
+        """Whether there is room for one more heavy statement; else the client waits for it."""
+        pool = self._pool
+        lane, route = pool.lane, pool.route
+        if 0 < route.max_queue <= len(lane.waiting):
+            pool.queue_refusals += 1
+            self._rest += data
+            self.refused(
+                QueueFull(
+                    f"{len(lane.waiting)} clients already wait to run heavy statements in pool "
+                    f"{pool.name}; max_queue is {route.max_queue}.",
+                    hint="Make them lighter, or raise guard.heavy_share or pool.max_queue.",
+                )
+            )
+            return False
+        if lane.enter(self, self._clock()):
+            self._in_lane = True
+            return True
+        self._rest += data
+        self.waiting = True
+        return False
+
+    def let_in(self) -> None:
+        """The lane has room for this client: now it needs a backend."""
+        self.waiting = False
+        self._in_lane = True
+        self._resume()
+        if self.backend is None and not self.waiting:
+            self._leave_lane()  # it was refused, or has nothing to run any more
+
+    def _join_lane(self) -> None:
+        """A heavy statement has passed within a transaction."""
+        self._upstream.heavy = False
+        if not self._in_lane:
+            self._in_lane = True
+            self._pool.lane.join()

@@ -1,0 +1,124 @@
+"""Guarding: what the guard says, where messages pass.
+
+The part of Upstream for statements that must be judged before they run. What is refused gets its
+error from the server, by a message that must fail in its place: so a transaction fails, and a
+pipeline skips, just as PostgreSQL does it. The words of that error are the guard's.
+"""
+
+from __future__ import annotations
+
+from dbopt.gateway.framing import terminator
+from dbopt.gateway.ledger import PARSE, Ledger, Request
+from dbopt.gateway.naming import Naming
+from dbopt.gateway.special import channel
+from dbopt.gateway.statements import Prepared, Registry, Statement
+from dbopt.sql.effects import Effect, SessionStatement
+from dbopt.verdict import Verdict
+from dbopt.wire import encode
+from dbopt.wire.types import F_BIND, F_EXECUTE, F_PARSE, F_QUERY
+
+
+class Guarding(Naming):
+    """See the module. `unjudged` is the statement whose verdict the next message waits for.
+
+    `heavy`: one has passed that goes by the lane. `settings` are the client's.
+    """
+
+    __slots__ = ("heavy", "settings", "unjudged")
+
+    def __init__(self, ledger: Ledger, registry: Registry) -> None:
+        super().__init__(ledger, registry)
+        self.unjudged = b""
+        self.heavy = False
+        self.settings: dict[str, str] = {}
+
+    def first_text(self, data: bytes) -> bytes:
+        """The statement that the first message is about; b"" where it is about none.
+
+        `data` begins with a whole message.
+        """
+        kind, end = data[0], 1 + int.from_bytes(data[1:5])
+        if kind == F_QUERY:
+            return data[5 : end - 1]
+        if kind == F_PARSE:
+            start = terminator(data, 5, end) + 1
+            return data[start : terminator(data, start, end)]
+        if kind == F_BIND:
+            start = terminator(data, 5, end) + 1
+            name = data[start : terminator(data, start, end)]
+            statement = self.names.get(name) if name else self.unnamed
+        elif kind == F_EXECUTE:
+            statement = self.portals.get(data[5 : terminator(data, 5, end)])
+        else:
+            return b""
+        return whole_text(statement) if statement is not None else b""
+
+    def known_verdict(self, text: bytes) -> Verdict | None:
+        """What the guard says of a statement; None where it must be asked."""
+        watch = self.ledger.scope.watch
+        return watch.verdict(text, self.settings) if watch is not None else Verdict()
+
+    def _refuses(self, text: bytes, request: Request) -> bool:
+        """Whether the guard refuses a statement: then the request says so in its words.
+
+        False too where it must be asked first: see `unjudged`.
+        """
+        watch = self.ledger.scope.watch
+        if watch is None or self.ledger.skipping:
+            return False
+        verdict = watch.verdict(text, self.settings)
+        if verdict is None:
+            self.unjudged = text
+            return False
+        if verdict.refused:
+            request.refusal, request.sqlstate = refusal_of(verdict), verdict.sqlstate
+            watch.refuse(text, verdict)
+            return True
+        request.timeout, request.max_rows = verdict.timeout, verdict.max_rows
+        self.heavy = self.heavy or verdict.heavy
+        return False
+
+    def _refuses_query(
+        self, text: bytes, entries: tuple[SessionStatement, ...], request: Request
+    ) -> bool:
+        """The same of a text that may run what PREPARE has made."""
+        if self._refuses(text, request):
+            return True
+        named = [channel(e) for e in entries if e.kind is Effect.EXECUTE and e.names]
+        for statement in filter(None, map(self.names.get, named)):
+            if self.unjudged or self._refuses(whole_text(statement), request):
+                return not self.unjudged
+        return False
+
+    def _refuses_execute(self, statement: Statement | None, request: Request) -> bool:
+        if self.ledger.scope.watch is None or statement is None:
+            return False
+        return self._refuses_query(whole_text(statement), statement.effects, request)
+
+    def _parse(
+        self, data: bytes, start: int, end: int, prepared: Prepared, now: float
+    ) -> list[bytes] | None:
+        if self.ledger.scope.watch is not None and not self.ledger.skipping:
+            name_end = terminator(data, start, end)
+            name = data[start:name_end]
+            sql = data[name_end + 1 : terminator(data, name_end + 1, end)]
+            request = Request(PARSE, sql, now, None, name)
+            if self._refuses(sql, request):
+                request.former = self.unnamed
+                self._enter(request)
+                return [self._failing_parse(name, prepared)]
+            if self.unjudged:
+                return None
+        return super()._parse(data, start, end, prepared, now)
+
+
+def whole_text(statement: Statement) -> bytes:
+    """A statement as the guard reads it: of one that PREPARE has made, with that word."""
+    return b"PREPARE p " + statement.sql if statement.in_sql else statement.sql
+
+
+def refusal_of(verdict: Verdict) -> bytes:
+    """The ErrorResponse of a verdict that refuses."""
+    return encode.error_fields(
+        "ERROR", verdict.sqlstate, verdict.message, verdict.hint, verdict.detail
+    )

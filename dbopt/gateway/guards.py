@@ -1,0 +1,276 @@
+"""Guard: what the worker knows of which statements may run. The control process decides.
+
+In mode enforce each statement is asked about once, by its fingerprint, and waits for the answer.
+A statement that may run just so then costs nothing: its Count is not special, so it goes the
+express way. In the other modes there is no Watch, and nothing here runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Final
+
+from dbopt.clock import Clock, monotonic, wall
+from dbopt.gateway.counts import FINGERPRINTED, Count, Scope
+from dbopt.guardsettings import GuardRules, guard_rules
+from dbopt.settings import Settings
+from dbopt.sql.fingerprint import fingerprint
+from dbopt.sql.tags import tags
+from dbopt.verdict import Question, Refusal, Verdict
+
+LONGEST_JUDGED: Final = 1 << 20
+"""Bytes. A longer statement is not asked about: `guard.fail` says what becomes of it."""
+_MAX_VERDICTS: Final = 50_000
+_MAX_REFUSALS: Final = 1000
+_RETRY: Final = 1.0
+"""Seconds after which a statement without a verdict is asked about anew."""
+_UNSAFE_ENCODINGS: Final = frozenset(
+    ("BIG5", "GBK", "GB18030", "JOHAB", "SJIS", "SHIFT_JIS_2004", "UHC")
+)
+"""A letter may end in the byte of a backslash there, so a string may not end where it seems to."""
+UNJUDGED: Final = "unjudged"
+"""The rule that refuses, with guard.fail = "closed", what no verdict came for."""
+
+Key = tuple[int, str]
+"""The fingerprint, and the route where routes have rules of their own."""
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A question that is not answered yet, and who waits for it.
+
+    `stale`: what it was asked with may hold no more, so that it must be asked again.
+    """
+
+    watch: Watch
+    key: Key
+    timer: asyncio.TimerHandle | None = None
+    told: list[Callable[[], None]] = field(default_factory=list)
+    stale: bool = False
+
+
+class Watch:
+    """The verdicts for the statements of one Scope: (database, user, application)."""
+
+    __slots__ = ("_guard", "_verdicts", "routed", "rules", "scope")
+
+    def __init__(self, guard: Guard, scope: Scope, rules: GuardRules, routed: bool) -> None:
+        self._guard = guard
+        self.scope = scope
+        self.rules = rules
+        self.routed = routed
+        self._verdicts: dict[Key, Verdict] = {}
+
+    def mark(self, count: Count, text: bytes) -> None:
+        """A text of a statement is new: whether it must go the general way."""
+        # Of what is not told apart, or not read to its end, each text has a verdict of its own.
+        alone = not count.fingerprint or len(text) > FINGERPRINTED
+        count.tagged = count.tagged or alone or (self.routed and _tagged(text))
+        verdict = self._verdicts.get((count.fingerprint, ""))
+        count.special = count.effects or count.tagged or verdict is None or not verdict.plain
+
+    def verdict(self, text: bytes, settings: dict[str, str]) -> Verdict | None:
+        """What is known of a statement; None where it must be asked about.
+
+        `settings` are the client's: they say how the server reads the text.
+        """
+        if misleading(text, settings) or len(text) > LONGEST_JUDGED:
+            return self._guard.unjudged(self.rules)
+        key = self._key(text)
+        known = self._verdicts.get(key)
+        if known is not None and 0.0 < known.expires <= self._guard.wall():
+            del self._verdicts[key]
+            return None
+        return known
+
+    def ask(self, text: bytes, told: Callable[[], None]) -> None:
+        """Ask about a statement; `told` is called when there is a verdict, of whatever kind."""
+        sql = text.decode("utf-8", "replace")
+        scope, key = self.scope, self._key(text)
+        question = Question(
+            key[0] if len(text) <= FINGERPRINTED else fingerprint(sql[:FINGERPRINTED]),
+            sql, scope.database, scope.user, scope.application, key[1],
+        )  # fmt: skip
+        self._guard.ask(self, key, question, told)
+
+    def learn(self, key: Key, verdict: Verdict) -> None:
+        """The verdict for a statement of this scope."""
+        self._guard.make_room()
+        self._verdicts[key] = verdict
+        count = self.scope.by_fingerprint.get(key[0])
+        if count is not None and not key[1]:
+            count.timeout = verdict.timeout
+            count.special = count.effects or count.tagged or not verdict.plain
+
+    def forget(self, fingerprints: list[int]) -> int:
+        """Ask about these anew, or about all; gives how many verdicts are left."""
+        gone = set(fingerprints)
+        for count in self.scope.by_fingerprint.values():
+            if not gone or count.fingerprint in gone:
+                count.special = True
+        self._verdicts = (
+            {key: found for key, found in self._verdicts.items() if key[0] not in gone}
+            if gone
+            else {}
+        )
+        return len(self._verdicts)
+
+    def refuse(self, text: bytes, verdict: Verdict) -> None:
+        """Note that a statement was refused."""
+        number, route = self._key(text)
+        self._guard.note(self.scope, number, route, verdict.rule)
+
+    def _key(self, text: bytes) -> Key:
+        if len(text) > FINGERPRINTED:
+            # Only so much of it is read for its fingerprint; what follows must count too.
+            return int.from_bytes(blake2b(text, digest_size=8).digest()), self._route(text)
+        number = self.scope.count(text).fingerprint
+        return number or fingerprint(text.decode("utf-8", "replace")), self._route(text)
+
+    def _route(self, text: bytes) -> str:
+        if not (self.routed and _tagged(text)):
+            return ""
+        route = tags(text.decode("utf-8", "replace")).get("route", "")
+        return route if route in self._guard.settings.routes else ""
+
+
+class Guard:
+    """All Watches of a worker, and the questions that are under way.
+
+    `send` takes a question's number and the question, and tells whether it could be sent.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        send: Callable[[int, Question], bool],
+        clock: Clock = monotonic,
+        now: Clock = wall,
+    ) -> None:
+        self.settings = settings
+        self.wall = now
+        self.asked = self.unanswered = self.unreadable = 0
+        self._send = send
+        self._clock = clock
+        self._next = 0
+        self._down_until = -1.0
+        self._size = 0
+        self._pending: dict[int, _Pending] = {}
+        self._numbers: dict[tuple[Watch, Key], int] = {}
+        self._watches: dict[Scope, Watch] = {}
+        self._refused: dict[tuple[int, str, str, str, str, str], int] = {}
+
+    def watch(self, scope: Scope) -> Watch | None:
+        """The Watch of a scope's statements; None where none is judged before it runs."""
+        settings = self.settings
+        who = scope.database, scope.user, scope.application
+        rules = guard_rules(settings, *who)
+        routed = any(guard_rules(settings, *who, route) != rules for route in settings.routes)
+        if not (rules.enforced or (routed and self._enforced_on_a_route(who))):
+            self._watches.pop(scope, None)
+            return None
+        found = self._watches[scope] = Watch(self, scope, rules, routed)
+        return found
+
+    def _enforced_on_a_route(self, who: tuple[str, str, str]) -> bool:
+        return any(guard_rules(self.settings, *who, r).enforced for r in self.settings.routes)
+
+    def ask(self, watch: Watch, key: Key, question: Question, told: Callable[[], None]) -> None:
+        """See Watch.ask. While no answers come, what is asked anew does not wait for one."""
+        number = self._numbers.get((watch, key))
+        if number is not None:
+            self._pending[number].told.append(told)
+            return
+        self._next += 1
+        self.asked += 1
+        pending = self._pending[self._next] = _Pending(watch, key, told=[told])
+        self._numbers[watch, key] = self._next
+        wait = watch.rules.verdict_timeout
+        if not self._send(self._next, question) or self._clock() < self._down_until:
+            wait = 0.0
+        loop = asyncio.get_running_loop()
+        pending.timer = loop.call_later(wait, self._expired, self._next)
+
+    def answered(self, number: int, verdict: Verdict) -> None:
+        """The control process has answered a question."""
+        self._down_until = -1.0
+        pending = self._pending.pop(number, None)
+        if pending is None:
+            return
+        if pending.timer is not None:
+            pending.timer.cancel()
+        self._tell(pending, verdict)
+
+    def _expired(self, number: int) -> None:
+        pending = self._pending.get(number)
+        if pending is None:
+            return
+        del self._pending[number]
+        self._down_until = self._clock() + _RETRY
+        self.unanswered += len(pending.told)
+        verdict = self.failed(pending.watch.rules, self.wall() + _RETRY)
+        self._tell(pending, verdict)
+
+    def _tell(self, pending: _Pending, verdict: Verdict) -> None:
+        self._numbers.pop((pending.watch, pending.key), None)
+        if not pending.stale:
+            pending.watch.learn(pending.key, verdict)
+        for told in pending.told:
+            told()
+
+    def unjudged(self, rules: GuardRules) -> Verdict:
+        """What becomes of a statement that cannot be read as the server reads it."""
+        self.unreadable += 1
+        return self.failed(rules, 0.0)
+
+    def failed(self, rules: GuardRules, expires: float) -> Verdict:
+        """What guard.fail says of a statement without a verdict."""
+        if not rules.fails_closed:
+            return Verdict(expires=expires)
+        return Verdict(
+            refused=True,
+            rule=UNJUDGED,
+            sqlstate="58000",
+            message="The guard has no verdict for this statement, and lets none run without.",
+            detail="No answer came in time, or its text is too long or cannot be read for sure.",
+            hint='Try again. With guard.fail = "open" such statements run.',
+            expires=expires,
+        )
+
+    def make_room(self) -> None:
+        """Keep the verdicts of all scopes together bounded."""
+        self._size += 1
+        if self._size > _MAX_VERDICTS:
+            self.forget([])
+
+    def forget(self, fingerprints: list[int]) -> None:
+        """See link.Forget."""
+        for pending in self._pending.values():
+            pending.stale = True
+        self._size = sum(watch.forget(fingerprints) for watch in self._watches.values())
+
+    def note(self, scope: Scope, number: int, route: str, rule: str) -> None:
+        """One refusal, for the next report."""
+        key = number, scope.database, scope.user, scope.application, route, rule
+        if key in self._refused or len(self._refused) < _MAX_REFUSALS:
+            self._refused[key] = self._refused.get(key, 0) + 1
+
+    def take(self) -> list[Refusal]:
+        """The refusals since the last call."""
+        taken, self._refused = self._refused, {}
+        return [Refusal(*key, calls) for key, calls in taken.items()]
+
+
+def misleading(text: bytes, settings: dict[str, str]) -> bool:
+    """Whether the server, with these settings, may read a text otherwise than we do."""
+    if b"\\" in text and settings.get("standard_conforming_strings", "on") == "off":
+        return True
+    encoding = settings.get("client_encoding", "").upper()
+    return encoding in _UNSAFE_ENCODINGS and not text.isascii()
+
+
+def _tagged(text: bytes) -> bool:
+    return text.rstrip(b"; \t\r\n").endswith(b"*/")
