@@ -40,7 +40,8 @@ class Block:
 
     `role` is what its parent makes of it: "" at the top, "exists" in EXISTS and IN, "cte", "set"
     as a part of a set operation, "insert" as the source of INSERT, else "subquery". `conditions`
-    must hold of every row; `optional` are those of outer joins. `narrowed`: see `narrows`.
+    must hold of every row; `optional` are those of outer joins. `narrowings`: how many
+    of the former an index could serve, see `narrows`.
     """
 
     node: exp.Expr
@@ -51,7 +52,21 @@ class Block:
     conditions: list[exp.Expr] = field(default_factory=list)
     optional: list[exp.Expr] = field(default_factory=list)
     correlated: bool = False
-    narrowed: bool = False
+    narrowings: int = 0
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether an equality narrows any of its tables."""
+        return self.narrowings > 0
+
+    @property
+    def spread(self) -> int:
+        """How many of its tables have no equality of their own; outer joins follow the others."""
+        inner = sum(
+            source.relation is not None and not (source.joined and source.joined.side)
+            for source in self.sources
+        )
+        return max(0, inner - self.narrowings)
 
     @property
     def select(self) -> exp.Select | None:
@@ -99,7 +114,7 @@ def read_block(
     block.sources = [_source(item, join, ctes, schema) for item, join in _items(node)]
     block.conditions = list(_conditions(node, optional=False))
     block.optional = list(_conditions(node, optional=True))
-    block.narrowed = any(narrows(condition, block) for condition in block.conditions)
+    block.narrowings = sum(narrows(condition, block) for condition in block.conditions)
     return block
 
 

@@ -63,7 +63,8 @@ WORDS: dict[str, str] = {
     "negation": "negated condition",
     "not_in_subquery": "NOT IN with a subquery",
     "scan": "query that no equality narrows",
-    "scanned_join": "further table of a query that no equality narrows",
+    "scanned_table": "further table that no equality narrows",
+    "range": "range of values",
     "no_where": "whole table: no WHERE and no LIMIT",
     "write_without_where": "write of a whole table: no WHERE",
     "long_list": "twenty constants in a list",
@@ -167,6 +168,7 @@ def _shares(found: Features, rows: RowsRead, weights: Weights) -> dict[Block | N
             share = min(_MOST, max(_LEAST, log10(max(read, 1.0)) / _FULL_ROWS))
         else:
             share = weights.narrowed_share if block.narrowed else 1.0
+            share += (1.0 - share) * block.spread / max(1, block.tables)
             if block.correlated and block.role == "subquery":
                 share = max(share, shares[block.outer])
         shares[block] = share

@@ -20,6 +20,7 @@ from dbopt.sql.shape import (
     excludes_subquery,
     is_aggregate_row,
     is_negated,
+    is_range,
     list_length,
     mixes_columns,
 )
@@ -137,6 +138,8 @@ def _of_predicate(node: exp.Expr, block: Block | None) -> Iterator[str]:
         if not isinstance(node.parent, exp.Or) and mixes_columns(node):
             yield "or_columns"
         return
+    if is_range(node):
+        yield "range"
     yield from ["long_list"] * min(list_length(node) // LIST_STEP, MOST_LISTS)
     if leading_wildcard(node, block):
         yield "leading_wildcard"
@@ -154,9 +157,9 @@ def _of_block(block: Block) -> Iterator[str]:
     joins = list(joins_of(block))
     yield from joins
     yield from ["many_joins"] * (len(joins) - CHEAP_JOINS)
-    if not block.narrowed and block.tables and not _is_first_rows(block):
-        yield "scan"
-        yield from ["scanned_join"] * (block.tables - 1)
+    if block.tables and not _is_first_rows(block):
+        yield from ["scan"] * (not block.narrowed)
+        yield from ["scanned_table"] * (block.spread - (not block.narrowed))
     if block.select is not None:
         yield from _of_select(block, block.select)
     elif isinstance(block.node, exp.Update | exp.Delete):

@@ -64,6 +64,15 @@ def is_negated(node: exp.Expr) -> bool:
     return bool(node.args.get("negate"))
 
 
+def is_range(node: exp.Expr) -> bool:
+    """Whether it compares a column with a constant, by < and the like or BETWEEN."""
+    if isinstance(node, exp.Between):
+        return True
+    if not isinstance(node, exp.GT | exp.GTE | exp.LT | exp.LTE):
+        return False
+    return isinstance(node.this, exp.Column) != isinstance(node.expression, exp.Column)
+
+
 def excludes_subquery(node: exp.Expr) -> bool:
     """Whether it is NOT IN (SELECT ...) or <> ALL (SELECT ...): no join, because of NULL."""
     if isinstance(node, exp.Not):
