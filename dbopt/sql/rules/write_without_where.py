@@ -10,6 +10,7 @@ from dbopt.sql.findings import Severity
 from dbopt.sql.query import Kind
 from dbopt.sql.rules.support import Match, Rule
 from dbopt.sql.script import Subject
+from dbopt.sql.unqualified import is_unqualified
 
 
 def _check(subject: Subject) -> Iterator[Match]:
@@ -19,11 +20,10 @@ def _check(subject: Subject) -> Iterator[Match]:
     for write in subject.tree.find_all(exp.Update, exp.Delete):
         if isinstance(write.parent, exp.When):
             continue  # MERGE says elsewhere which rows
-        where = write.args.get("where")
-        if where is None:
-            yield _match(subject, write, "without WHERE")
-        elif where.find(exp.Column, exp.Query) is None:
-            yield _match(subject, write, "whose WHERE looks at no column")
+        if is_unqualified([write]):
+            bare = write.args.get("where") is None
+            how = "without WHERE" if bare else "whose WHERE looks at no column"
+            yield _match(subject, write, how)
 
 
 def _match(subject: Subject, write: exp.Expr, how: str) -> Match:
