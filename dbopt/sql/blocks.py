@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from sqlglot import exp
 
@@ -34,7 +35,7 @@ class Source:
     known: SchemaRelation | None = None
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(eq=False)
 class Block:
     """One query block. `depth` is 1 for the outermost; `correlated`: it names an outer table.
 
@@ -53,6 +54,7 @@ class Block:
     optional: list[exp.Expr] = field(default_factory=list)
     correlated: bool = False
     narrowings: int = 0
+    _by_column: dict[str, Source | None] = field(default_factory=dict)
 
     @property
     def narrowed(self) -> bool:
@@ -85,13 +87,22 @@ class Block:
 
     def source_of(self, column: exp.Column) -> Source | None:
         """The source that a column is of, as far as the text and the Schema tell."""
-        if column.args.get("table") is not None:
-            wanted = folded(column.args["table"])
-            return next((source for source in self.sources if source.name == wanted), None)
+        table = column.args.get("table")
+        if isinstance(table, exp.Identifier):
+            return self._by_name.get(folded(table))
         name = folded(column.this)
-        if len(self.sources) == 1 and (self.sources[0].known is None):
+        if name not in self._by_column:
+            self._by_column[name] = self._owner(name)
+        return self._by_column[name]
+
+    def _owner(self, name: str) -> Source | None:
+        if len(self.sources) == 1 and self.sources[0].known is None:
             return self.sources[0]
         return next((s for s in self.sources if s.known and name in s.known.columns), None)
+
+    @cached_property
+    def _by_name(self) -> dict[str, Source]:
+        return {source.name: source for source in reversed(self.sources)}
 
     def resolve(self, column: exp.Column) -> Source | None:
         """`source_of`, here or in a block around."""
