@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dbopt.sql.rules import (
+    arithmetic_on_column,
     between_timestamps,
     concatenated_values,
     count_for_existence,
     distinct_hides_join,
+    function_on_indexed_column,
     huge_in_list,
+    implicit_cross_join,
     leading_wildcard,
     lock_order,
     n_plus_one,
@@ -22,16 +25,20 @@ from dbopt.sql.rules import (
     row_by_row_inserts,
     select_star,
     union_for_union_all,
+    unused_columns,
     write_without_where,
 )
 from dbopt.sql.rules.support import Rule
 
 RULES: tuple[Rule, ...] = (
+    arithmetic_on_column.RULE,
     between_timestamps.RULE,
     concatenated_values.RULE,
     count_for_existence.RULE,
     distinct_hides_join.RULE,
+    function_on_indexed_column.RULE,
     huge_in_list.RULE,
+    implicit_cross_join.RULE,
     leading_wildcard.RULE,
     lock_order.RULE,
     n_plus_one.RULE,
@@ -46,5 +53,6 @@ RULES: tuple[Rule, ...] = (
     row_by_row_inserts.RULE,
     select_star.RULE,
     union_for_union_all.RULE,
+    unused_columns.RULE,
     write_without_where.RULE,
 )
