@@ -7,6 +7,7 @@ import subprocess
 import sysconfig
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from dbopt.errors import ConfigError, QueryFailed
 from dbopt.pg.connect import Connection
@@ -40,30 +41,37 @@ def load(
             f"TPC-H's data are made by {PROGRAM}, which is not installed.",
             hint=f"pip install {PROGRAM}",
         )
-    tables_sql, _, keys_sql = (HERE / "schema.sql").read_text(encoding="utf-8").partition(
-        _AFTER_THE_DATA
-    )
+    text = (HERE / "schema.sql").read_text(encoding="utf-8")
+    tables_sql, _, keys_sql = text.partition(_AFTER_THE_DATA)
     connection.execute(tables_sql.encode())
-    for table in TABLES:
-        report(table)
-        _fill(connection, program, table, scale)
+    with TemporaryDirectory(prefix="dbopt-tpch-") as directory:
+        report("the generator")
+        _generate(program, scale, directory)
+        for table in TABLES:
+            report(table)
+            _fill(connection, Path(directory) / f"{table}.csv", table)
     report("keys and indexes")
     connection.execute(keys_sql.encode())
     connection.execute("VACUUM ANALYZE")
 
 
-def _fill(connection: Connection, program: Path, table: str, scale: float) -> None:
-    command = [str(program), "csv", "--quiet", "--stdout", "-s", str(scale), "-T", table]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as made:
-        assert made.stdout is not None
-        with (
-            connection.cursor() as cursor,
-            cursor.copy(f"COPY {table} FROM STDIN (FORMAT csv, HEADER)".encode()) as copy,
-        ):
-            while chunk := made.stdout.read(CHUNK):
-                copy.write(chunk)
-    if made.returncode:
-        raise QueryFailed(f"{PROGRAM} ended with {made.returncode} at table {table}.")
+def _generate(program: Path, scale: float, directory: str) -> None:
+    # One run for all tables: each takes a second to begin.
+    command = [str(program), "csv", "--quiet", "-s", str(scale), "--output-dir", directory]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise QueryFailed(f"{PROGRAM} failed: {done.stderr.strip()[-200:]}")
+
+
+def _fill(connection: Connection, file: Path, table: str) -> None:
+    copy_sql = f"COPY {table} FROM STDIN (FORMAT csv, HEADER)".encode()
+    with (
+        file.open("rb") as made,
+        connection.cursor() as cursor,
+        cursor.copy(copy_sql) as copy,
+    ):
+        while chunk := made.read(CHUNK):
+            copy.write(chunk)
 
 
 def statements(directory: str) -> dict[str, str]:
