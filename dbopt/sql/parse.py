@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from sqlglot import Dialect, ErrorLevel, exp
-from sqlglot.errors import SqlglotError
+from sqlglot.errors import ParseError, SqlglotError
 
 from dbopt.sql.lexer import Lexeme, Token, code
 from dbopt.sql.respell import respelled
@@ -112,6 +112,25 @@ def parse(statement: Statement) -> exp.Expression | None:
         return None
     tree = trees[0] if len(trees) == 1 else None
     return tree if isinstance(tree, exp.Expression) and not _gave_up(tree) else None
+
+
+def complaint(statement: Statement) -> tuple[int, str] | None:
+    """Where sqlglot stops, and its words; None where it reads the statement, or cannot say.
+
+    The place is an offset in the text that it is given: see dbopt.sql.respell. Never raises.
+    """
+    text = respelled(statement.tokens) if _is_tame(statement) else None
+    try:
+        _postgres.parse(text or "", error_level=ErrorLevel.IMMEDIATE)
+    except ParseError as error:
+        first = error.errors[0] if error.errors else {}
+        lines = (text or "").splitlines(keepends=True)
+        before = sum(map(len, lines[: int(first.get("line") or 1) - 1]))
+        column = int(first.get("col") or 1) - len(str(first.get("highlight") or ""))
+        return before + max(0, column), str(first.get("description") or "")
+    except (SqlglotError, RecursionError, ValueError, TypeError, AttributeError, LookupError):
+        return None
+    return None
 
 
 def _is_tame(statement: Statement) -> bool:

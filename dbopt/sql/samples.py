@@ -115,10 +115,10 @@ def _quoted(value: str | None) -> str:
 
 def _unfit(judged: Judged, schema: Schema) -> str:
     does, tree = judged.does, judged.tree
-    if tree is None or not does.parsed or judged.statement.words[:1] in {("explain",), ("copy",)}:
-        return "it is no query that can be parsed"
     if does.kind not in _EXAMINED:
         return f"{does.kind} statements are not run"
+    if tree is None or not does.parsed or judged.statement.words[:1] in {("explain",), ("copy",)}:
+        return "it is no query that can be parsed"
     if does.kind is Kind.READ and not does.read_only:
         return "it may write"
     if does.kind is not Kind.READ and not _writes_only(judged, tree):
