@@ -106,9 +106,8 @@ def _exists(select: exp.Select, count: exp.Expr | None) -> exp.Expr:
     inner = select.copy()
     inner.set("expressions", [exp.Literal.number(1)])
     if count is not None and isinstance(count.this, exp.Column):
-        inner = inner.where(
-            exp.Not(this=exp.Is(this=count.this.copy(), expression=exp.Null())), copy=False
-        )
+        known = exp.Is(this=count.this.copy(), expression=exp.Null(), negate=True)
+        inner = inner.where(known, copy=False)
     return exp.Exists(this=inner)
 
 

@@ -67,10 +67,9 @@ def _gives_no_null(select: exp.Select, scopes: Scopes) -> bool:
 
 
 def _is_not_null(test: exp.Expr, column: exp.Column) -> bool:
-    inner = bare(test.this) if isinstance(test, exp.Not) else None
-    if not isinstance(inner, exp.Is) or not isinstance(inner.expression, exp.Null):
+    if not isinstance(test, exp.Is) or not isinstance(test.expression, exp.Null):
         return False
-    return as_column(inner.this) == column
+    return bool(test.args.get("negate")) and as_column(test.this) == column
 
 
 def _pads_with_nulls(statement: exp.Expr) -> bool:

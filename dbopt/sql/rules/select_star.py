@@ -20,7 +20,7 @@ _SYSTEM = ("pg_", "information_schema")
 def _check(subject: Subject) -> Iterator[Match]:
     tree = subject.tree
     source = tree.expression if isinstance(tree, exp.Insert) else tree
-    if not isinstance(source, exp.Query):
+    if not isinstance(source, exp.Select | exp.SetOperation | exp.Subquery):
         return
     for star, tables in _Outputs(subject).stars(source):
         yield Match(subject, _message(tables), star, remedy=_remedy(tables))
