@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import replace
 from threading import Lock
 
-from dbopt.sql.classify import Harmless, combine, judge
+from dbopt.sql.classify import Harmless, Judged, combine, judge
+from dbopt.sql.columns import uses_of_tree
 from dbopt.sql.complexity import DEFAULT_LIMIT, complexity_of
 from dbopt.sql.fingerprint import fingerprint
 from dbopt.sql.functions import is_harmless
-from dbopt.sql.query import Query
+from dbopt.sql.query import ColumnUse, Query
 from dbopt.sql.redact import redact
+from dbopt.sql.schema import Schema
 
 
-def analyze(text: str, limit: int = DEFAULT_LIMIT, harmless: Harmless = is_harmless) -> Query:
-    """What dbopt knows of a text; `Query.text` is redacted. Never raises."""
-    return _analyze(text, fingerprint(text), limit, harmless)
+def analyze(
+    text: str,
+    limit: int = DEFAULT_LIMIT,
+    harmless: Harmless = is_harmless,
+    schema: Schema | None = None,
+) -> Query:
+    """What dbopt knows of a text; `Query.text` is redacted. Never raises.
+
+    With a `schema` names mean what they mean there; without one they stay as they are written.
+    """
+    return _analyze(text, fingerprint(text), limit, harmless, schema)
 
 
-def _analyze(text: str, print_: int, limit: int, harmless: Harmless) -> Query:
-    statements = judge(text, harmless)
+def _analyze(
+    text: str, print_: int, limit: int, harmless: Harmless, schema: Schema | None
+) -> Query:
+    statements = judge(text, harmless, schema)
     does = combine(judged.does for judged in statements)
     return Query(
         text=redact(text),
@@ -30,18 +43,41 @@ def _analyze(text: str, print_: int, limit: int, harmless: Harmless) -> Query:
         writes=does.writes,
         complexity=complexity_of(statements, limit),
         parsed=does.parsed,
+        columns=_columns(statements, schema),
+        statements=len(statements),
+        unqualified=does.unqualified,
+        ddl=does.ddl,
+        deterministic=not any(doubt.random for doubt in does.doubts),
+        uncacheable_because=tuple(dict.fromkeys(doubt.because for doubt in does.doubts)),
     )
 
 
+def _columns(statements: list[Judged], schema: Schema | None) -> tuple[ColumnUse, ...]:
+    """The uses of all statements; their sources are numbered on."""
+    found: list[ColumnUse] = []
+    for judged in statements:
+        if judged.tree is not None:
+            first = max((use.source for use in found), default=-1) + 1
+            uses = uses_of_tree(judged.tree, schema)
+            found += [replace(use, source=use.source + first) for use in uses] if first else uses
+    return tuple(found)
+
+
 class Analyzer:
-    """`analyze` with a memory: the last `capacity` queries by fingerprint. Safe in threads."""
+    """`analyze` with a memory: the last `capacity` queries by fingerprint. Safe in threads.
+
+    `parsed` and `unparsed` count what was judged anew, by whether all of it could be read.
+    """
 
     def __init__(
         self,
         limit: int = DEFAULT_LIMIT,
         capacity: int = 5000,
         harmless: Harmless = is_harmless,
+        schema: Schema | None = None,
     ) -> None:
+        self.parsed = self.unparsed = 0
+        self._schema = schema
         self._limit = limit
         self._capacity = capacity
         self._harmless = harmless
@@ -57,8 +93,10 @@ class Analyzer:
         known = self.known(print_)
         if known is not None:
             return known
-        query = _analyze(text, print_, self._limit, self._harmless)
+        query = _analyze(text, print_, self._limit, self._harmless, self._schema)
         with self._lock:
+            self.parsed += query.parsed
+            self.unparsed += not query.parsed
             self._queries[print_] = query
             while len(self._queries) > self._capacity:
                 self._queries.popitem(last=False)

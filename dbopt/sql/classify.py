@@ -1,60 +1,94 @@
 """What a statement does: its kind, whether it only reads, which relations it reads and writes.
 
 The first words decide the kind, since sqlglot reads `savepoint s` as a column with an alias; the
-tree decides about queries and DML. What cannot be parsed is never called read-only.
+tree decides about queries and DML, and the words about all other commands. What cannot be parsed
+is never called read-only. A statement inside another (EXPLAIN, PREPARE, DECLARE, COPY, CREATE AS)
+is looked into.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 
 from sqlglot import exp
 
-from dbopt.sql.calls import calls
-from dbopt.sql.functions import is_harmless
-from dbopt.sql.kinds import STRENGTH, first_kind
-from dbopt.sql.lexer import Lexeme, Token, unquote
-from dbopt.sql.parse import LONGEST_PARSED, Statement, parse, split
-from dbopt.sql.query import Kind, Relation
-from dbopt.sql.relations import (
-    Found,
-    indexed_table,
-    read_name,
-    relations_of_ddl,
-    relations_of_tokens,
-    relations_of_tree,
+from dbopt.sql.calls import Call, calls
+from dbopt.sql.certainty import (
+    UNREAD,
+    WRITING,
+    Doubt,
+    doubts_of_calls,
+    doubts_of_relations,
+    doubts_of_tree,
 )
+from dbopt.sql.functions import Harmless, is_harmless
+from dbopt.sql.inside import created_as, declared, elements, explained, prepared
+from dbopt.sql.kinds import QUERIES, STRENGTH, first_kind
+from dbopt.sql.lexer import Lexeme
+from dbopt.sql.parse import LONGEST_PARSED, Statement, parse, split
+from dbopt.sql.parts import closing, lower, part
+from dbopt.sql.query import Kind, Relation
+from dbopt.sql.relations import Found, read_name, relations_of_tokens, relations_of_tree
+from dbopt.sql.resolve import known_views, resolved
+from dbopt.sql.schema import Schema
+from dbopt.sql.targets import changed
+from dbopt.sql.unqualified import is_unqualified, is_unqualified_text
 
-Harmless = Callable[[str, str], bool]
-"""Whether a function (schema or "", name) writes nothing."""
+__all__ = [
+    "NOTHING",
+    "Classification",
+    "Harmless",
+    "Judged",
+    "classify",
+    "combine",
+    "is_harmless",
+    "judge",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """What a text does. `parsed` is False where any of its statements could not be read."""
+    """What a text does. `parsed` is False where any of its statements could not be read.
+
+    `unqualified`: it runs an UPDATE or DELETE that does not say which rows. `ddl`: it runs DDL,
+    even inside EXPLAIN ANALYZE. `doubts`: why its answer may not be kept.
+    """
 
     kind: Kind
     read_only: bool
-    reads: tuple[Relation, ...]
-    writes: tuple[Relation, ...]
-    parsed: bool
+    reads: tuple[Relation, ...] = ()
+    writes: tuple[Relation, ...] = ()
+    parsed: bool = True
+    unqualified: bool = False
+    ddl: bool = False
+    doubts: tuple[Doubt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One statement with its tree, if it is a query or DML that sqlglot can read."""
+    """One statement with its tree, if it is a query or DML that sqlglot can read.
+
+    Of a statement that has another one inside (EXPLAIN, PREPARE, DECLARE, COPY, CREATE AS) the
+    tree, and what it reads and writes, are those of the inner one; `source` is what was parsed.
+    """
 
     statement: Statement
     tree: exp.Expression | None
     does: Classification
+    inner: Statement | None = None
+
+    @property
+    def source(self) -> Statement:
+        """The statement that `tree` is of."""
+        return self.statement if self.inner is None else self.inner
 
 
-NOTHING = Classification(Kind.UTILITY, False, (), (), False)
+NOTHING = Classification(Kind.UTILITY, False, parsed=False, doubts=(UNREAD,))
 """The class of an empty text."""
 
-_QUERIES = frozenset({Kind.READ, Kind.INSERT, Kind.UPDATE, Kind.DELETE, Kind.MERGE})
 _DML: tuple[tuple[type[exp.Expression], Kind], ...] = (
     (exp.Insert, Kind.INSERT),
     (exp.Update, Kind.UPDATE),
@@ -62,6 +96,7 @@ _DML: tuple[tuple[type[exp.Expression], Kind], ...] = (
     (exp.Merge, Kind.MERGE),
     (exp.Into, Kind.DDL),
 )
+_DML_TYPES = tuple(cls for cls, _ in _DML)
 _DML_WORDS = (
     (("insert", "into"), Kind.INSERT),
     (("merge", "into"), Kind.MERGE),
@@ -69,27 +104,34 @@ _DML_WORDS = (
 )
 
 
-def classify(text: str, harmless: Harmless = is_harmless) -> Classification:
+def classify(
+    text: str, harmless: Harmless = is_harmless, schema: Schema | None = None
+) -> Classification:
     """The class of a text of one statement or several: the strongest kind, all relations.
 
     It is read-only when every statement is. Never raises.
     """
-    return combine(judged.does for judged in judge(text, harmless))
+    return combine(judged.does for judged in judge(text, harmless, schema))
 
 
-def judge(text: str, harmless: Harmless = is_harmless) -> list[Judged]:
+def judge(
+    text: str, harmless: Harmless = is_harmless, schema: Schema | None = None
+) -> list[Judged]:
     """Each statement of a text, parsed once and classed.
 
+    With a `schema` names are resolved, views looked into, and the application's functions known.
     Of a text longer than LONGEST_PARSED only that much is read, and nothing is held of the rest
     but that it may write.
     """
+    judges = _Judge(harmless, schema)
     if len(text) <= LONGEST_PARSED:
-        return [_judge(statement, harmless) for statement in split(text)]
-    return [_doubted(_judge(s, harmless)) for s in split(text[:LONGEST_PARSED])]
+        return [judges.judge(statement) for statement in split(text)]
+    return [_doubted(judges.judge(one)) for one in split(text[:LONGEST_PARSED])]
 
 
 def _doubted(judged: Judged) -> Judged:
-    return Judged(judged.statement, None, replace(judged.does, read_only=False, parsed=False))
+    does = replace(judged.does, read_only=False, parsed=False, doubts=(UNREAD,))
+    return Judged(judged.statement, None, does)
 
 
 def combine(classes: Iterable[Classification]) -> Classification:
@@ -97,185 +139,227 @@ def combine(classes: Iterable[Classification]) -> Classification:
     every = list(classes)
     if not every:
         return NOTHING
+    if len(every) == 1:
+        return every[0]
+    doubts = [Doubt("several statements"), *(doubt for c in every for doubt in c.doubts)]
     return Classification(
         max((c.kind for c in every), key=STRENGTH.__getitem__),
         all(c.read_only for c in every),
         _sorted(relation for c in every for relation in c.reads),
         _sorted(relation for c in every for relation in c.writes),
         all(c.parsed for c in every),
+        any(c.unqualified for c in every),
+        any(c.ddl for c in every),
+        tuple(dict.fromkeys(doubts)),
     )
 
 
-def _judge(statement: Statement, harmless: Harmless) -> Judged:
-    kind = first_kind(statement.words)
-    if kind in _QUERIES:
-        return _query(statement, kind, harmless)
-    if kind is Kind.EXPLAIN:
-        return _explain(statement, harmless)
-    if kind is Kind.COPY:
-        return _copy(statement, harmless)
-    if kind is Kind.DDL:
-        return _ddl(statement)
-    return _by_words(statement, kind)
+class _Judge:
+    """Judges single statements with what is known of functions and relations."""
 
+    def __init__(self, harmless: Harmless, schema: Schema | None) -> None:
+        if schema is not None and harmless is is_harmless:
+            harmless = partial(is_harmless, known=schema)
+        self._harmless = harmless
+        self._schema = schema
 
-def _by_words(statement: Statement, kind: Kind | None) -> Judged:
-    """A statement whose first words say all that there is to know."""
-    read_only = statement.words[:1] == ("show",)
-    writes: tuple[Relation, ...] = ()
-    if statement.words[:1] == ("refresh",):
-        writes = _sorted(relations_of_tokens(statement.tokens).writes)
-    does = Classification(kind or Kind.UTILITY, read_only, (), writes, kind is not None)
-    return Judged(statement, None, does)
+    def judge(self, statement: Statement) -> Judged:
+        kind = first_kind(statement.words)
+        if kind in QUERIES:
+            return self._query(statement, kind)
+        if kind is Kind.EXPLAIN:
+            return self._explain(statement)
+        if kind is Kind.COPY:
+            return self._copy(statement)
+        if kind is Kind.SESSION and statement.words[0] in {"prepare", "declare"}:
+            return self._kept(statement)
+        if kind is Kind.DDL:
+            return self._ddl(statement)
+        read_only = statement.words[:1] == ("show",)
+        found = Found(writes=set(changed(statement.tokens)))
+        return self._command(
+            statement, kind or Kind.UTILITY, read_only, found, parsed=kind is not None
+        )
 
-
-def _query(statement: Statement, kind: Kind, harmless: Harmless) -> Judged:
-    tree = parse(statement)
-    if tree is None or not isinstance(tree, exp.Query | exp.DML | exp.Values):
-        return _unparsed(statement, kind)
-    nodes = list(tree.walk())
-    kinds = {kind for node in nodes for cls, kind in _DML if isinstance(node, cls)}
-    kind = max(kinds | {Kind.READ}, key=STRENGTH.__getitem__)
-    found = relations_of_tree(tree)
-    locks = any(isinstance(node, exp.Lock) for node in nodes)
-    pure = all(harmless(*called) for called in calls(nodes, statement.tokens))
-    read_only = kind is Kind.READ and not found.writes and not locks and pure
-    return Judged(statement, tree, _classification(kind, read_only, found))
-
-
-def _unparsed(statement: Statement, kind: Kind) -> Judged:
-    words = [t.text.lower() for t in statement.tokens if t.lexeme is Lexeme.WORD]
-    pairs = set(pairwise(words))
-    kinds = {kind, *(kind for pair, kind in _DML_WORDS if pair in pairs)}
-    found = relations_of_tokens(statement.tokens)
-    if kind is Kind.READ and "into" in words and len(kinds) == 1:
-        kinds.add(Kind.DDL)
-    elif kind is Kind.READ and found.writes:
-        kinds.add(Kind.UPDATE)
-    strongest = max(kinds, key=STRENGTH.__getitem__)
-    return Judged(statement, None, _classification(strongest, False, found, parsed=False))
-
-
-def _explain(statement: Statement, harmless: Harmless) -> Judged:
-    """EXPLAIN runs the statement only with ANALYZE; without it, it changes nothing."""
-    inner, analyze = _explained(statement)
-    judged = _inner(inner, harmless)
-    if judged is None:
-        return Judged(statement, None, Classification(Kind.EXPLAIN, False, (), (), False))
-    does = judged.does
-    touched = does.reads if analyze else _sorted((*does.reads, *does.writes))
-    result = Classification(
-        Kind.EXPLAIN,
-        does.parsed and (does.read_only or not analyze),
-        touched,
-        does.writes if analyze else (),
-        does.parsed,
-    )
-    return Judged(statement, judged.tree, result)
-
-
-def _inner(statement: Statement, harmless: Harmless) -> Judged | None:
-    """A statement inside another; None where there is none, or one that nests again."""
-    if first_kind(statement.words) in {None, Kind.EXPLAIN, Kind.COPY}:
-        return None
-    return _judge(statement, harmless)
-
-
-def _explained(statement: Statement) -> tuple[Statement, bool]:
-    """The statement inside an EXPLAIN, and whether ANALYZE is among the options."""
-    tokens, at = statement.tokens, 1
-    if statement.words[1:2] == ("(",) and first_kind(statement.words[2:]) not in _QUERIES:
-        at = _closing(tokens, 1) + 1
-    while at < len(tokens) and tokens[at].text.lower() in {"analyze", "analyse", "verbose"}:
-        at += 1
-    return _rest(statement, at), any(_may_say_analyze(token) for token in tokens[1:at])
-
-
-def _may_say_analyze(token: Token) -> bool:
-    """An option's name may be quoted, and its letters escaped: U&"\0061nalyze"."""
-    if token.lexeme is Lexeme.NAME and token.text[0] != '"':
-        return True
-    return unquote(token.text) in {"analyze", "analyse"}
-
-
-def _copy(statement: Statement, harmless: Harmless) -> Judged:
-    """COPY table FROM writes it; COPY table or (query) TO STDOUT reads."""
-    tokens, words = statement.tokens, statement.words
-    if words[1:2] == ("(",):
-        return _copy_query(statement, harmless)
-    named = read_name(tokens, 2 if words[1:2] == ("binary",) else 1)
-    if named is None:
-        return Judged(statement, None, Classification(Kind.COPY, False, (), (), False))
-    relation, at = named
-    if tokens[at : at + 1] and tokens[at].text == "(":
-        at = _closing(tokens, at) + 1
-    to_client = _texts(tokens[at : at + 2]) == ["to", "stdout"]
-    outward = _texts(tokens[at : at + 1]) == ["to"]
-    names = (relation,)
-    does = Classification(
-        Kind.COPY, to_client, names if outward else (), () if outward else names, True
-    )
-    return Judged(statement, None, does)
-
-
-def _copy_query(statement: Statement, harmless: Harmless) -> Judged:
-    end = _closing(statement.tokens, 1)
-    inside = statement.tokens[2:end]
-    to_client = _texts(statement.tokens[end + 1 : end + 3]) == ["to", "stdout"]
-    judged = _inner(_part(statement, inside), harmless)
-    if judged is None:
-        return Judged(statement, None, Classification(Kind.COPY, False, (), (), False))
-    does = judged.does
-    result = Classification(
-        Kind.COPY, does.read_only and to_client, does.reads, does.writes, does.parsed
-    )
-    return Judged(statement, judged.tree, result)
-
-
-def _ddl(statement: Statement) -> Judged:
-    tree = parse(statement)
-    if tree is None:
-        is_index = "index" in statement.words[:3]
-        found = (indexed_table if is_index else relations_of_tokens)(statement.tokens)
-        does = _classification(Kind.DDL, False, found, parsed=False)
+    def _command(
+        self,
+        statement: Statement,
+        kind: Kind,
+        read_only: bool = False,
+        found: Found | None = None,
+        parsed: bool = True,
+    ) -> Judged:
+        """A command whose words say all that there is to know, or that cannot be read."""
+        found = resolved(found or Found(), self._schema)
+        doubts = [_no_query(kind), *([] if parsed else [UNREAD])]
+        does = Classification(
+            kind,
+            read_only,
+            _sorted(found.reads),
+            _sorted(found.writes),
+            parsed,
+            ddl=kind is Kind.DDL,
+            doubts=tuple(doubts),
+        )
         return Judged(statement, None, does)
-    return Judged(statement, tree, _classification(Kind.DDL, False, relations_of_ddl(tree)))
+
+    def _query(self, statement: Statement, kind: Kind) -> Judged:
+        tree = parse(statement)
+        if tree is None or not isinstance(tree, exp.Query | exp.DML | exp.Values):
+            return self._unparsed(statement, kind)
+        nodes = list(tree.walk())
+        kind = _kind_of(nodes)
+        found = resolved(relations_of_tree(tree), self._schema)
+        called = calls(statement.tokens, nodes)
+        doubts = [Doubt("writes")] if kind in WRITING or found.writes else []
+        doubts += doubts_of_tree(nodes)
+        locks = any(doubt.because == "locks rows" for doubt in doubts)
+        doubts += doubts_of_calls(called, self._schema)
+        reads, writes = _sorted(found.reads), _sorted(found.writes)
+        doubts += doubts_of_relations(reads, self._schema)
+        pure = kind is Kind.READ and not writes and not locks and self._pure(called, reads)
+        does = Classification(
+            kind,
+            pure,
+            reads,
+            writes,
+            unqualified=is_unqualified(nodes),
+            ddl=kind is Kind.DDL,
+            doubts=tuple(dict.fromkeys(doubts)),
+        )
+        return Judged(statement, tree, does)
+
+    def _pure(self, called: Iterable[Call], reads: Iterable[Relation]) -> bool:
+        """Whether no function writes, none of the views either."""
+        if not all(self._harmless(*call) for call in called):
+            return False
+        views = known_views(reads, self._schema)
+        return all(self._harmless(*call) for view in views for call in view.functions)
+
+    def _unparsed(self, statement: Statement, kind: Kind) -> Judged:
+        words = [t.text.lower() for t in statement.tokens if t.lexeme is Lexeme.WORD]
+        pairs = set(pairwise(words))
+        kinds = {kind, *(kind for pair, kind in _DML_WORDS if pair in pairs)}
+        found = relations_of_tokens(statement.tokens)
+        if kind is Kind.READ and "into" in words and len(kinds) == 1:
+            kinds.add(Kind.DDL)
+        elif kind is Kind.READ and found.writes:
+            kinds.add(Kind.UPDATE)
+        strongest = max(kinds, key=STRENGTH.__getitem__)
+        found = resolved(found, self._schema)
+        does = Classification(
+            strongest,
+            False,
+            _sorted(found.reads),
+            _sorted(found.writes),
+            parsed=False,
+            unqualified=is_unqualified_text(statement.tokens),
+            ddl=strongest is Kind.DDL,
+            doubts=(UNREAD,),
+        )
+        return Judged(statement, None, does)
+
+    def _explain(self, statement: Statement) -> Judged:
+        """EXPLAIN runs the statement only with ANALYZE; without it, it changes nothing."""
+        inner, runs = explained(statement)
+        judged = self._inner(inner)
+        if judged is None:
+            return self._command(statement, Kind.EXPLAIN, parsed=False)
+        does = judged.does
+        result = Classification(
+            Kind.EXPLAIN,
+            does.parsed and (does.read_only or not runs),
+            does.reads if runs else _sorted((*does.reads, *does.writes)),
+            does.writes if runs else (),
+            does.parsed,
+            does.unqualified and runs,
+            does.ddl and runs,
+            (_no_query(Kind.EXPLAIN), *does.doubts),
+        )
+        return Judged(statement, judged.tree, result, judged.source)
+
+    def _inner(self, statement: Statement) -> Judged | None:
+        """A statement inside another; None where there is none, or one that nests again."""
+        kind = first_kind(statement.words)
+        if kind in {None, Kind.EXPLAIN, Kind.COPY} or statement.words[0] == "prepare":
+            return None
+        return self.judge(statement)
+
+    def _kept(self, statement: Statement) -> Judged:
+        """PREPARE and DECLARE: judged as what they keep, which is run later."""
+        find = prepared if statement.words[0] == "prepare" else declared
+        inner = find(statement)
+        if inner is None or first_kind(inner.words) not in QUERIES:
+            return self._command(statement, Kind.SESSION, parsed=False)
+        judged = self.judge(inner)
+        doubts = (_no_query(Kind.SESSION), *judged.does.doubts)
+        does = replace(judged.does, kind=Kind.SESSION, doubts=doubts)
+        return Judged(statement, judged.tree, does, inner)
+
+    def _copy(self, statement: Statement) -> Judged:
+        """COPY table FROM writes it; COPY table or (query) TO STDOUT reads."""
+        tokens, words = statement.tokens, statement.words
+        if words[1:2] == ("(",):
+            return self._copy_query(statement)
+        named = read_name(tokens, 2 if words[1:2] == ("binary",) else 1)
+        if named is None:
+            return self._command(statement, Kind.COPY, parsed=False)
+        relation, at = named
+        if lower(tokens, at, at + 1) == ["("]:
+            at = closing(tokens, at) + 1
+        to_client = lower(tokens, at, at + 2) == ["to", "stdout"]
+        if lower(tokens, at, at + 1) == ["to"]:
+            return self._command(statement, Kind.COPY, to_client, Found(reads={relation}))
+        return self._command(statement, Kind.COPY, False, Found(writes={relation}))
+
+    def _copy_query(self, statement: Statement) -> Judged:
+        end = closing(statement.tokens, 1)
+        to_client = lower(statement.tokens, end + 1, end + 3) == ["to", "stdout"]
+        judged = self._inner(part(statement, statement.tokens[2:end]))
+        if judged is None:
+            return self._command(statement, Kind.COPY, parsed=False)
+        does = judged.does
+        doubts = (_no_query(Kind.COPY), *does.doubts)
+        read_only = does.read_only and to_client
+        result = replace(does, kind=Kind.COPY, read_only=read_only, doubts=doubts)
+        return Judged(statement, judged.tree, result, judged.source)
+
+    def _ddl(self, statement: Statement) -> Judged:
+        """What it changes by its words, and what a query in it reads."""
+        found = Found(writes=set(changed(statement.tokens)))
+        if statement.words[:2] == ("create", "schema"):
+            for one in elements(statement):
+                found.writes.update(changed(one.tokens))
+        inner = created_as(statement)
+        if inner is None or first_kind(inner.words) not in QUERIES:
+            return self._command(statement, Kind.DDL, found=found)
+        judged = self.judge(inner)
+        command = self._command(statement, Kind.DDL, found=found)
+        # A recursive view is a CTE of its own name.
+        own = {Relation("", one.name) for one in found.writes if "recursive" in statement.words}
+        does = replace(
+            command.does,
+            reads=tuple(relation for relation in judged.does.reads if relation not in own),
+            writes=_sorted((*command.does.writes, *judged.does.writes)),
+            parsed=judged.does.parsed,
+            unqualified=judged.does.unqualified,
+        )
+        return Judged(statement, judged.tree, does, inner)
 
 
-def _classification(
-    kind: Kind, read_only: bool, found: Found, parsed: bool = True
-) -> Classification:
-    return Classification(kind, read_only, _sorted(found.reads), _sorted(found.writes), parsed)
+def _kind_of(nodes: Iterable[exp.Expr]) -> Kind:
+    kinds = {Kind.READ}
+    for node in nodes:
+        if isinstance(node, _DML_TYPES):
+            kinds.update(kind for cls, kind in _DML if isinstance(node, cls))
+    return max(kinds, key=STRENGTH.__getitem__)
+
+
+def _no_query(kind: Kind) -> Doubt:
+    if kind in WRITING and kind is not Kind.COPY:
+        return Doubt("writes", random=True)
+    return Doubt(f"is no query: {kind}", random=True)
 
 
 def _sorted(relations: Iterable[Relation]) -> tuple[Relation, ...]:
     return tuple(sorted(set(relations)))
-
-
-def _texts(tokens: Sequence[Token]) -> list[str]:
-    return [token.text.lower() for token in tokens]
-
-
-def _closing(tokens: Sequence[Token], start: int) -> int:
-    """The index of the parenthesis that closes the one at `start`; the end if none does."""
-    depth = 0
-    for at in range(start, len(tokens)):
-        if tokens[at].lexeme is Lexeme.PUNCT:
-            depth += {"(": 1, ")": -1}.get(tokens[at].text, 0)
-        if depth == 0:
-            return at
-    return len(tokens)
-
-
-def _rest(statement: Statement, at: int) -> Statement:
-    return _part(statement, statement.tokens[at:])
-
-
-def _part(statement: Statement, tokens: Sequence[Token]) -> Statement:
-    """Some of a statement's tokens in a row, as a statement of its own."""
-    if not tokens:
-        return Statement("", ())
-    base = statement.tokens[0].start
-    last = tokens[-1]
-    text = statement.text[tokens[0].start - base : last.start + len(last.text) - base]
-    return Statement(text, tuple(tokens))

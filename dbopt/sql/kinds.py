@@ -28,6 +28,9 @@ _FIRST_WORDS = {
     "alter default": Kind.DCL,
 }
 
+QUERIES = frozenset({Kind.READ, Kind.INSERT, Kind.UPDATE, Kind.DELETE, Kind.MERGE})
+"""What EXPLAIN explains and PREPARE prepares."""
+
 STRENGTH = {
     kind: strength
     for strength, kind in enumerate(

@@ -35,6 +35,37 @@ class Relation:
         return f"{self.schema}.{self.name}" if self.schema else self.name
 
 
+class Role(StrEnum):
+    """What a statement does with a column.
+
+    CONTAIN: an array's or document's operator. PROJECT: it is in the result.
+    """
+
+    EQUAL = "equal"
+    RANGE = "range"
+    JOIN = "join"
+    CONTAIN = "contain"
+    ORDER = "order"
+    GROUP = "group"
+    PROJECT = "project"
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnUse:
+    """One use. `source` tells apart several occurrences of one table in the statement.
+
+    `always` is False under OR and NOT: the condition need not hold for every row wanted.
+    """
+
+    relation: Relation
+    source: int
+    column: str
+    role: Role
+    always: bool = True
+    descending: bool = False
+    nulls_first: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Reason:
     """Why a statement is complex: what, and how many points."""
@@ -54,8 +85,15 @@ class Complexity:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One statement, judged. `parsed` is False where sqlglot could not read it; the class is
-    then conservative: not read-only, kind by its first words."""
+    """One text, judged; of several statements all together, the strongest kind.
+
+    `parsed` is False where sqlglot could not read it; the class is then conservative: not
+    read-only, not cacheable, kind by its first words. `unqualified`: it runs an UPDATE or DELETE
+    that does not say which rows. `ddl`: it runs DDL, even inside EXPLAIN ANALYZE.
+
+    `deterministic` and `cacheable`: see dbopt.sql.certainty; `uncacheable_because` has the
+    reasons in plain words, and is empty exactly where `cacheable` is True.
+    """
 
     text: str
     fingerprint: int
@@ -65,3 +103,14 @@ class Query:
     writes: tuple[Relation, ...]
     complexity: Complexity
     parsed: bool = True
+    columns: tuple[ColumnUse, ...] = ()
+    statements: int = 1
+    unqualified: bool = False
+    ddl: bool = False
+    deterministic: bool = False
+    uncacheable_because: tuple[str, ...] = ("was not looked at",)
+
+    @property
+    def cacheable(self) -> bool:
+        """Whether its answer may be kept until a relation that it reads is written."""
+        return not self.uncacheable_because

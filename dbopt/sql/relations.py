@@ -11,7 +11,6 @@ from dbopt.sql.lexer import Lexeme, Token, unquote
 from dbopt.sql.query import Relation
 
 _NO_NAMES: frozenset[str] = frozenset()
-_RELATION_KINDS = frozenset({"TABLE", "VIEW", "MATERIALIZED VIEW", "FOREIGN TABLE"})
 _TARGET_OF = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Into)
 
 
@@ -82,32 +81,6 @@ def _is_target(table: exp.Table) -> bool:
     if isinstance(node.parent, exp.Schema):
         node = node.parent  # insert into t (a, b)
     return isinstance(node.parent, _TARGET_OF) and node.arg_key == "this"
-
-
-def relations_of_ddl(tree: exp.Expression) -> Found:
-    """The relations that CREATE, ALTER, DROP or TRUNCATE changes, and that CREATE ... AS reads."""
-    found = Found()
-    is_relation = isinstance(tree, exp.Create) and tree.kind in _RELATION_KINDS
-    if is_relation and isinstance(tree.expression, exp.Expression):
-        found = relations_of_tree(tree.expression)
-    for table in _changed(tree):
-        if isinstance(table.this, exp.Identifier):
-            found.writes.add(_relation(table))
-    return found
-
-
-def _changed(tree: exp.Expression) -> Iterator[exp.Table]:
-    targets: list[object] = []
-    if isinstance(tree, exp.TruncateTable):
-        targets = tree.expressions
-    elif isinstance(tree, exp.Create) and tree.kind == "INDEX":
-        targets = [tree.this.args.get("table")]
-    elif tree.args.get("kind") in _RELATION_KINDS:
-        targets = [tree.this, *(tree.args.get("tables") or [])]
-    for target in targets:
-        table = target.this if isinstance(target, exp.Schema) else target
-        if isinstance(table, exp.Table):
-            yield table
 
 
 def _relation(table: exp.Table) -> Relation:
@@ -181,28 +154,46 @@ def relations_of_tokens(tokens: Sequence[Token]) -> Found:
     words = [unquote(t.text) if t.lexeme is Lexeme.WORD else t.text for t in tokens]
     following = zip(words, words[1:], words[2:], strict=False)
     ctes = {name for name, *rest in following if rest == ["as", "("]}
+    clauses = _Clauses()
     for at, word in enumerate(words):
+        clauses.pass_over(tokens[at], word)
         if tokens[at].lexeme is not Lexeme.WORD:
             continue
-        if word in _WRITE_AFTER or (word == "from" and at and words[at - 1] == "delete"):
-            found.writes.update(_names_at(tokens, at + 1))
-        elif word in _READ_AFTER:
-            names = _names_at(tokens, at + 1)
+        before = words[at - 1] if at else ""
+        if word in _WRITE_AFTER or (word == "from" and before == "delete"):
+            found.writes.update(names_at(tokens, at + 1))
+        elif word in _READ_AFTER and clauses.open and before != "distinct":
+            names = names_at(tokens, at + 1)
             found.reads.update(r for r in names if r.schema or r.name not in ctes)
     found.reads -= found.writes
     return found
 
 
-def indexed_table(tokens: Sequence[Token]) -> Found:
-    """The table of a CREATE INDEX that sqlglot cannot read."""
-    words = [token.text.lower() for token in tokens]
-    names = _names_at(tokens, words.index("on") + 1) if "on" in words else []
-    return Found(writes=set(names[:1]))
+class _Clauses:
+    """Tells FROM of a query from that of `extract(year from a)`: there a SELECT is missing."""
+
+    def __init__(self) -> None:
+        self._open = [True]
+
+    @property
+    def open(self) -> bool:
+        return self._open[-1]
+
+    def pass_over(self, token: Token, word: str) -> None:
+        """Takes notice of the next token. Parentheses without a SELECT may hold joins."""
+        if token.text == "(":
+            self._open.append(False)
+        elif token.text == ")" and len(self._open) > 1:
+            self._open.pop()
+        elif word in {"select", "delete", "update", "merge", "join"}:
+            self._open[-1] = True
 
 
-def _names_at(tokens: Sequence[Token], at: int) -> list[Relation]:
+def names_at(tokens: Sequence[Token], at: int) -> list[Relation]:
     """The names `a.b, c` that start at this token; none where something else does."""
     while at < len(tokens) and tokens[at].text.lower() in _SKIPPED:
+        at += 1
+    if at < len(tokens) and tokens[at].text == "(" and tokens[at - 1].text.lower() == "only":
         at += 1
     names: list[Relation] = []
     while (read := read_name(tokens, at)) is not None:

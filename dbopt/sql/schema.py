@@ -38,7 +38,8 @@ class SchemaColumn:
 class SchemaRelation:
     """A relation. `rows` is the planner's estimate and `size_bytes` without indexes.
 
-    `indexes` are the valid ones. Of a view, `reads` are the relations that it stands on, views
+    `row_security`: policies may hide rows of it, or it is not known whether they do. `indexes`
+    are the valid ones. Of a view, `reads` are the relations that it stands on, views
     among them expanded, and `functions` those that it calls (schema, name).
     """
 
@@ -50,6 +51,7 @@ class SchemaRelation:
     indexes: tuple[IndexDefinition, ...] = ()
     reads: tuple[Relation, ...] = ()
     functions: tuple[tuple[str, str], ...] = ()
+    row_security: bool = True
 
 
 @dataclass(frozen=True, slots=True)

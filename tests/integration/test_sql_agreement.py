@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 from typing import LiteralString, NamedTuple, cast
 
@@ -12,6 +11,7 @@ import psycopg
 import pytest
 
 from dbopt.sql.fingerprint import fingerprint
+from dbopt.sql.functions import volatilities
 from dbopt.sql.indexdef import parse_index
 
 HERE = Path(__file__).parent
@@ -138,11 +138,10 @@ def test_a_declared_index_is_the_one_that_the_server_shows(
 
 
 @pytest.mark.pg("== 18")
-def test_the_harmless_functions_are_what_the_server_says(conn: psycopg.Connection) -> None:
-    listed = files("dbopt.sql").joinpath("harmless_functions.txt").read_text(encoding="utf-8")
-    names = {line for line in listed.splitlines() if line[0] != "#"}
+def test_the_volatilities_are_what_the_server_says(conn: psycopg.Connection) -> None:
     rows = conn.execute(
-        "select proname from pg_proc where pronamespace = 'pg_catalog'::regnamespace"
-        " group by proname having bool_and(provolatile <> 'v' and prokind <> 'p')"
+        "select proname, case when bool_or(provolatile = 'v') then 'v'"
+        " when bool_or(provolatile = 's') then 's' else 'i' end"
+        " from pg_proc where pronamespace = 'pg_catalog'::regnamespace group by proname"
     ).fetchall()
-    assert set() == names - {name for (name,) in rows}
+    assert dict(rows) == volatilities()

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from dbopt.sql.columns import ColumnUse, Role, column_uses
+from dbopt.sql.columns import ColumnUse, Role, column_uses, uses_of_tree
+from dbopt.sql.parse import parse, split
 from dbopt.sql.query import Relation
+from dbopt.sql.schema import Schema, SchemaColumn, SchemaRelation
 
 USERS, ORDERS = Relation("public", "users"), Relation("public", "orders")
 OTHER = Relation("archive", "orders")
@@ -15,7 +17,9 @@ TABLES = {
 
 
 def _roles(text: str) -> set[tuple[str, str, str]]:
-    return {(use.relation.name, use.column, use.role.value) for use in column_uses(text, TABLES)}
+    """What an index could serve."""
+    uses = [use for use in column_uses(text, TABLES) if use.role is not Role.PROJECT]
+    return {(use.relation.name, use.column, use.role.value) for use in uses}
 
 
 @pytest.mark.parametrize(
@@ -119,7 +123,8 @@ def test_a_schema_chooses_the_table() -> None:
 def test_order_and_group() -> None:
     uses = column_uses("SELECT state FROM orders ORDER BY made DESC, id NULLS FIRST", TABLES)
 
-    assert [(use.column, use.descending, use.nulls_first) for use in uses] == [
+    sorts = [use for use in uses if use.role is Role.ORDER]
+    assert [(use.column, use.descending, use.nulls_first) for use in sorts] == [
         ("made", True, True),
         ("id", False, True),
     ]
@@ -156,3 +161,90 @@ def test_writes(text: str, expected: set[tuple[str, str, str]]) -> None:
 @pytest.mark.parametrize("text", ["", "SELECT 1; SELECT 2", "SELEKT", "SELECT ((((", "\x00"])
 def test_what_cannot_be_parsed_uses_nothing(text: str) -> None:
     assert column_uses(text, TABLES) == ()
+
+
+def _shown(text: str) -> list[str]:
+    uses = column_uses(text, TABLES)
+    return [f"{use.relation.name}.{use.column}" for use in uses if use.role is Role.PROJECT]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("SELECT mail, id + 1 FROM users WHERE active", "users.mail users.id"),
+        ("SELECT count(o.state) FROM orders o GROUP BY made", "orders.state"),
+        ("SELECT u.* FROM users u, orders", "users.active users.id users.made users.mail"),
+        ("SELECT count(*) FROM users", ""),
+        ("SELECT 1 FROM users WHERE id = (SELECT user_id FROM orders)", "orders.user_id"),
+        ("UPDATE users SET mail = made WHERE id = 1 RETURNING mail", "users.mail"),
+        ("DELETE FROM orders RETURNING id, state", "orders.id orders.state"),
+        ("SELECT (SELECT max(made) FROM orders WHERE user_id = u.id) FROM users u", "orders.made"),
+    ],
+)
+def test_what_is_shown(text: str, expected: str) -> None:
+    assert sorted(expected.split()) == sorted(_shown(text))
+
+
+def _by_text(text: str, schema: Schema | None = None) -> set[str]:
+    tree = parse(split(text)[0])
+    assert tree is not None
+    return {f"{use.relation}.{use.column} {use.role}" for use in uses_of_tree(tree, schema)}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("SELECT a FROM t WHERE b = 1 AND c > 2", "t.a project, t.b equal, t.c range"),
+        ("SELECT x.a FROM s.t x, u WHERE x.b = 1 AND c = 2", "s.t.a project, s.t.b equal"),
+        ("SELECT * FROM t ORDER BY a", "t.a order"),
+        ("SELECT count(*) n FROM t GROUP BY a ORDER BY n", "t.a group"),
+        ("SELECT a FROM t JOIN u ON t.x = u.y", "t.x join, u.y join"),
+        ("SELECT 1 FROM t JOIN u USING (x)", "t.x join, u.x join"),
+        ("SELECT 1 FROM t JOIN u USING (x) JOIN v USING (y)", ""),
+        ("WITH c AS (SELECT a FROM t WHERE b = 1) SELECT a FROM c", "t.a project, t.b equal"),
+        ("SELECT a FROM (SELECT a FROM t WHERE b = 1) q, u", "t.a project, t.b equal"),
+        ("SELECT 1 FROM t WHERE EXISTS (SELECT 1 FROM u WHERE u.x = t.y AND z = 1)",
+         "u.x join, t.y join"),
+        ("SELECT a FROM t, generate_series(1, 3) g", ""),
+        ("SELECT a FROM t x (a, b)", ""),
+        ("UPDATE t SET a = 1 WHERE b = 2 RETURNING c", "t.b equal, t.c project"),
+        ("DELETE FROM t USING u WHERE t.a = u.b AND t.c = 1", "t.a join, u.b join, t.c equal"),
+        ("INSERT INTO t (a) SELECT b FROM u WHERE c = 1", "u.b project, u.c equal"),
+    ],
+)  # fmt: skip
+def test_without_a_schema_as_far_as_the_text_tells(text: str, expected: str) -> None:
+    assert {one for one in expected.split(", ") if one} == _by_text(text)
+
+
+def _known(relation: Relation, *columns: str) -> SchemaRelation:
+    return SchemaRelation(relation, columns={name: SchemaColumn(name, "int") for name in columns})
+
+
+SCHEMA = Schema(
+    {
+        relation: _known(relation, *columns)
+        for relation, columns in {
+            Relation("public", "t"): ("a", "b"),
+            Relation("app", "t"): ("a", "z"),
+            Relation("public", "u"): ("c", "d"),
+        }.items()
+    },
+    search_path=("app", "public"),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("SELECT a FROM t, u WHERE z = d", "app.t.a p, app.t.z join, public.u.d join"),
+        ("SELECT b FROM t WHERE z = 1", "app.t.z equal"),
+        ("SELECT * FROM public.t", "public.t.a p, public.t.b p"),
+        ("SELECT a FROM t, unknown WHERE unknown.x = 1", "unknown.x equal"),
+        ("SELECT 1 FROM t WHERE z IN (SELECT c FROM u WHERE d = a)",
+         "app.t.z equal, public.u.c p, public.u.d join, app.t.a join"),
+    ],
+)  # fmt: skip
+def test_with_a_schema_names_are_looked_up(text: str, expected: str) -> None:
+    wanted = {one.replace(" p", " project") if one.endswith(" p") else one
+              for one in expected.split(", ")}  # fmt: skip
+    assert wanted == _by_text(text, SCHEMA)
