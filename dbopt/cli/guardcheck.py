@@ -153,7 +153,8 @@ def _show(context: Context, rules: GuardRules, answers: list[Answer]) -> None:
     console = context.console
     for answer in answers:
         verdict = answer.verdict
-        head = f"line {answer.source.line}: {fingerprint_hex(answer.fingerprint)} "
+        source = answer.source
+        head = f"{source.line}:{source.column}: {fingerprint_hex(answer.fingerprint)} "
         if verdict.refused:
             console.print(Text(f"{head}refused ({verdict.rule}, {verdict.sqlstate})", style="red"))
         else:

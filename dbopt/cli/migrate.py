@@ -23,9 +23,10 @@ def migrate() -> None:
 
 @migrate.command()
 @click.argument("revision", default="head")
+@click.option("--schema-only", is_flag=True, help="dbopt's own schema alone, no declared index.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def upgrade(context: Context, revision: str, as_json: bool) -> None:
+def upgrade(context: Context, revision: str, schema_only: bool, as_json: bool) -> None:
     """Upgrade to REVISION (default: head).
 
     Each declared index is built concurrently: nobody who reads or writes waits for it.
@@ -34,13 +35,14 @@ def upgrade(context: Context, revision: str, as_json: bool) -> None:
     \b
     Examples:
       dbopt migrate upgrade
-      dbopt migrate upgrade 0001        (dbopt's own schema alone)
+      dbopt migrate upgrade --schema-only
     """
     if as_json:
-        print_json(runner.upgrade(context.settings, revision).to_dict())
+        done = runner.upgrade(context.settings, revision, indexes=not schema_only)
+        print_json(done.to_dict())
         return
     with _bars(context) as report:
-        done = runner.upgrade(context.settings, revision, report)
+        done = runner.upgrade(context.settings, revision, report, indexes=not schema_only)
     _show(context, done)
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import blake2b
 from typing import NamedTuple, Protocol
 
 from msgspec.structs import replace
@@ -26,6 +27,11 @@ MOST_PENDING = 200
 SOON = 1.0
 """Seconds for which a verdict holds whose cost was not known in time."""
 _THREADS = 2
+_LONG = 16_384
+"""Characters. Workers read no more than 65,536 bytes of a text for its fingerprint: a longer text
+has a verdict of its own."""
+_TRIES = 3
+"""Times that a statement is judged while the rules change under it."""
 
 
 class Scope(NamedTuple):
@@ -49,6 +55,7 @@ RulesOf = Callable[[Scope], GuardRules]
 Held = Callable[[int, str], Quarantine | None]
 """The quarantine of a fingerprint in a database, if there is one."""
 Key = tuple[int, Scope]
+_Long = tuple[int, Scope, bytes]
 
 
 class Judge:
@@ -70,8 +77,8 @@ class Judge:
         self._costs = costs
         self._held = held
         self._clock = clock
-        self._verdicts: OrderedDict[Key, Verdict] = OrderedDict()
-        self._pending: dict[Key, asyncio.Task[Verdict]] = {}
+        self._verdicts: OrderedDict[Key | _Long, Verdict] = OrderedDict()
+        self._pending: dict[Key | _Long, asyncio.Task[Verdict]] = {}
         self._slots = asyncio.Semaphore(MOST_PENDING)
         self._generation = 0
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="dbopt-guard")
@@ -80,7 +87,7 @@ class Judge:
         """End the threads, once they have done what they do."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def known(self, key: Key) -> Verdict | None:
+    def known(self, key: Key | _Long) -> Verdict | None:
         """The verdict that is kept and holds now."""
         verdict = self._verdicts.get(key)
         if verdict is None or 0 < verdict.expires <= self._clock():
@@ -99,8 +106,7 @@ class Judge:
 
     async def judge(self, question: Question) -> Verdict:
         """The verdict on a question, whatever the mode is. Takes long only for a new statement."""
-        scope = Scope(question.database, question.user, question.application, question.route)
-        key = (question.fingerprint, scope)
+        key = _key(question)
         known = self.known(key)
         if known is not None:
             return known
@@ -111,24 +117,25 @@ class Judge:
             # Who gives up waiting must not take the verdict from others who wait for it.
             return await asyncio.shield(task)
 
-    async def _find(self, key: Key, text: str) -> Verdict:
+    async def _find(self, key: Key | _Long, text: str) -> Verdict:
         try:
-            generation = self._generation
-            verdict = await self._decide(key, text)
-            if generation == self._generation:  # else the rules may have changed meanwhile
-                self._keep(key, verdict)
-            return verdict
+            for _ in range(_TRIES):
+                generation = self._generation
+                verdict = await self._decide(key[0], key[1], text)
+                if generation == self._generation:  # else the rules have changed meanwhile
+                    self._keep(key, verdict)
+                    return verdict
+            return replace(verdict, expires=self._clock() + SOON)
         finally:
             del self._pending[key]
 
-    def _keep(self, key: Key, verdict: Verdict) -> None:
+    def _keep(self, key: Key | _Long, verdict: Verdict) -> None:
         self._verdicts[key] = verdict
         self._verdicts.move_to_end(key)
         while len(self._verdicts) > CAPACITY:
             self._verdicts.popitem(last=False)
 
-    async def _decide(self, key: Key, text: str) -> Verdict:
-        number, scope = key
+    async def _decide(self, number: int, scope: Scope, text: str) -> Verdict:
         query = await asyncio.get_running_loop().run_in_executor(
             self._threads, subject, text, number, self.analyzer.analyze
         )
@@ -157,3 +164,11 @@ class Judge:
             return 0.0
         left = max(cost.until - self._costs.now(), SOON)
         return self._clock() + min(left, 60.0)
+
+
+def _key(question: Question) -> Key | _Long:
+    scope = Scope(question.database, question.user, question.application, question.route)
+    if len(question.text) <= _LONG:
+        return question.fingerprint, scope
+    digest = blake2b(question.text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return question.fingerprint, scope, digest

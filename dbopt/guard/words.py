@@ -65,10 +65,10 @@ def ddl(kind: Kind) -> Refusal:
 
 
 def unqualified_write() -> Refusal:
-    """UPDATE or DELETE without WHERE."""
+    """UPDATE or DELETE of a whole table."""
     return Refusal(
-        "statement refused by the guard: an UPDATE or DELETE has no WHERE",
-        "Add a WHERE that says which rows are meant; TRUNCATE empties a table.",
+        "statement refused by the guard: an UPDATE or DELETE does not say which rows",
+        "Add a WHERE that says which rows are meant.",
     )
 
 

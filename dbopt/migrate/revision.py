@@ -14,8 +14,8 @@ from dbopt.migrate.environment import ATTRIBUTE, Run, alone
 from dbopt.pg import ddl
 from dbopt.pg.connect import Connection, connect
 
-STORE_ONLY = "0001"
-"""The revision of dbopt's own schema alone."""
+STORE_ONLY = "dbopt migrate upgrade --schema-only"
+"""What makes dbopt's own schema alone."""
 
 
 def upgrade_declared(context: MigrationContext) -> None:
@@ -91,5 +91,5 @@ def _check(connection: Connection, one: Declared) -> None:
     except MigrationError as error:
         raise MigrationError(
             f"{one.where}: {error.message}",
-            hint=f"{error.hint} dbopt's own schema alone: dbopt migrate upgrade {STORE_ONLY}.",
+            hint=f"{error.hint} dbopt's own schema alone: `{STORE_ONLY}`.",
         ) from None

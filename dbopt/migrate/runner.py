@@ -49,17 +49,24 @@ class Revision:
         return asdict(self)
 
 
-def upgrade(settings: Settings, revision: str = "head", progress: Report | None = None) -> Upgraded:
+def upgrade(
+    settings: Settings,
+    revision: str = "head",
+    progress: Report | None = None,
+    *,
+    indexes: bool = True,
+) -> Upgraded:
     """Upgrade the served database, and the store's where it is another one.
 
     At the newest revision already, it builds what was declared since. `progress` is called from
-    another thread during builds.
+    another thread during builds. Without `indexes` it makes dbopt's own schema alone; a later
+    upgrade builds them.
 
     Raises MigrationError, DeclarationError, UsageError (no such revision) or ConnectError.
     """
-    done = _command(command.upgrade, settings, revision, progress)
+    done = _command(command.upgrade, settings, revision, progress, indexes)
     newest = ScriptDirectory.from_config(config(settings)).get_current_head()
-    if done.indexes or done.revision != newest:
+    if done.indexes or done.revision != newest or not indexes:
         return done
     run = _run(settings, progress)
     with refusals("Building the declared indexes"):
@@ -131,16 +138,22 @@ def _run(settings: Settings, progress: Report | None = None) -> Run:
     return Run(settings.server.dsn, settings, progress)
 
 
-def _runs(settings: Settings, progress: Report | None) -> list[Run]:
+def _runs(settings: Settings, progress: Report | None, indexes: bool) -> list[Run]:
     """One for the served database, and one for a store of its own, which has no such tables."""
-    runs = [_run(settings, progress)]
+    runs = [Run(settings.server.dsn, settings, progress, indexes)]
     if settings.store_dsn != settings.server.dsn:
         runs.insert(0, Run(settings.store_dsn, settings, indexes=False))
     return runs
 
 
-def _command(act: Any, settings: Settings, revision: str, progress: Report | None) -> Upgraded:
-    runs = _runs(settings, progress)
+def _command(
+    act: Any,
+    settings: Settings,
+    revision: str,
+    progress: Report | None,
+    indexes: bool = True,
+) -> Upgraded:
+    runs = _runs(settings, progress, indexes)
     try:
         for run in runs:
             act(config(settings, run), revision)

@@ -78,7 +78,7 @@ def test_its_metrics_can_be_read(daemon: Daemon) -> None:
     names = [s.name for s in families["dbopt_statement_duration_seconds"].samples]
     assert "dbopt_statement_duration_seconds_bucket" in names
     jobs = {s.labels["job"] for s in families["dbopt_job_runs"].samples}
-    assert {"snapshot", "store-slow"} == jobs
+    assert {"snapshot", "store-slow", "quarantine"} == jobs
 
 
 def test_its_status(daemon: Daemon) -> None:

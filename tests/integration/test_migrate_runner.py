@@ -77,7 +77,7 @@ def test_upgrade_downgrade_upgrade(settings: Settings, connection: Connection) -
     assert runner.current(settings) == ""
     first = runner.upgrade(settings)
 
-    assert "0002" == first.revision == runner.current(settings)
+    assert "0003" == first.revision == runner.current(settings)
     assert [(built.name, built.action) for built in first.indexes] == [
         ("people_mail", Action.CREATE),
         ("people_lower", Action.CREATE),
@@ -87,7 +87,7 @@ def test_upgrade_downgrade_upgrade(settings: Settings, connection: Connection) -
     assert runner.downgrade(settings, "0001").revision == "0001"
     assert _states(connection) == {}
     assert runner.downgrade(settings, "base").revision == ""
-    assert runner.upgrade(settings).revision == "0002"
+    assert runner.upgrade(settings).revision == "0003"
     assert _states(connection) == {"people_lower": True, "people_mail": True}
     assert {built.action for built in runner.upgrade(settings).indexes} == {Action.PRESENT}
 
@@ -97,13 +97,26 @@ def test_the_own_schema_alone(settings: Settings, connection: Connection) -> Non
     assert _states(connection) == {}
 
 
+def test_the_own_schema_is_whole_without_the_indexes(
+    settings: Settings, connection: Connection
+) -> None:
+    done = runner.upgrade(settings, indexes=False)
+    assert ("0003", ()) == (done.revision, done.indexes)
+    assert _states(connection) == {}
+    connection.execute("SELECT FROM dbopt.quarantine")
+    assert runner.upgrade(settings, indexes=False).indexes == ()
+
+    assert {built.action for built in runner.upgrade(settings).indexes} == {Action.CREATE}
+    assert _states(connection) == {"people_lower": True, "people_mail": True}
+
+
 def test_history_says_what_is_applied(settings: Settings) -> None:
     runner.upgrade(settings, "0001")
 
     assert [
         (revision.revision, revision.revises, revision.applied)
         for revision in runner.history(settings)
-    ] == [("0001", "", True), ("0002", "0001", False)]
+    ] == [("0001", "", True), ("0002", "0001", False), ("0003", "0002", False)]
 
 
 def test_a_leftover_invalid_index_is_rebuilt(settings: Settings, connection: Connection) -> None:
@@ -142,7 +155,7 @@ def test_a_missing_table_stops_before_the_first_build(
 
     with pytest.raises(MigrationError, match=r"z\.sql:2: The table nowhere") as caught:
         runner.upgrade(settings)
-    assert "dbopt migrate upgrade 0001" in caught.value.hint
+    assert "`dbopt migrate upgrade --schema-only`" in caught.value.hint
     assert _states(connection) == {}
 
 
@@ -199,7 +212,7 @@ def test_alembic_itself_upgrades_from_the_repository_root(
 
     assert code == 0, output
     assert _states(connection) == {"people_lower": True, "people_mail": True}
-    assert "0002 (head)" in _finish(_alembic(pg_dsn, tmp_path, "current"))[1]
+    assert "0003 (head)" in _finish(_alembic(pg_dsn, tmp_path, "current"))[1]
 
 
 def test_alembic_takes_a_dsn_by_x(
@@ -260,7 +273,7 @@ def test_one_that_waits_says_for_whom_and_gives_up(settings: Settings, pg_dsn: s
         pytest.raises(MigrationError, match=r"pid \d+ user postgres application deploy"),
     ):
         runner.upgrade(impatient)
-    assert runner.upgrade(impatient).revision == "0002"
+    assert runner.upgrade(impatient).revision == "0003"
 
 
 def test_the_lock_is_taken_by_polling_and_given_back(pg_dsn: str) -> None:
