@@ -31,7 +31,8 @@ _UNION = (
     "select 'a', id from users union select 'b', id from orders",
     "select 1 as n union select 2 union select 3",
     "select id, name from users where score = 1 union select id, email from users where score = 2",
-    "select id from users where id in (select user_id from orders union select user_id from banned)",
+    "select id from users where id in "
+    "(select user_id from orders union select user_id from banned)",
     "select id from users where id not in "
     "(select user_id from orders union select user_id from orders where id > 3)",
     "select id from users u where exists (select 1 from orders o where o.user_id = u.id "

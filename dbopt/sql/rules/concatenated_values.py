@@ -23,8 +23,7 @@ _ENDS = frozenset({";", "using", "into"})
 _LONGEST_BODY = 100_000
 """Characters of a function's body that are read."""
 _raw_place = re.compile(r"%(?:[0-9]+\$)?-?[0-9]*s").search
-# What is left of a value that has ended its string: admin'--
-_cut_off = re.compile(r"--[ \t]*'").match
+_opens_with_a_quote = re.compile(r"--[ \t]*'").match
 
 
 def _check(subject: Subject) -> Iterator[Match]:
@@ -93,9 +92,13 @@ def _is_joined(expression: Sequence[Token]) -> bool:
                 return True
         elif token.text.lower() == "format":
             pattern = expression[at + 2 : at + 3]
-            if pattern and pattern[0].lexeme is Lexeme.STRING and _raw_place(pattern[0].text):
+            if pattern and pattern[0].lexeme is Lexeme.STRING and _has_raw_place(pattern[0].text):
                 return True
     return False
+
+
+def _has_raw_place(pattern: str) -> bool:
+    return _raw_place(pattern.replace("%%", "")) is not None
 
 
 def _is_bare(token: Sequence[Token], following: Sequence[Token]) -> bool:
@@ -142,13 +145,18 @@ def _cut_statements(script: Script) -> Iterator[Match]:
         rest = script.text[end : end + 8]
         at = end + len(rest) - len(rest.lstrip(" ;"))
         comment = comments.get(at)
-        if comment is not None and _cut_off(comment.text) is not None:
+        if comment is not None and _is_cut_off(comment.text):
             yield Match(
                 subject,
                 "A comment cuts off a closing quote: it is what an SQL injection looks like.",
                 subject.tree,
                 severity=Severity.CRITICAL,
             )
+
+
+def _is_cut_off(comment: str) -> bool:
+    """What a value leaves that has ended its string, `admin'--`: a quote, and whole strings."""
+    return _opens_with_a_quote(comment) is not None and comment.count("'") % 2 == 1
 
 
 def _unparameterised(script: Script) -> Iterator[Match]:

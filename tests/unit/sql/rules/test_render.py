@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+
+from dbopt.sql.rules.render import rewritten
+from dbopt.sql.script import script
+
+
+def unchanged(sql: str) -> str:
+    (subject,) = script(sql).subjects
+    assert subject.tree is not None
+    return rewritten(subject, subject.tree)
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("select a from t where b = $1", "SELECT a FROM t WHERE b = $1"),
+        ("select now() from t", "SELECT now() FROM t"),
+        ("select current_timestamp from t", "SELECT CURRENT_TIMESTAMP FROM t"),
+        ("select a::int from t x", "SELECT CAST(a AS INT) FROM t AS x"),
+        ('select "Odd" from "T" where a != 1', 'SELECT "Odd" FROM "T" WHERE a <> 1'),
+        ("select own(a) from t", "SELECT own(a) FROM t"),
+        ("select a /* why */ from t", "SELECT a FROM t /* why */"),
+        ("select a -- why\nfrom t", "SELECT a FROM t /* why */"),
+        ("select a -- odd */ /* one\nfrom t", "SELECT a FROM t /* odd * / / * one */"),
+        ("select /*+ SeqScan(t) */ a /* b */ from t", "/*+ SeqScan(t) */ SELECT a FROM t /* b */"),
+    ],
+)
+def test_what_was_written_comes_back(sql: str, expected: str) -> None:
+    assert expected == unchanged(sql)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        # sqlglot prints these as something else, or without a part of them.
+        "select current_timestamp(0) from t",
+        "select char_length(a) from t",
+        "explain select a from t",
+        "select strpos(a, 'x') from t",
+    ],
+)
+def test_what_would_be_lost_is_not_offered(sql: str) -> None:
+    assert "" == unchanged(sql)
