@@ -169,6 +169,7 @@ def _relation(
         row["rows"],
         row["size_bytes"],
         tuple(indexes.get(row["oid"], ())),
+        row_security=row["row_security"],
     )
 
 

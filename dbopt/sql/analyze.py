@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from threading import Lock
 
 from dbopt.sql.classify import Harmless, Judged, combine, judge
 from dbopt.sql.columns import uses_of_tree
-from dbopt.sql.complexity import DEFAULT_LIMIT, complexity_of
+from dbopt.sql.complexity import DEFAULT, DEFAULT_LIMIT, Weights, complexity_of
 from dbopt.sql.fingerprint import fingerprint
 from dbopt.sql.functions import is_harmless
 from dbopt.sql.query import ColumnUse, Query
@@ -21,35 +21,46 @@ def analyze(
     limit: int = DEFAULT_LIMIT,
     harmless: Harmless = is_harmless,
     schema: Schema | None = None,
+    weights: Weights = DEFAULT,
 ) -> Query:
     """What dbopt knows of a text; `Query.text` is redacted. Never raises.
 
     With a `schema` names mean what they mean there; without one they stay as they are written.
     """
-    return _analyze(text, fingerprint(text), limit, harmless, schema)
+    return _Judging(limit, harmless, schema, weights).query(text, fingerprint(text))
 
 
-def _analyze(
-    text: str, print_: int, limit: int, harmless: Harmless, schema: Schema | None
-) -> Query:
-    statements = judge(text, harmless, schema)
-    does = combine(judged.does for judged in statements)
-    return Query(
-        text=redact(text),
-        fingerprint=print_,
-        kind=does.kind,
-        read_only=does.read_only,
-        reads=does.reads,
-        writes=does.writes,
-        complexity=complexity_of(statements, limit),
-        parsed=does.parsed,
-        columns=_columns(statements, schema),
-        statements=len(statements),
-        unqualified=does.unqualified,
-        ddl=does.ddl,
-        deterministic=not any(doubt.random for doubt in does.doubts),
-        uncacheable_because=tuple(dict.fromkeys(doubt.because for doubt in does.doubts)),
-    )
+@dataclass(frozen=True, slots=True)
+class _Judging:
+    """What a text is judged by."""
+
+    limit: int
+    harmless: Harmless
+    schema: Schema | None
+    weights: Weights
+
+    def query(self, text: str, print_: int) -> Query:
+        """The query of a text whose fingerprint is known."""
+        statements = judge(text, self.harmless, self.schema)
+        does = combine(judged.does for judged in statements)
+        return Query(
+            text=redact(text),
+            fingerprint=print_,
+            kind=does.kind,
+            read_only=does.read_only,
+            reads=does.reads,
+            writes=does.writes,
+            complexity=complexity_of(
+                statements, self.limit, weights=self.weights, schema=self.schema
+            ),
+            parsed=does.parsed,
+            columns=_columns(statements, self.schema),
+            statements=len(statements),
+            unqualified=does.unqualified,
+            ddl=does.ddl,
+            deterministic=not any(doubt.random for doubt in does.doubts),
+            uncacheable_because=tuple(dict.fromkeys(doubt.because for doubt in does.doubts)),
+        )
 
 
 def _columns(statements: list[Judged], schema: Schema | None) -> tuple[ColumnUse, ...]:
@@ -75,12 +86,11 @@ class Analyzer:
         capacity: int = 5000,
         harmless: Harmless = is_harmless,
         schema: Schema | None = None,
+        weights: Weights = DEFAULT,
     ) -> None:
         self.parsed = self.unparsed = 0
-        self._schema = schema
-        self._limit = limit
+        self._judging = _Judging(limit, harmless, schema, weights)
         self._capacity = capacity
-        self._harmless = harmless
         self._queries: OrderedDict[int, Query] = OrderedDict()
         self._lock = Lock()
 
@@ -93,7 +103,7 @@ class Analyzer:
         known = self.known(print_)
         if known is not None:
             return known
-        query = _analyze(text, print_, self._limit, self._harmless, self._schema)
+        query = self._judging.query(text, print_)
         with self._lock:
             self.parsed += query.parsed
             self.unparsed += not query.parsed

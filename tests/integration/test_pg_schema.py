@@ -48,6 +48,14 @@ def connection(pg_dsn: str) -> Iterator[Connection]:
         yield made
 
 
+def test_whether_policies_may_hide_rows(connection: Connection) -> None:
+    connection.execute("ALTER TABLE public.people ENABLE ROW LEVEL SECURITY")
+    known = read_schema(connection)
+    found = {str(one.relation) for one in known.relations.values() if one.row_security}
+
+    assert {"public.people"} == found
+
+
 def test_a_table(connection: Connection) -> None:
     people = read_schema(connection).relations[Relation("public", "people")]
 

@@ -32,6 +32,7 @@ SELECT c.oid::bigint AS oid,
        greatest(c.reltuples, pg_stat_get_live_tuples(c.oid), 0)::float8 AS rows,
        c.relpages::bigint * current_setting('block_size')::bigint AS size_bytes,
        l.relation IS NOT NULL AS locked,
+       c.relrowsecurity AS row_security,
        CASE WHEN c.relispartition
             THEN (SELECT i.inhparent::bigint FROM pg_inherits i WHERE i.inhrelid = c.oid) END
            AS parent
