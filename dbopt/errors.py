@@ -215,6 +215,13 @@ class QueryTimeout(DboptError):
     sqlstate = "57014"
 
 
+class TooManyRows(DboptError):
+    """The statement returns more rows than guard.max_rows allows."""
+
+    sqlstate = "54000"
+    http_status = 400
+
+
 class TransactionTimeout(DboptError):
     """The transaction took longer than the gateway's transaction_timeout."""
 

@@ -9,23 +9,19 @@ from __future__ import annotations
 from struct import Struct
 
 from dbopt.errors import ProtocolError
+from dbopt.gateway.hidden import Hidden
 from dbopt.gateway.ledger import (
-    CHECK,
     CLOSE_HIDDEN,
-    ENSURE,
     EXECUTE,
     FUNCTION,
     PARSE_HIDDEN,
-    PROBE,
     QUERY,
-    SETTINGS,
     Ledger,
     Request,
 )
 from dbopt.gateway.replies import (
     KNOWN,
     PASSING,
-    columns_of,
     parameter_status,
     rows_of,
     status_of,
@@ -36,7 +32,6 @@ from dbopt.gateway.statements import Prepared
 from dbopt.gateway.upstream import Upstream
 from dbopt.sql.effects import Effect
 from dbopt.wire import encode
-from dbopt.wire.backend import DataRow
 from dbopt.wire.messages import BackendMessage, parse_backend
 from dbopt.wire.report import ErrorResponse
 from dbopt.wire.scan import messages
@@ -48,15 +43,11 @@ from dbopt.wire.types import (
     B_DATA_ROW,
     B_EMPTY_QUERY,
     B_ERROR,
-    B_NO_DATA,
-    B_NOTICE,
     B_NOTIFICATION,
-    B_PARAMETER_DESCRIPTION,
     B_PARAMETER_STATUS,
     B_PARSE_COMPLETE,
     B_PORTAL_SUSPENDED,
     B_READY_FOR_QUERY,
-    B_ROW_DESCRIPTION,
     IDLE,
     MAX_MESSAGE_LENGTH,
 )
@@ -70,10 +61,11 @@ _CANCELLED = "57014"
 _OUTDATED = "0A000"
 _REVALIDATION = b"RevalidateCachedQuery"
 """Where PostgreSQL says `cached plan must not change result type`."""
+_ENDS_WELL = frozenset((B_COMMAND_COMPLETE, B_PORTAL_SUSPENDED, B_READY_FOR_QUERY))
 _FATAL = frozenset(("FATAL", "PANIC"))
 
 
-class Downstream:
+class Downstream(Hidden):
     """The server's side of one backend's relay.
 
     After `receive`: `fatal` holds the SQLSTATE with which the server ended the connection,
@@ -82,27 +74,23 @@ class Downstream:
     the client's settings, `probed` the rows of a probe (None while there are none to read).
     `reset` tells that the client ran RESET or DISCARD ALL, `reset_all` that it was of all
     settings, and `reset_over` that all it changed has been reported: who has read `settings` then
-    calls `reset_read`. `failed`: something did since the last transaction was over.
+    calls `reset_read`. `failed`: something did since the last transaction was over. `ended_well`:
+    the request whose rows are counted has, although they are too many.
     """
 
     __slots__ = (
-        "_parameters", "_pass_bytes", "_rest", "_rows", "failed", "fatal", "fatal_message",
-        "partial", "probed", "refused", "reset", "reset_all", "reset_over", "settings",
+        "_drop_bytes", "_pass_bytes", "_rest", "ended_well", "failed", "partial", "reset",
+        "reset_all", "reset_over",
     )  # fmt: skip
 
     def __init__(self) -> None:
+        super().__init__()
         self._rest = b""
-        self._pass_bytes = 0
-        self._parameters = b""
-        self._rows: list[tuple[bytes | None, ...]] = []
+        self._pass_bytes = self._drop_bytes = 0
+        self.ended_well = False
         self.partial = False
-        self.fatal = ""
-        self.fatal_message = ""
-        self.refused: ErrorResponse | None = None
-        self.probed: list[tuple[bytes | None, ...]] | None = None
         self.failed = False
         self.reset = self.reset_all = self.reset_over = False
-        self.settings: list[tuple[str, str]] = []
 
     @property
     def at_boundary(self) -> bool:
@@ -140,13 +128,14 @@ class Downstream:
             data = self._rest + data
             self._rest = b""
         ledger = upstream.ledger
+        limited = ledger.limited
         size = len(data)
-        start = 0
-        position = self._pass_bytes
+        start = self._drop_bytes
+        position = self._pass_bytes or start
         if position >= size:
-            self._pass_bytes = position - size
-            self.partial = self._pass_bytes > 0
-            out.append(data)
+            self._skip(position - size, start)
+            if not start:
+                out.append(data)
             return
         if ledger.hides():
             start = position = self._hide(data, position, upstream, prepared, now, out)
@@ -156,13 +145,21 @@ class Downstream:
             if not position + 5 <= end <= position + 1 + MAX_MESSAGE_LENGTH:
                 raise ProtocolError(f"The server sent a message of type {kind:#04x} of no length.")
             if kind in PASSING and (end <= size or ledger.requests or ledger.open_batch):
+                if limited is not None and kind == B_DATA_ROW and _too_many(limited):
+                    if start < position:
+                        out.append(data[start:position])
+                    start = end
                 position = end  # in part too, where the rest is certain to come to this client
                 continue
             if end > size:
                 if kind not in KNOWN and kind not in PASSING:
                     raise unknown_reply(kind)
                 break
-            if kind == B_READY_FOR_QUERY:
+            if limited is not None and limited.over and kind in _ENDS_WELL:
+                out.append(data[start:position])
+                start = end
+                self.ended_well = limited.kind == EXECUTE or kind == B_READY_FOR_QUERY
+            elif kind == B_READY_FOR_QUERY:
                 self._ready(data[position + 5 : end], upstream, prepared, now)
             else:
                 instead = self._other(kind, data, position, end, upstream, prepared, now)
@@ -177,81 +174,18 @@ class Downstream:
                 if start < end:
                     out.append(data[start:end])
                 start = position = self._hide(data, end, upstream, prepared, now, out)
-        if position > size:
-            self._pass_bytes = position - size
-            position = size
-        else:
-            self._pass_bytes = 0
-            if position < size:
-                self._rest = data[position:]
-        self.partial = bool(self._pass_bytes or self._rest)
+        if position < size:
+            self._rest = data[position:]
+        self._skip(max(0, position - size), max(0, start - size))
+        position = min(position, size)
         if start < position:
             out.append(data if start == 0 and position == size else data[start:position])
 
-    def _hide(
-        self, data: bytes, position: int, upstream: Upstream, prepared: Prepared, now: float,
-        out: list[bytes],
-    ) -> int:  # fmt: skip
-        """Swallows the replies to the gateway itself; gives how far it came."""
-        ledger, shared_listen = upstream.ledger, upstream.shared_listen
-        while len(data) - position >= 5 and ledger.hides():
-            kind = data[position]
-            end = position + 1 + _length(data, position + 1)[0]
-            if not position + 5 <= end <= position + 1 + MAX_MESSAGE_LENGTH:
-                raise ProtocolError(f"The server sent a message of type {kind:#04x} of no length.")
-            if end > len(data):
-                break
-            if kind == B_PARAMETER_STATUS:
-                self.settings.append(parameter_status(data[position + 5 : end]))
-            elif kind == B_NOTIFICATION and not shared_listen:
-                out.append(data[position:end])  # the client listens in its own session
-            elif ledger.requests[0].kind == CHECK:
-                out += self._checked(kind, data[position:end], upstream, prepared, now)
-            elif kind == B_DATA_ROW:
-                self._rows.append(DataRow.parse(data[position + 5 : end]).values)
-            elif kind == B_ERROR:
-                self._hidden_error(data[position + 5 : end], ledger.requests[0], prepared)
-            elif kind == B_READY_FOR_QUERY:
-                self._hidden_end(ledger, status_of(data[position + 5 : end]))
-            position = end
-        return position
-
-    def _checked(
-        self, kind: int, data: bytes, upstream: Upstream, prepared: Prepared, now: float
-    ) -> list[bytes]:
-        """A reply to the gateway's own Describe; what of it the client is told."""
-        if kind == B_PARAMETER_DESCRIPTION:
-            self._parameters = data
-        elif kind in (B_ROW_DESCRIPTION, B_NO_DATA):
-            columns = columns_of(data[5:]) if kind == B_ROW_DESCRIPTION else b""
-            head = upstream.ledger.requests.popleft()
-            upstream.ledger.leave(head)
-            upstream.described(head, self._parameters + columns, prepared)
-        elif kind == B_ERROR:  # in a batch of the client's
-            instead = self._error(data[5:], upstream, prepared, now)
-            return [data if instead is None else instead]
-        elif kind == B_NOTICE:
-            return [data]
-        else:
-            raise ProtocolError("The server did not answer a Describe.")
-        return []
-
-    def _hidden_error(self, payload: bytes, head: Request, prepared: Prepared) -> None:
-        error = ErrorResponse.parse(payload)
-        self._note_fatal(error)
-        if head.kind == SETTINGS:
-            self.refused = error
-        elif head.kind == ENSURE and head.statement is not None:
-            prepared.discard(head.statement.name)
-        elif head.kind == PROBE:
-            self._rows = [(b"unknown", b"", b"")]
-
-    def _hidden_end(self, ledger: Ledger, status: int) -> None:
-        if ledger.requests.popleft().kind == PROBE:
-            self.probed = self._rows
-        self._rows = []
-        ledger.ends -= 1
-        ledger.status = status
+    def _skip(self, left: int, dropped: int) -> None:
+        """Of the next bytes so many belong to the message before: to be passed, or dropped."""
+        self._drop_bytes = left if dropped else 0
+        self._pass_bytes = 0 if dropped else left
+        self.partial = bool(left or self._rest)
 
     def _completed(
         self, data: bytes, position: int, end: int, upstream: Upstream, prepared: Prepared,
@@ -380,6 +314,8 @@ class Downstream:
         self.failed = True
         head = ledger.head()
         refusal = head.refusal if head is not None else b""
+        if head is not None:
+            head.over = False  # it has failed, as it should
         if error.sqlstate == _CANCELLED and ledger.verdict is not None:
             refusal = encode.error_response(ledger.verdict)
             ledger.verdict = None
@@ -392,6 +328,9 @@ class Downstream:
         upstream.undo(skipped, prepared)
         return refusal or upstream.in_clients_words(error, head)
 
-    def _note_fatal(self, error: ErrorResponse) -> None:
-        if error.severity in _FATAL:
-            self.fatal, self.fatal_message = error.sqlstate, error.message
+
+def _too_many(limited: Request) -> bool:
+    """One more row has come: whether it is more than the client may have."""
+    limited.returned += 1
+    limited.over = limited.returned > limited.max_rows
+    return limited.over

@@ -7,13 +7,18 @@ server connection is taken for it.
 from __future__ import annotations
 
 from dbopt.clock import Clock
-from dbopt.errors import QueueFull
+from dbopt.errors import QueueFull, TooManyRows
+from dbopt.gateway.backend import Backend
 from dbopt.gateway.counts import Scope
 from dbopt.gateway.ending import READY, Ending
 from dbopt.gateway.framing import is_one_request
 from dbopt.gateway.guarding import refusal_of
 from dbopt.gateway.lease import Owner
+from dbopt.gateway.ledger import QUERY
 from dbopt.gateway.multiplexer import Pool
+from dbopt.gateway.naming import FAILING_MESSAGE, FLUSH, REFUSED
+from dbopt.verdict import Verdict
+from dbopt.wire import encode
 from dbopt.wire.types import F_QUERY
 
 
@@ -81,6 +86,32 @@ class Guarded(Ending):
     def _resume(self) -> None:
         """Go on with what was kept."""
         raise NotImplementedError
+
+    # Rows
+
+    def _mind_rows(self, backend: Backend) -> None:
+        """A statement has returned too many rows: end it, and if that was too late, fail it."""
+        downstream, request = backend.downstream, self._ledger.limited
+        if request is None or not request.over:
+            return
+        if not request.refusal:
+            limit = request.max_rows
+            request.refusal = encode.error_response(
+                TooManyRows(
+                    f"The statement returns more than {limit} rows, which is guard.max_rows.",
+                    hint="Ask for less, by LIMIT or WHERE, or fetch it in parts.",
+                )
+            )
+            request.sqlstate = TooManyRows.sqlstate
+            if self._scope.watch is not None:
+                self._scope.watch.refuse(request.text, Verdict(rule="max-rows"))
+            if not downstream.ended_well:
+                self._pool.cancel(backend)
+        if downstream.ended_well:
+            # The client must find its transaction failed, and its pipeline skipped.
+            downstream.ended_well = False
+            query = request.kind == QUERY
+            backend.transport.write(encode.query(REFUSED) if query else FAILING_MESSAGE + FLUSH)
 
     # The lane
 

@@ -21,15 +21,16 @@ from dbopt.wire.types import F_BIND, F_EXECUTE, F_PARSE, F_QUERY
 class Guarding(Naming):
     """See the module. `unjudged` is the statement whose verdict the next message waits for.
 
-    `heavy`: one has passed that goes by the lane. `settings` are the client's.
+    `heavy`: one has passed that goes by the lane. `settings` are the client's. `paced`: what comes
+    next waits until all that is in flight is answered, since rows are counted.
     """
 
-    __slots__ = ("heavy", "settings", "unjudged")
+    __slots__ = ("heavy", "paced", "settings", "unjudged")
 
     def __init__(self, ledger: Ledger, registry: Registry) -> None:
         super().__init__(ledger, registry)
         self.unjudged = b""
-        self.heavy = False
+        self.heavy = self.paced = False
         self.settings: dict[str, str] = {}
 
     def first_text(self, data: bytes) -> bytes:
@@ -94,6 +95,13 @@ class Guarding(Naming):
         if self.ledger.scope.watch is None or statement is None:
             return False
         return self._refuses_query(whole_text(statement), statement.effects, request)
+
+    def _must_be_alone(self, request: Request) -> bool:
+        """Whether a request whose rows are counted must wait for what is in flight."""
+        if request.max_rows:
+            self.paced = self.ledger.executes
+            self.ledger.limited = None if self.paced else request
+        return self.paced
 
     def _parse(
         self, data: bytes, start: int, end: int, prepared: Prepared, now: float

@@ -41,12 +41,13 @@ class Request:
     `work` is what a special text does; `refusal` the error to give instead of the server's.
     `known`: the backend has the statement that a Parse makes anew; `former`: the unnamed statement
     before it. `keys` are what it touches, see Ledger. `timeout` is seconds that the guard lets it
-    run, and `max_rows` the rows that it lets it return; 0 for no limit.
+    run, and `max_rows` the rows that it lets it return; 0 for no limit. `returned` are those that
+    it has, where they are counted, and `over`: they are more.
     """
 
     __slots__ = (
-        "count", "former", "keys", "kind", "known", "max_rows", "name", "queue_us", "refusal",
-        "rows", "sent", "sqlstate", "statement", "text", "timeout", "work",
+        "count", "former", "keys", "kind", "known", "max_rows", "name", "over", "queue_us",
+        "refusal", "returned", "rows", "sent", "sqlstate", "statement", "text", "timeout", "work",
     )  # fmt: skip
 
     def __init__(
@@ -73,6 +74,8 @@ class Request:
         self.sqlstate = ""
         self.timeout = 0.0
         self.max_rows = 0
+        self.returned = 0
+        self.over = False
 
 
 SYNC_REQUEST: Final = Request(SYNC)
@@ -88,13 +91,13 @@ class Ledger:
     while the server reads COPY data, when it ignores Sync; `status` is the last
     transaction status; `began` is when it became that of a transaction, or a batch was begun
     outside of one. `verdict` is what the client is told when the statement `judged` is cancelled
-    for a timeout.
+    for a timeout. `limited` is the request in flight whose rows are counted: there is no other.
     """
 
     __slots__ = (
         "answered", "backend_pid", "batch", "began", "copying", "ends", "judged", "last_done",
-        "open_batch", "requests", "scope", "skipping", "status", "touched", "transactions",
-        "verdict",
+        "limited", "open_batch", "requests", "scope", "skipping", "status", "touched",
+        "transactions", "verdict",
     )  # fmt: skip
 
     def __init__(self, scope: Scope) -> None:
@@ -111,6 +114,7 @@ class Ledger:
         self.began = 0.0
         self.verdict: DboptError | None = None
         self.judged: Request | None = None
+        self.limited: Request | None = None
         self.backend_pid = 0
         self.answered = 0
         self.transactions = 0
@@ -153,6 +157,11 @@ class Ledger:
         self.ends += 1
         self.batch += 1
 
+    @property
+    def executes(self) -> bool:
+        """Whether a statement of the client's is in flight that may return rows."""
+        return any(EXECUTE <= request.kind <= FUNCTION for request in self.requests)
+
     def hides(self) -> bool:
         """Whether the next reply is to the gateway itself."""
         if not self.requests:
@@ -173,6 +182,8 @@ class Ledger:
 
         Of pipelined statements each is charged from the moment when the one before it ended.
         """
+        if request is self.limited:
+            self.limited = None
         sent = request.sent
         started = sent if sent > self.last_done else self.last_done
         self.last_done = now
@@ -278,5 +289,5 @@ class Ledger:
         self.touched.clear()
         self.ends = 0
         self.open_batch = self.skipping = self.copying = False
-        self.verdict = None
+        self.verdict = self.limited = None
         self.status = 0x49

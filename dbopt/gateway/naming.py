@@ -33,7 +33,7 @@ _STATEMENT = 0x53
 _SYNC = encode.sync()
 _CLOSE_NOWHERE = encode.close_statement(NOWHERE)
 _CLOSE_UNNAMED = encode.close_statement(b"")
-_FLUSH = encode.flush()
+FLUSH = encode.flush()
 _CHANGED: Final = ErrorResponse(
     {
         "S": b"ERROR", "V": b"ERROR", "C": b"0A000",
@@ -358,7 +358,7 @@ class Naming(Names):
         request = Request(CHECK, b"", 0.0, statement)
         self.ledger.await_(request)
         self.held = (request,)
-        return [*messages, encode.describe_statement(statement.name), _FLUSH]
+        return [*messages, encode.describe_statement(statement.name), FLUSH]
 
     def described(self, request: Request, shape: bytes, prepared: Prepared) -> None:
         """The server has described a statement that it was sent just before."""

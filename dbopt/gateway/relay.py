@@ -76,7 +76,8 @@ class Relay(Guarded):
 
     def _go_on(self) -> None:
         """Work on what was kept, if it is a whole message by now and there is a backend."""
-        if self.waiting or self._asked or self._awaited or self._upstream.held:
+        upstream = self._upstream
+        if self.waiting or self._asked or self._awaited or upstream.held or upstream.paced:
             if len(self._rest) > _MAX_WAITING:
                 self.pause_reading()
         elif len(self._rest) >= self._need:
@@ -137,7 +138,7 @@ class Relay(Guarded):
         taken = upstream.forward(data, backend.prepared, self._clock(), out, queue_us)
         if taken < len(data):
             self._rest += data[taken:] if taken else data
-            stopped = upstream.blocked or upstream.held or upstream.unjudged
+            stopped = upstream.blocked or upstream.held or upstream.unjudged or upstream.paced
             self._need = 0 if stopped else needed(self._rest)
         if len(out) == 1:
             backend.transport.write(out[0])
@@ -193,8 +194,15 @@ class Relay(Guarded):
             self._judge(backend)
         if self._cancel_wanted and not ledger.hides():
             self.cancel()
+        if self._ledger.limited is not None:
+            self._mind_rows(backend)
         if self._upstream.held and not self._upstream.still_held():
             self._release_held()
+            if self.backend is not backend:
+                return
+        if self._upstream.paced and not self._ledger.executes:
+            self._upstream.paced = False
+            self._resume()
             if self.backend is not backend:
                 return
         if self._goodbye and (ledger.copying or not ledger.ends):

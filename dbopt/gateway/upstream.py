@@ -18,7 +18,7 @@ from dbopt.gateway.ledger import (
     SYNC_REQUEST,
     Request,
 )
-from dbopt.gateway.naming import FAILING_MESSAGE, REFUSED
+from dbopt.gateway.naming import FAILING_MESSAGE, FLUSH, REFUSED
 from dbopt.gateway.statements import NOWHERE, Prepared
 from dbopt.sql.effects import bounded_effects
 from dbopt.wire import encode
@@ -65,7 +65,7 @@ class Upstream(Guarding):
         position = min(self.pass_bytes, size)
         self.pass_bytes -= position
         start = 0
-        while size - position >= 5:
+        while size - position >= 5 and ledger.limited is None:
             kind = data[position]
             length = _length(data, position + 1)[0]
             if not 4 <= length <= MAX_SMALL_LENGTH:
@@ -98,13 +98,14 @@ class Upstream(Guarding):
                 if self.closing:
                     out.append(data[start:position])
                     return size
-            stopped = self.blocked or self.held or self.unjudged
+            stopped = self.blocked or self.held or self.unjudged or self.paced
             if instead is not None:
                 out += (data[start:position], *instead)
                 start = position if stopped else end
             if stopped:
                 break
             position = end
+        self.paced = self.paced or ledger.limited is not None
         if start < position:
             out.append(data if start == 0 and position == size else data[start:position])
         return position
@@ -122,7 +123,7 @@ class Upstream(Guarding):
         request.count = count = ledger.scope.count(text)
         request.timeout = count.timeout
         instead = self._special_query(request, text, prepared) if count.special else None
-        if self.blocked or self.held or self.unjudged:
+        if self.blocked or self.held or self.unjudged or self._must_be_alone(request):
             return None
         if request.work is not None:
             self._enter_work(request, request.work)
@@ -179,6 +180,8 @@ class Upstream(Guarding):
         refused = self._refuses_execute(statement, request)
         if self.unjudged:
             return None
+        if self._must_be_alone(request):
+            return [FLUSH]  # the server may keep back the answers that this waits for
         if not refused and statement is not None and statement.work is not None:
             work = statement.work.again()
             for step in work.steps:
@@ -186,7 +189,10 @@ class Upstream(Guarding):
             self._enter_work(request, work)
         else:
             ledger.requests.append(request)
-        return [FAILING_MESSAGE] if refused else None
+        if refused:
+            return [FAILING_MESSAGE]
+        # What follows waits for the answer, so the server must not wait for a Sync.
+        return [data[start - 5 : end], FLUSH] if request.max_rows else None
 
     def _other(
         self, kind: int, data: bytes, position: int, end: int, prepared: Prepared, now: float

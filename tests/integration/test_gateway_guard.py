@@ -286,3 +286,68 @@ def test_a_route_has_rules_of_its_own(make_gateway: GatewayFactory) -> None:
             tagged = query("select 1 /*route='%2Freport'*/")
             assert ["54001"] == sqlstates(raw.ask(tagged))
             assert [] == sqlstates(raw.ask(query("select 1 /*route='%2Fother'*/")))
+
+
+# Rows
+
+
+ROWS: dict[str, Callable[[str], bytes]] = {
+    "simple": query,
+    "extended": lambda sql: run(sql) + SYNC,
+    "named": lambda sql: run(sql, name="s1") + SYNC,
+}
+
+
+@pytest.fixture
+def limited(make_gateway: GatewayFactory) -> Gateway:
+    return guarded(make_gateway(guard__mode="enforce", pool__max_size=1), big=Verdict(max_rows=10))
+
+
+@pytest.mark.parametrize("count", [11, 20, 100_000, 3_000_000])
+@pytest.mark.parametrize("form", ROWS)
+def test_too_many_rows_are_an_error(limited: Gateway, form: str, count: int) -> None:
+    with raw_client(limited) as raw:
+        found = raw.ask(ROWS[form](f"select g as big from generate_series(1, {count}) g"))
+        assert (10, ["54000"], b"I") == (len(rows(found)), sqlstates(found), found[-1][1])
+        assert [(b"2",)] == rows(raw.ask(query("select 2")))
+
+
+@pytest.mark.parametrize("count", [11, 3_000_000])
+@pytest.mark.parametrize("form", ROWS)
+def test_too_many_rows_fail_the_transaction(limited: Gateway, form: str, count: int) -> None:
+    with raw_client(limited) as raw:
+        raw.ask(query("begin"))
+        found = raw.ask(ROWS[form](f"select g as big from generate_series(1, {count}) g"))
+        assert (["54000"], b"E") == (sqlstates(found), found[-1][1])
+        assert ["25P02"] == sqlstates(raw.ask(query("select 2")))
+        assert b"I" == raw.ask(query("rollback"))[-1][1]
+        assert [(b"2",)] == rows(raw.ask(query("select 2")))
+
+
+@pytest.mark.parametrize("form", ROWS)
+def test_as_many_rows_as_may_be_are_no_error(limited: Gateway, form: str) -> None:
+    with raw_client(limited) as raw:
+        found = raw.ask(ROWS[form]("select g as big from generate_series(1, 10) g"))
+        assert (10, []) == (len(rows(found)), sqlstates(found))
+
+
+def test_rows_are_counted_of_one_statement_in_a_pipeline(limited: Gateway) -> None:
+    many, big = "from generate_series(1, 30) g", "from generate_series(1, 11) g"
+    with raw_client(limited) as raw:
+        data = (
+            query(f"select 1 {many}") + query(f"select g as big {big}") + query(f"select 3 {many}")
+            + run(f"select 4 {many}") + run(f"select g as big {big}") + run("select 5") + SYNC
+            + run("select 6") + SYNC
+        )  # fmt: skip
+        found = raw.ask(data, 5)
+        assert 30 + 10 + 30 + 30 + 10 + 1 == len(rows(found))
+        assert (["54000", "54000"], b"6") == (sqlstates(found), rows(found)[-1][0])
+
+
+def test_large_rows_are_dropped_wherever_a_chunk_ends(limited: Gateway) -> None:
+    with raw_client(limited) as raw:
+        sql = "select repeat('x', 300000) as big from generate_series(1, 40) g"
+        for form in ROWS.values():
+            found = raw.ask(form(sql))
+            assert (10, ["54000"]) == (len(rows(found)), sqlstates(found))
+            assert [(b"2",)] == rows(raw.ask(query("select 2")))
