@@ -21,6 +21,8 @@ __all__ = ["MOST_FINDINGS", "RULES", "UNPARSED", "lint"]
 
 MOST_FINDINGS = 500
 """Findings of one text. Whoever has more has seen enough of them."""
+MOST_OF_A_RULE = 20
+"""Findings of one rule in one statement: each may cost a copy of the tree."""
 UNPARSED = "unparsed"
 """The rule that names a statement which no other rule could look at."""
 
@@ -69,7 +71,7 @@ def _places(whole: Script, rules: Sequence[Rule], ignore: Collection[str]) -> It
     """The findings that no marker takes back, each with its offset and its own number."""
     suppressions = Suppressions(whole)
     numbers = {subject.start: at for at, subject in enumerate(whole.subjects, start=1)}
-    layouts = {one.start: Layout(one.judged.statement) for one in whole.subjects}
+    layouts = {one.start: Layout(one.judged.source) for one in whole.subjects}
     for count, (rule, match) in enumerate(_matches(whole, rules, ignore)):
         start, end = layouts[match.subject.start].span(match.node)
         if not suppressions.cover(rule.name, match.subject, start):
@@ -92,7 +94,7 @@ def _matches(
 
 def _checked(rule: Rule, subject: Subject) -> list[Match]:
     try:
-        return list(rule.check(subject)) if rule.check is not None else []
+        return list(islice(rule.check(subject), MOST_OF_A_RULE)) if rule.check is not None else []
     except RecursionError:
         # sqlglot walks, copies and prints by recursion in places. A tree as deep as that is
         # nobody's statement.
@@ -116,16 +118,12 @@ def _finding(text: str, rule: Rule, match: Match, place: tuple[int, int], number
         "fingerprint": fingerprint_hex(match.subject.fingerprint),
         **match.evidence,
     }
-    if match.rewrite and _is_whole(match.subject):
+    # Of EXPLAIN, COPY or CREATE AS, the tree is a part: a rewrite of it is no whole statement.
+    if match.rewrite and match.subject.judged.inner is None:
         evidence["rewrite"] = match.rewrite
     severity = rule.severity if match.severity is None else match.severity
     remedy = match.remedy or rule.remedy
     return Finding(rule.name, severity, f"{line}:{column}", match.message, evidence, remedy)
-
-
-def _is_whole(subject: Subject) -> bool:
-    """Whether the tree is the statement, and not one inside EXPLAIN or COPY."""
-    return subject.judged.statement.words[:1] not in {("explain",), ("copy",)}
 
 
 def _unexamined(rule: Rule) -> Finding:

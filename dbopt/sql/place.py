@@ -12,11 +12,9 @@ from dbopt.sql.lexer import Lexeme, Token
 from dbopt.sql.parse import Statement
 from dbopt.sql.respell import spellings
 
-_STARTS = frozenset({"select", "with", "insert", "update", "delete", "merge", "values", "table"})
-
 
 class Layout:
-    """Where the nodes of one statement's tree stand."""
+    """Where the nodes of a tree stand; `statement` is what it was parsed from."""
 
     def __init__(self, statement: Statement) -> None:
         self._tokens = statement.tokens
@@ -37,15 +35,11 @@ class Layout:
         return _bounds(_balanced(self._tokens, low, high))
 
     @cached_property
-    def _first(self) -> int:
-        return _first_parsed(self._tokens)
-
-    @cached_property
     def _starts(self) -> list[int]:
-        return _starts(spellings(self._tokens[self._first :]) or ())
+        return _starts(spellings(self._tokens) or ())
 
     def _token_at(self, offset: int) -> int:
-        return self._first + bisect_right(self._starts, offset) - 1
+        return bisect_right(self._starts, offset) - 1
 
 
 def _offsets(node: exp.Expr) -> list[tuple[int, int]]:
@@ -59,19 +53,6 @@ def _starts(parts: Sequence[str]) -> list[int]:
         starts.append(at)
         at += len(part) + 1
     return starts
-
-
-def _first_parsed(tokens: Sequence[Token]) -> int:
-    """The first token that sqlglot was given: EXPLAIN and COPY ( have a statement inside."""
-    first = tokens[0].text.lower()
-    if first not in {"explain", "copy"}:
-        return 0
-    lowest = 2 if first == "copy" else 1
-    words = (at for at, token in enumerate(tokens) if token.text.lower() in _STARTS)
-    at = next(words, 0)
-    while at > lowest and tokens[at - 1].text == "(":
-        at -= 1
-    return at
 
 
 def _balanced(tokens: Sequence[Token], low: int, high: int) -> Sequence[Token]:

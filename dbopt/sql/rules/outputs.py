@@ -60,7 +60,7 @@ class Derived:
         if any(map(_reads_all, self.references)):
             return None
         used: set[str] = set()
-        for node in _outside(self.place.root(), self.body):
+        for node in self._outside():
             if isinstance(node, exp.Column):
                 table = node.args.get("table")
                 if table is not None and folded(table) not in qualifiers:
@@ -85,6 +85,18 @@ class Derived:
             return True
         before = any(map(_aggregates, self.body.expressions))
         return not before or any(map(_aggregates, kept.values()))
+
+    def _outside(self) -> Iterator[exp.Expr]:
+        """The nodes of the statement but for its own SELECT, and those that cannot see it."""
+        owners = {id(statement_of(node)) for node in self.references}
+        above = {id(node) for reference in self.references for node in _ancestors(reference)}
+
+        def is_closed(node: exp.Expr) -> bool:
+            if node is self.body:
+                return True
+            return id(node) not in above and _is_closed(node, owners)
+
+        return self.place.root().walk(prune=is_closed)
 
     def _used_inside(self) -> set[str]:
         """Outputs that its own ORDER BY or GROUP BY may name."""
@@ -209,5 +221,18 @@ def _reference_name(reference: exp.Expr) -> str:
     return folded(named)
 
 
-def _outside(root: exp.Expr, body: exp.Expr) -> Iterator[exp.Expr]:
-    return root.walk(prune=lambda node: node is body)
+def _is_closed(node: exp.Expr, owners: set[int]) -> bool:
+    """Whether a SELECT is blind to the tables of these statements: beside them in FROM without
+    LATERAL, or a CTE of the whole."""
+    if isinstance(node, exp.CTE):
+        clause = node.parent
+        return clause is not None and clause.parent is node.root()
+    beside = isinstance(node, exp.Subquery) and isinstance(node.parent, exp.From | exp.Join)
+    return beside and id(statement_of(node)) in owners
+
+
+def _ancestors(node: exp.Expr) -> Iterator[exp.Expr]:
+    above: exp.Expr | None = node
+    while above is not None:
+        yield above
+        above = above.parent

@@ -9,6 +9,7 @@ from sqlglot import exp
 from dbopt.sql.columns import folded
 from dbopt.sql.findings import Severity
 from dbopt.sql.indexdef import quote_name
+from dbopt.sql.query import Kind
 from dbopt.sql.rules.predicates import Scopes
 from dbopt.sql.rules.sources import Source
 from dbopt.sql.rules.support import Match, Rule
@@ -18,6 +19,8 @@ _SYSTEM = ("pg_", "information_schema")
 
 
 def _check(subject: Subject) -> Iterator[Match]:
+    if subject.judged.does.kind is Kind.DDL:
+        return  # a view or a copy of a table: its columns are fixed when it is made
     tree = subject.tree
     source = tree.expression if isinstance(tree, exp.Insert) else tree
     if not isinstance(source, exp.Select | exp.SetOperation | exp.Subquery):
