@@ -6,7 +6,7 @@ of a block. PURE. Every walk here is a loop: a statement may be long, and its OR
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -26,13 +26,15 @@ _FARTHEST = 8
 class Source:
     """One item of FROM, or the target of a write. `joined` is None of the first, and after a comma
     of UPDATE and DELETE. `relation` is None of a subquery, a function or a CTE; `known` is what the
-    Schema has of it."""
+    Schema has of it. `query` is what a subquery or CTE holds. `columns` are the known ones."""
 
     name: str
     item: exp.Expr
     joined: exp.Join | None = None
     relation: Relation | None = None
     known: SchemaRelation | None = None
+    query: exp.Query | None = None
+    columns: Collection[str] = ()
 
 
 @dataclass(eq=False)
@@ -40,7 +42,7 @@ class Block:
     """One query block. `depth` is 1 for the outermost; `correlated`: it names an outer table.
 
     `role` is what its parent makes of it: "" at the top, "exists" in EXISTS and IN, "cte", "set"
-    as a part of a set operation, "insert" as the source of INSERT, else "subquery". `conditions`
+    as a part of a set operation, "source" of INSERT, else "subquery". `conditions`
     must hold of every row; `optional` are those of outer joins. `narrowings`: how many
     of the former an index could serve, see `narrows`.
     """
@@ -96,9 +98,9 @@ class Block:
         return self._by_column[name]
 
     def _owner(self, name: str) -> Source | None:
-        if len(self.sources) == 1 and self.sources[0].known is None:
+        if len(self.sources) == 1 and not self.sources[0].columns:
             return self.sources[0]
-        return next((s for s in self.sources if s.known and name in s.known.columns), None)
+        return next((source for source in self.sources if name in source.columns), None)
 
     @cached_property
     def _by_name(self) -> dict[str, Source]:
@@ -118,7 +120,11 @@ class Block:
 
 
 def read_block(
-    node: exp.Expr, outer: Block | None, depth: int, ctes: frozenset[str], schema: Schema | None
+    node: exp.Expr,
+    outer: Block | None,
+    depth: int,
+    ctes: Mapping[str, exp.CTE],
+    schema: Schema | None,
 ) -> Block:
     """The block of a node, which is one of BLOCKS."""
     block = Block(node, outer, depth, _role(node))
@@ -161,10 +167,16 @@ def _equality(part: exp.Expr, block: Block) -> bool:
         return False
     other = part.args.get("expression")
     sides = (part.this, other) if isinstance(other, exp.Expr) else (part.this, *part.expressions)
-    named = [isinstance(side, exp.Column | exp.Tuple) for side in sides]
+    named = [_names_column(side) for side in sides]
     if all(named):
         return any(is_outer(side, block) for side in sides)
     return any(named) and not any(isinstance(side, exp.Subquery) for side in sides)
+
+
+def _names_column(side: exp.Expr) -> bool:
+    return isinstance(side, exp.Column) or (
+        isinstance(side, exp.Tuple) and any(isinstance(x, exp.Column) for x in side.expressions)
+    )
 
 
 def is_outer(side: exp.Expr, block: Block) -> bool:
@@ -184,8 +196,8 @@ def _role(node: exp.Expr) -> str:
         return "set"
     if parent is None:
         return ""
-    if isinstance(parent, exp.Insert):
-        return "insert"
+    if isinstance(parent, exp.Insert | exp.Create):
+        return "source"
     return "exists" if isinstance(parent, exp.Exists | exp.In) else "subquery"
 
 
@@ -208,25 +220,46 @@ def _spread(top: exp.Expr, how: exp.Join | None) -> Iterator[tuple[exp.Expr, exp
     todo: list[tuple[exp.Expr, exp.Join | None]] = [(top, how)]
     while todo:
         item, join = todo.pop()
+        joins = list(item.args.get("joins") or ())
         while isinstance(item, exp.Subquery) and isinstance(item.this, exp.Table | exp.Subquery):
             item = item.this
+            joins = [*(item.args.get("joins") or ()), *joins]
         yield item, join
-        if isinstance(item, exp.Table):
-            todo.extend((more.this, more) for more in reversed(item.args.get("joins") or []))
+        todo.extend((more.this, more) for more in reversed(joins))
 
 
 def _source(
-    item: exp.Expr, join: exp.Join | None, ctes: frozenset[str], schema: Schema | None
+    item: exp.Expr, join: exp.Join | None, ctes: Mapping[str, exp.CTE], schema: Schema | None
 ) -> Source:
     alias = item.args.get("alias")
     named = alias.this if isinstance(alias, exp.TableAlias) and alias.this else item.this
     name = folded(named) if isinstance(named, exp.Identifier) else ""
     if not isinstance(item, exp.Table) or not isinstance(item.this, exp.Identifier):
-        return Source(name, item, join)
+        return _derived(Source(name, item, join), item)
     relation = Relation(folded(item.args["db"]) if item.args.get("db") else "", folded(item.this))
     if not relation.schema and relation.name in ctes:
-        return Source(name, item, join)
-    return Source(name, item, join, relation, schema.find(relation) if schema else None)
+        return _derived(Source(name, item, join), ctes[relation.name])
+    known = schema.find(relation) if schema else None
+    return Source(name, item, join, relation, known, None, known.columns if known else ())
+
+
+def _derived(source: Source, holder: exp.Expr) -> Source:
+    """A source with the query that a subquery, LATERAL or CTE holds, and what that gives."""
+    query = holder.this
+    query = query.unnest() if isinstance(query, exp.Subquery) else query
+    if isinstance(query, exp.Query):
+        source.query = query
+        alias = holder.args.get("alias")
+        renamed = alias.args.get("columns") if isinstance(alias, exp.TableAlias) else None
+        names = [folded(n) for n in renamed] if renamed else [_output(x) for x in query.selects]
+        source.columns = () if "*" in names else frozenset(names)
+    return source
+
+
+def _output(item: exp.Expr) -> str:
+    """The name of what SELECT gives: its alias, or the column's own."""
+    named = item.args.get("alias") if isinstance(item, exp.Alias) else item.this
+    return folded(named) if isinstance(named, exp.Identifier) else item.output_name or "*"
 
 
 def _conditions(node: exp.Expr, optional: bool) -> Iterator[exp.Expr]:

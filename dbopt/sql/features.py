@@ -56,7 +56,7 @@ class Features:
 def features(tree: exp.Expr, schema: Schema | None = None) -> Features:
     """The features of a statement. Linear in its length but for its nesting, which is bounded."""
     found = Features()
-    ctes = frozenset(folded(alias.this) for alias in _cte_names(tree))
+    ctes = dict(_ctes(tree))
     todo = [(tree, _Place(None))]
     while todo:
         node, place = todo.pop()
@@ -75,24 +75,35 @@ def features(tree: exp.Expr, schema: Schema | None = None) -> Features:
     return found
 
 
-def _cte_names(tree: exp.Expr) -> Iterator[exp.TableAlias]:
+def _ctes(tree: exp.Expr) -> Iterator[tuple[str, exp.CTE]]:
     for cte in tree.find_all(exp.CTE):
-        if isinstance(cte.args.get("alias"), exp.TableAlias):
-            yield cte.args["alias"]
+        alias = cte.args.get("alias")
+        if isinstance(alias, exp.TableAlias) and isinstance(alias.this, exp.Identifier):
+            yield folded(alias.this), cte
 
 
 def _steps(node: exp.Expr, place: _Place) -> Iterator[tuple[exp.Expr, _Place]]:
+    around = place.block.outer if place.block else None
     for key, value in node.args.items():
         predicate = place.predicate or isinstance(node, exp.Where) or key == "on"
-        # What WITH holds does not see the tables of the query that it stands before.
-        outer = place.block.outer if key == "with_" and place.block else place.block
         for child in value if isinstance(value, list) else (value,):
             if isinstance(child, exp.Expr):
-                yield child, _Place(outer, place.depth, predicate)
+                alone = key == "with_" or _is_derived(node, child)
+                yield child, _Place(around if alone else place.block, place.depth, predicate)
+
+
+def _is_derived(node: exp.Expr, child: exp.Expr) -> bool:
+    """Whether it is a subquery in FROM: one that does not see the tables beside it."""
+    return (
+        isinstance(node, exp.From | exp.Join)
+        and isinstance(child, exp.Subquery)
+        and isinstance(child.this, exp.Select | exp.SetOperation)
+    )
 
 
 def _mark_correlated(column: exp.Column, block: Block | None) -> None:
-    if block is None or block.outer is None:
+    # In ORDER BY and GROUP BY a name may be that of what is selected.
+    if block is None or isinstance(column.parent, exp.Ordered | exp.Group):
         return
     inside = [block]
     while inside[-1].source_of(column) is None:

@@ -8,7 +8,7 @@ is read as often as the other side has rows. The default selectivities are Postg
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sqlglot import exp
@@ -16,8 +16,10 @@ from sqlglot import exp
 from dbopt.sql.blocks import Block, Source
 from dbopt.sql.columns import folded
 from dbopt.sql.indexdef import IndexDefinition
+from dbopt.sql.query import Relation
+from dbopt.sql.sargable import indexed_expression
 from dbopt.sql.schema import Schema, SchemaRelation
-from dbopt.sql.shape import list_length
+from dbopt.sql.shape import is_aggregate_row, list_length
 
 _EQUAL = 0.005
 _RANGE = 1 / 3
@@ -46,10 +48,12 @@ class RowsRead:
 
 @dataclass(slots=True)
 class _Reading:
-    """How one table is read: rows `read` and rows `kept`, what its columns are compared with."""
+    """How one table of so many `rows` is read: those that are read and those that are kept, and
+    what its columns are compared with."""
 
     source: Source
     known: SchemaRelation
+    rows: float
     read: float
     kept: float
     equal: dict[str, int] = field(default_factory=dict)
@@ -61,33 +65,81 @@ class _Reading:
 _Link = tuple[_Reading, str, _Reading, str]
 
 
-def rows_read(blocks: Iterable[Block], schema: Schema) -> RowsRead:
+def rows_read(blocks: Sequence[Block], schema: Schema) -> RowsRead:
     """The rows that the blocks of one statement read; the outer ones come before the inner."""
+    plans = _Plans(schema, {id(block.node): block for block in blocks})
+    for block in reversed(blocks):
+        plans.add(block)
     found = RowsRead()
-    kept: dict[Block, float] = {}
     for block in blocks:
-        readings = [r for r in (_reading(source, schema) for source in block.sources) if r]
-        if not readings:
-            continue
-        links = _examine(block, readings)
-        _propagate(readings, links)
-        share = _limited(block, readings)
-        runs = kept.get(block.outer, 1.0) if block.outer and block.correlated else 1.0
+        readings = [r for r in plans.readings[block] if r.source.relation is not None]
+        outer = plans.runs.get(block.outer) if block.outer and block.correlated else None
         for reading in readings:
-            rows = max(1.0, reading.read * share) * max(1.0, runs)
+            rows = max(1.0, reading.read) * (outer or 1.0)
             if block.role == "exists" and block.correlated:
-                rows = min(rows, max(reading.known.rows, 1.0))
-            found.of_table[reading.source.relation.name if reading.source.relation else ""] += rows
+                rows = min(rows, reading.rows)  # it is a join, then
+            found.of_table[str(reading.source.relation)] += rows
             found.of_block[block] = found.of_block.get(block, 0.0) + rows
-        kept[block] = max(reading.kept for reading in readings) * share
     return found
 
 
-def _reading(source: Source, schema: Schema) -> _Reading | None:
-    if source.known is None:
-        return None
-    rows = _rows(source.known, schema)
-    return _Reading(source, source.known, rows, rows)
+class _Plans:
+    """How the blocks of one statement are read, the inner ones planned first.
+
+    `kept` are the rows that a block gives, `runs` those for which its correlated blocks run.
+    """
+
+    def __init__(self, schema: Schema, blocks: dict[int, Block]) -> None:
+        self._schema = schema
+        self._blocks = blocks
+        self.readings: dict[Block, list[_Reading]] = {}
+        self.kept: dict[Block, float] = {}
+        self.runs: dict[Block, float] = {}
+
+    def add(self, block: Block) -> None:
+        """Plan a block."""
+        readings = [r for r in (self._reading(source) for source in block.sources) if r]
+        self.readings[block] = readings
+        if not readings:
+            return
+        links = _examine(block, readings)
+        for part in block.conditions:
+            self._narrow_by_query(part, block, readings)
+        _propagate(readings, links)
+        share = _limited(block, readings)
+        for reading in readings:
+            reading.read *= share
+        tables = [r.kept for r in readings if r.source.relation is not None]
+        self.runs[block] = max(1.0, share * max(tables, default=1.0))
+        self.kept[block] = self._given(block, max(reading.kept for reading in readings))
+
+    def _given(self, block: Block, kept: float) -> float:
+        """How many rows the block gives to who reads it."""
+        if block.select is None or is_aggregate_row(block.select):
+            return 1.0
+        return max(1.0, min(kept, _wanted(block.select)) if block.bounded else kept)
+
+    def _reading(self, source: Source) -> _Reading | None:
+        """Of a table what the Schema knows; of a subquery or CTE what it gives."""
+        if source.known is not None:
+            rows = _rows(source.known, self._schema)
+            return _Reading(source, source.known, rows, rows, rows)
+        inner = self._blocks.get(id(source.query)) if source.query is not None else None
+        rows = self.kept.get(inner, 0.0) if inner is not None else 0.0
+        if not rows:
+            return None
+        return _Reading(
+            source, SchemaRelation(Relation("", source.name), rows=rows), rows, 0.0, rows
+        )
+
+    def _narrow_by_query(self, part: exp.Expr, block: Block, readings: list[_Reading]) -> None:
+        """`column IN (SELECT ...)`: as many rows as the query gives are looked up."""
+        if not isinstance(part, exp.In) or not isinstance(part.args.get("query"), exp.Expr):
+            return
+        inner = self._blocks.get(id(part.args["query"].unnest()))
+        whose = _whose(part.this, block, {id(reading.source): reading for reading in readings})
+        if inner is not None and inner in self.kept and not inner.correlated and whose:
+            _narrow(self.kept[inner], whose[0], {whose[1]: 1})
 
 
 def _rows(known: SchemaRelation, schema: Schema) -> float:
@@ -122,15 +174,25 @@ def _examine(block: Block, readings: list[_Reading]) -> list[_Link]:
 def _whose(
     side: exp.Expr, block: Block, by_source: dict[int, _Reading]
 ) -> tuple[_Reading, str] | None:
-    """The table and column that a side is."""
-    source = block.source_of(side) if isinstance(side, exp.Column) else None
+    """The table and column that a side is; or the expression, where an index is on it."""
+    column = side if isinstance(side, exp.Column) else side.find(exp.Column)
+    source = block.source_of(column) if column is not None else None
     reading = by_source.get(id(source))
-    return (reading, folded(side.this)) if reading is not None else None
+    if column is None or reading is None:
+        return None
+    if column is side:
+        return (reading, folded(column.this))
+    indexed = indexed_expression(reading.known, side)
+    return (reading, indexed) if indexed else None
 
 
 def _is_constant(side: exp.Expr, block: Block) -> bool:
     """Whether it is the same for each row of the block: it has none of the block's columns."""
-    return not any(block.source_of(column) for column in side.find_all(exp.Column))
+    open_names = any(not source.columns for source in block.sources)
+    return not any(
+        block.source_of(column) is not None or (open_names and not column.table)
+        for column in side.find_all(exp.Column)
+    )
 
 
 def _note(part: exp.Expr, block: Block, by_source: dict[int, _Reading]) -> None:
@@ -164,14 +226,15 @@ def _using(block: Block, readings: list[_Reading]) -> list[_Link]:
 
 def _own(reading: _Reading) -> None:
     """What the table's own conditions leave of it."""
-    known, rows = reading.known, reading.read
+    known, rows = reading.known, reading.kept
     share = reading.selectivity * _RANGE ** len(reading.ranges)
     share *= _CONTAINED ** len(reading.contains)
     for column, count in reading.equal.items():
         share *= min(1.0, count * _equal_share(known, column, rows))
     reading.kept = max(1.0, rows * share)
-    reading.read = min([rows, *(_by_index(i, reading, {}) for i in known.indexes)])
-    reading.kept = min(reading.kept, reading.read)
+    reading.read = min([reading.read, *(_by_index(i, reading, {}) for i in known.indexes)])
+    if known.indexes:
+        reading.kept = min(reading.kept, reading.read)
 
 
 def _equal_share(known: SchemaRelation, column: str, rows: float) -> float:
@@ -189,10 +252,10 @@ def _by_index(index: IndexDefinition, reading: _Reading, joined: dict[str, int])
 
     `joined` are columns that are equal to one row's of another table.
     """
-    rows = max(1.0, reading.known.rows, reading.read)
+    rows = reading.rows
     if index.predicate or not index.keys:
         return rows
-    columns = [key.expression if key.is_column else "" for key in index.keys]
+    columns = [key.expression for key in index.keys]
     if index.method not in {"btree", "hash"}:
         return rows * _CONTAINED if columns[0] in reading.contains else rows
     equal, times, share = reading.equal | joined, 1, 1.0
@@ -216,19 +279,20 @@ def _propagate(readings: list[_Reading], links: list[_Link]) -> None:
     for _ in range(_ROUNDS):
         changed = False
         for (giver, taker), columns in pairs.items():
-            changed |= _narrow(by_id[giver], by_id[taker], columns)
+            changed |= _narrow(by_id[giver].kept, by_id[taker], columns)
         if not changed:
             return
 
 
-def _narrow(giver: _Reading, taker: _Reading, columns: dict[str, int]) -> bool:
-    rows = max(1.0, taker.known.rows)
+def _narrow(rows_given: float, taker: _Reading, columns: dict[str, int]) -> bool:
+    """Look a table's rows up by columns that are equal to so many rows'; whether it helped."""
+    rows = taker.rows
     share = 1.0
     for column in columns:
         share *= _equal_share(taker.known, column, rows)
-    kept = min(taker.kept, max(1.0, giver.kept * max(1.0, rows * share)))
+    kept = min(taker.kept, max(1.0, rows_given * max(1.0, rows * share)))
     each = min([rows, *(_by_index(index, taker, columns) for index in taker.known.indexes)])
-    read = min(taker.read, max(1.0, giver.kept * each)) if each < rows else taker.read
+    read = min(taker.read, max(1.0, rows_given * each)) if each < rows else taker.read
     changed = kept < taker.kept or read < taker.read
     taker.kept, taker.read = kept, read
     return changed
@@ -246,8 +310,12 @@ def _limited(block: Block, readings: list[_Reading]) -> float:
     order = select.args.get("order")
     if order is not None and not _is_ordered(order, readings[0], block):
         return 1.0
-    wanted = _number(select.args["limit"]) + _number(select.args.get("offset"))
-    return min(1.0, wanted / max(reading.kept for reading in readings))
+    return min(1.0, _wanted(select) / max(reading.kept for reading in readings))
+
+
+def _wanted(select: exp.Select) -> float:
+    """The rows that LIMIT and OFFSET ask for."""
+    return _number(select.args["limit"]) + _number(select.args.get("offset"))
 
 
 def _number(limit: exp.Expr | None) -> float:

@@ -10,6 +10,7 @@ from dbopt.sql.blocks import Block, Source
 from dbopt.sql.columns import folded
 from dbopt.sql.expression import comparison_key
 from dbopt.sql.indexdef import IndexDefinition
+from dbopt.sql.schema import SchemaRelation
 from dbopt.sql.shape import alternatives, conjuncts, join_kind
 
 _COMPARISONS = (
@@ -27,6 +28,11 @@ _COMPARISONS = (
     exp.Between,
 )
 _ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.IntDiv, exp.Mod, exp.Pow, exp.Neg, exp.DPipe)
+_WRAPPERS: tuple[tuple[tuple[type[exp.Expr], ...], str], ...] = (
+    ((exp.Cast,), "cast"),
+    (_ARITHMETIC, "arithmetic"),
+    ((exp.Func, exp.AtTimeZone), "function"),
+)
 
 
 def joins_of(block: Block) -> Iterator[str]:
@@ -99,16 +105,10 @@ def _wraps(side: exp.Expr, block: Block | None) -> str:
     inner = side.unnest()
     if isinstance(inner, exp.AggFunc | exp.SubqueryPredicate | exp.Subquery | exp.Case):
         return ""
-    if isinstance(inner, exp.Cast):
-        found = "cast"
-    elif isinstance(inner, _ARITHMETIC):
-        found = "arithmetic"
-    else:
-        found = "function" if isinstance(inner, exp.Func) else ""
-    if not found:
-        return ""
-    columns = list(inner.find_all(exp.Column))
-    return found if any(_loses_index(column, inner, block) for column in columns) else ""
+    kind = next((name for classes, name in _WRAPPERS if isinstance(inner, classes)), "")
+    if kind and any(_loses_index(c, inner, block) for c in inner.find_all(exp.Column)):
+        return kind
+    return ""
 
 
 def _loses_index(column: exp.Column, wrapper: exp.Expr, block: Block | None) -> bool:
@@ -117,11 +117,14 @@ def _loses_index(column: exp.Column, wrapper: exp.Expr, block: Block | None) -> 
         return True
     if not any(_starts_with(index, column) for index in source.known.indexes):
         return False
-    expressions = [
-        index.keys[0].expression for index in source.known.indexes if not index.keys[0].is_column
-    ]
-    key = comparison_key(wrapper.sql("postgres")) if expressions else ""
-    return all(comparison_key(expression) != key for expression in expressions)
+    return not indexed_expression(source.known, wrapper)
+
+
+def indexed_expression(known: SchemaRelation, side: exp.Expr) -> str:
+    """The expression as an index of the relation has it; "" where none has it."""
+    keys = [key.expression for i in known.indexes for key in i.keys if not key.is_column]
+    wanted = comparison_key(side.sql("postgres")) if keys else ""
+    return next((key for key in keys if comparison_key(key) == wanted), "")
 
 
 def _indexes_on(node: exp.Expr, block: Block | None) -> list[IndexDefinition]:

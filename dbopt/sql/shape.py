@@ -35,12 +35,13 @@ def _on_true(join: exp.Join) -> bool:
 
 
 def is_aggregate_row(select: exp.Select) -> bool:
-    """Whether the result is one row: aggregates alone and no GROUP BY."""
-    if select.args.get("group") is not None or not select.expressions:
+    """Whether the result is one row: aggregates and no GROUP BY."""
+    if select.args.get("group") is not None:
         return False
-    return all(
-        isinstance(item.unalias(), exp.Literal) or item.find(exp.AggFunc) is not None
+    return any(
+        not isinstance(found.parent, exp.Window) and found.find_ancestor(exp.Select) is select
         for item in select.expressions
+        for found in item.find_all(exp.AggFunc)
     )
 
 
