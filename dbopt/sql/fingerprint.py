@@ -9,11 +9,10 @@ as the text that a client sent, so that a queryid maps to a fingerprint.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from hashlib import blake2b
 
 from dbopt.sql import fold
-from dbopt.sql.lexer import WHITESPACE, flat_tokens, fold_case, is_flat, texts
+from dbopt.sql.lexer import WHITESPACE, fold_case, texts, without_marks
 from dbopt.sql.redact import redact
 from dbopt.sql.tags import tags
 
@@ -51,6 +50,7 @@ _canonical = _Canonical()
 _COMMON = {str(n): fold.PLACEHOLDER for n in range(1000)} | {
     f"${n}": fold.PLACEHOLDER for n in range(1, 100)
 }
+_COMMON["!="] = "<>"
 _canonical.update(_COMMON)
 
 
@@ -67,16 +67,24 @@ def is_literal(token: str) -> bool:
     return (first == "$" and second != "") or (first == "." and second.isdigit())
 
 
-def normalize(text: str) -> str:
+def normalize(text: str, *, conforming: bool | None = None) -> str:
     """The canonical text: one space between tokens, `?` for each constant, no comments.
 
     It is for comparing and hashing, not for reading (`redact` is). Unquoted identifiers are
     folded to lower case, lists of constants and equal VALUES rows to one, a final `;` dropped.
     Normalising twice changes nothing. Never raises; linear in the length of the text.
+
+    `conforming` is the server's standard_conforming_strings. None, where it is not known, takes
+    the one reading that the server would run; if it would run both, the canonical text holds
+    both, so that neither passes for the other, nor for anything else.
     """
+    if conforming is None and "\\'" in text:
+        return _either(without_marks(text).rstrip(WHITESPACE))
     text = text.rstrip(WHITESPACE)
-    flat = is_flat(text)
-    found: Iterable[str] = flat_tokens(text) if flat else texts(text)
+    return _joined(text, texts(text, conforming=conforming is not False))
+
+
+def _joined(text: str, found: list[str]) -> str:
     canonical = list(map(_canonical.__getitem__, found))
     if "--" in text or "/*" in text:
         canonical = list(filter(None, canonical))
@@ -87,10 +95,29 @@ def normalize(text: str) -> str:
     return " ".join(canonical)
 
 
-def fingerprint(text: str) -> int:
-    """The unsigned 64-bit fingerprint of a statement: BLAKE2b of its canonical text."""
-    digest = blake2b(normalize(text).encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, "big")
+def _either(text: str) -> str:
+    on, off = texts(f"{text}\n;"), texts(f"{text}\n;", conforming=False)
+    strict, escaped = _joined(text, on), _joined(text, off)
+    if strict == escaped or not _may_run(off):
+        return strict
+    return f"{strict} ; \\ ; {escaped}" if _may_run(on) else escaped
+
+
+def _may_run(found: list[str]) -> bool:
+    """Whether no literal runs on to the end, past the `;` put there, and no `\\` stands bare.
+
+    Else the server refuses the whole text before it runs any of it.
+    """
+    return found[-1] == ";" and "\\" not in found
+
+
+def fingerprint(text: str, *, conforming: bool | None = None) -> int:
+    """The unsigned 64-bit fingerprint of a statement: BLAKE2b of its canonical text.
+
+    `conforming` as in `normalize`.
+    """
+    canonical = normalize(text, conforming=conforming).encode("utf-8", "surrogatepass")
+    return int.from_bytes(blake2b(canonical, digest_size=8).digest(), "big")
 
 
 def fingerprint_hex(value: int) -> str:

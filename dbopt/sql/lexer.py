@@ -1,8 +1,9 @@
 """PostgreSQL's lexical rules as two compiled regular expressions, without sqlglot.
 
 Source: PostgreSQL 18 documentation, 4.1 Lexical Structure, and src/backend/parser/scan.l.
-Text is read with standard_conforming_strings on, which is the server's default. Nothing here
-raises on any text: an unterminated string, identifier or comment runs to the end.
+Text is read with standard_conforming_strings on, which is the server's default, or, where asked,
+with it off: a backslash in '...' then escapes. `two_readings` tells where that matters. Nothing
+here raises on any text: an unterminated string, identifier or comment runs to the end.
 
 Every loop is possessive or bounded, so that hostile text costs linear time.
 """
@@ -10,8 +11,10 @@ Every loop is possessive or bounded, so that hostile text costs linear time.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator
 from enum import IntEnum
+from functools import cache, partial
 from typing import NamedTuple
 
 # All but the rest of ASCII: so said, a class is one table of 128 bits for `re`.
@@ -23,17 +26,17 @@ _ANY_OP = r"~!@#%^&|`?*/<>=+\-"
 _PLAIN_OP = r"*/<>=+\-"
 _NO_COMMENT = r"(?!--|/\*)"
 
-# scan.l joins string constants that only whitespace with a line break parts.
+# scan.l joins string constants that only whitespace with a line break parts, `--` comments too.
 # Possessive repeats keep these linear, but of single characters alone: CPython 3.11.2 (Debian 12)
 # misreads a possessive group. The groups leave no choice, so they need none.
 _QUOTED_BODY = r"[^']*+(?:''[^']*+)*(?:'|\Z)"
 _ESCAPED_BODY = r"[^'\\]*+(?:(?:''|\\.)[^'\\]*+)*(?:'|\\?\Z)"
-_NEXT_PART = r"[ \t\f\v]*+[\n\r][" + _SPACE + r"]*+'"
-_STRING = (
-    rf"(?:[bBxXnN]|[uU]&)?'{_QUOTED_BODY}(?:{_NEXT_PART}{_QUOTED_BODY})*"
-    rf"|[eE]'{_ESCAPED_BODY}(?:{_NEXT_PART}{_ESCAPED_BODY})*"
+_NEXT_PART = (
+    r"[ \t\f\v]*+(?:--[^\n\r]*+)?[\n\r]"
+    rf"(?:[{_SPACE}]*+--[^\n\r]*+[\n\r])*[{_SPACE}]*+'"
 )
-_QUOTED_NAME = r'(?:[uU]&)?"[^"]*+(?:""[^"]*+)*(?:"|\Z)'
+_UESCAPE = rf"(?:[{_SPACE}]++[uU][eE][sS][cC][aA][pP][eE][{_SPACE}]*+'[^']')?"
+_QUOTED_NAME = rf'[uU]&"[^"]*+(?:""[^"]*+)*(?:"{_UESCAPE}|\Z)|"[^"]*+(?:""[^"]*+)*(?:"|\Z)'
 _NUMBER = (
     r"0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+"
     r"|(?:[0-9][0-9_]*+(?:\.(?!\.)[0-9_]*+)?|\.[0-9][0-9_]*+)(?:[eE][+-]?[0-9][0-9_]*+)?"
@@ -51,57 +54,101 @@ _LINE_COMMENT = r"--[^\n\r]*+"
 _FLAT_COMMENT = r"/\*[^*]*+(?:\*(?!/)[^*]*+)*(?:\*/|\Z)"
 _DOLLAR_TAG = rf"\$(?:[{_WORD_START}][{_TAG}]*+)?\$"
 
-# The order is for speed: the frequent first, and those that begin with a set of characters before
-# those that begin otherwise, since `re` passes over the former without trying them. A word of two
-# characters is no prefix of a string.
-_TOKEN = "|".join(
-    [
-        rf"[{_WORD_START}][{_WORD}]++",
-        r"[(),;\[\]]",
-        r"\.(?![0-9.])",
-        rf"[{_PLAIN_OP}](?![{_ANY_OP}])",
-        r"\$[0-9]++",
-        rf"'{_QUOTED_BODY}(?:{_NEXT_PART}{_QUOTED_BODY})*",
-        r'"[^"]*+(?:""[^"]*+)*(?:"|\Z)',
-        r"[0-9]++(?![0-9_.A-Za-z])",
-        r"[\x00-\x08\x0e-\x1f\x7f\\{}]",
-        r"\+(?=[-+]{3})|-(?=\+[-+]{2})",
-        rf"(?![eEbBxXnN]'|[uU]&['\"])[{_WORD_START}]",
-        _STRING,
-        _NUMBER,
-        _LINE_COMMENT,
-        _FLAT_COMMENT,
-        _OPERATOR,
-        _QUOTED_NAME,
-        r"::|:=|\.\.",
-        ".",
-    ]
-)
-# With dollar quotes, and with only the opening of a block comment, since those may nest.
-_FULL = "|".join(
-    [
-        rf"(?P<word>(?![eEbBxXnN]'|[uU]&['\"])[{_WORD_START}][{_WORD}]*+)",
-        rf"(?P<space>[{_SPACE}]++)",
-        r"(?P<punct>[(),;\[\]]|::|:=|\.\.)",
-        rf"(?P<string>{_STRING}|(?P<tag>{_DOLLAR_TAG})(?:(?s:.*?)(?P=tag)|(?s:.*)))",
-        r"(?P<param>\$[0-9]++)",
-        rf"(?P<number>{_NUMBER})",
-        rf"(?P<line>{_LINE_COMMENT})",
-        r"(?P<block>/\*)",
-        rf"(?P<operator>{_OPERATOR})",
-        rf"(?P<name>{_QUOTED_NAME})",
-        r"(?P<other>.)",
-    ]
-)
+
+def _body(conforming: bool) -> str:
+    """What follows the quote that opens '...', up to the last of the parts that scan.l joins."""
+    body = _QUOTED_BODY if conforming else _ESCAPED_BODY
+    return rf"{body}(?:{_NEXT_PART}{body})*"
+
+
+def _strings(conforming: bool) -> str:
+    # An N'...' is read as '...' is; B, X and U& know no backslash, nor does a part that follows.
+    plain, quoted, escaped = _body(conforming), _body(True), _body(False)
+    return rf"[nN]?'{plain}|(?:[bBxX]|[uU]&)'{quoted}|[eE]'{escaped}"
+
+
+def _token_pattern(conforming: bool) -> str:
+    """A token of a text without dollar quotes and nested comments.
+
+    The order is for speed: the frequent first, and those that begin with a set of characters
+    before those that begin otherwise, since `re` passes over the former without trying them. A
+    word of two characters is no prefix of a string.
+    """
+    return "|".join(
+        [
+            rf"[{_WORD_START}][{_WORD}]++",
+            r"[(),;\[\]]",
+            r"\.(?![0-9.])",
+            rf"[{_PLAIN_OP}](?![{_ANY_OP}])",
+            r"\$[0-9]++",
+            rf"'{_body(conforming)}",
+            r'"[^"]*+(?:""[^"]*+)*(?:"|\Z)',
+            r"[0-9]++(?![0-9_.A-Za-z])",
+            r"[\x00-\x08\x0e-\x1f\x7f\\{}]",
+            r"\+(?=[-+]{3})|-(?=\+[-+]{2})",
+            rf"(?![eEbBxXnN]'|[uU]&['\"])[{_WORD_START}]",
+            _strings(conforming),
+            r"::|:=|\.\.",
+            _NUMBER,
+            _LINE_COMMENT,
+            _FLAT_COMMENT,
+            _OPERATOR,
+            _QUOTED_NAME,
+            ".",
+        ]
+    )
+
+
+def _full_pattern(conforming: bool) -> str:
+    """A token or whitespace of any text; of a block comment, which may nest, only its opening."""
+    return "|".join(
+        [
+            rf"(?P<word>(?![eEbBxXnN]'|[uU]&['\"])[{_WORD_START}][{_WORD}]*+)",
+            rf"(?P<space>[{_SPACE}]++)",
+            r"(?P<punct>[(),;\[\]]|::|:=|\.\.)",
+            rf"(?P<string>{_strings(conforming)}"
+            rf"|(?P<tag>{_DOLLAR_TAG})(?:(?s:.*?)(?P=tag)|(?s:.*)))",
+            r"(?P<param>\$[0-9]++)",
+            rf"(?P<number>{_NUMBER})",
+            rf"(?P<line>{_LINE_COMMENT})",
+            r"(?P<block>/\*)",
+            rf"(?P<operator>{_OPERATOR})",
+            rf"(?P<name>{_QUOTED_NAME})",
+            r"(?P<other>.)",
+        ]
+    )
+
 
 WHITESPACE = " \t\n\r\f\v"
 
-flat_tokens: Callable[[str], list[str]] = re.compile(rf"[{_SPACE}]*+({_TOKEN})", re.DOTALL).findall
-"""All tokens of a text that ends in no whitespace and that `is_flat`, comments among them."""
+_Find = Callable[[str], list[str]]
+_FindPairs = Callable[[str], list[tuple[str, str]]]
 
-_full_match = re.compile(_FULL, re.DOTALL).match
-_full_iterator = re.compile(_FULL, re.DOTALL).finditer
+
+def _finder(conforming: bool) -> _Find:
+    return re.compile(rf"[{_SPACE}]*+({_token_pattern(conforming)})", re.DOTALL).findall
+
+
+@cache
+def _dollar_finder(conforming: bool) -> _FindPairs:
+    quoted = rf"({_DOLLAR_TAG}).*?(?:\2|\Z)"
+    pattern = rf"[{_SPACE}]*+({quoted}|{_token_pattern(conforming)})"
+    return re.compile(pattern, re.DOTALL).findall
+
+
+@cache
+def _full(conforming: bool) -> re.Pattern[str]:
+    return re.compile(_full_pattern(conforming), re.DOTALL)
+
+
+flat_tokens: _Find = _finder(conforming=True)
+"""All tokens of a text that ends in no whitespace and that `is_flat`, comments among them."""
+_escaped_tokens = cache(partial(_finder, conforming=False))
+
 _dollar_quote = re.compile(_DOLLAR_TAG).search
+# The opening of a comment within another. It may lie in a string, which costs time alone.
+_nested_comment = re.compile(r"/\*(?:[^*/]|\*(?!/)|/(?!\*))*/\*").search
+_escape_clause = re.compile(r"(?i)(?<![\w$\x80-\U0010ffff])(escape\s*+)'\\'(?!')").sub
 _comment_edge = re.compile(r"/\*|\*/").finditer
 
 
@@ -150,17 +197,22 @@ def is_flat(text: str) -> bool:
     """Whether `flat_tokens` reads this text rightly: no dollar quote, no nested comment."""
     if "$" in text and _dollar_quote(text) is not None:
         return False
-    return text.count("/*") < 2
+    return not _may_nest(text)
 
 
-def tokens(text: str, at: int = 0) -> Iterator[Token]:
+def _may_nest(text: str) -> bool:
+    return text.count("/*") > 1 and _nested_comment(text) is not None
+
+
+def tokens(text: str, at: int = 0, *, conforming: bool = True) -> Iterator[Token]:
     """Every token of any text from an offset on, whitespace and comments included.
 
-    Their texts join to the text. The offset must be a token's.
+    Their texts join to the text. The offset must be a token's. `conforming` is the server's
+    standard_conforming_strings.
     """
-    end = len(text)
+    end, match_at = len(text), _full(conforming).match
     while at < end:
-        match = _full_match(text, at)
+        match = match_at(text, at)
         assert match is not None, "the last alternative takes any character"  # noqa: S101
         group = match.lastgroup or "other"
         stop = _comment_end(text, at) if group == "block" else match.end()
@@ -168,12 +220,23 @@ def tokens(text: str, at: int = 0) -> Iterator[Token]:
         at = stop
 
 
-def texts(text: str) -> Iterator[str]:
-    """What `flat_tokens` gives, of any text: the tokens' texts, comments among them."""
-    at = 0
+def texts(text: str, *, conforming: bool = True) -> list[str]:
+    """The texts of a text's tokens, comments among them and whitespace not.
+
+    The text must not end in whitespace.
+    """
+    if _may_nest(text):
+        return list(_nested_texts(text, conforming))
+    if "$" in text and _dollar_quote(text) is not None:
+        return [token for token, _ in _dollar_finder(conforming)(text)]
+    return flat_tokens(text) if conforming else _escaped_tokens()(text)
+
+
+def _nested_texts(text: str, conforming: bool) -> Iterator[str]:
+    at, every = 0, _full(conforming).finditer
     while at < len(text):
         # A block comment may nest, so the expression stops at its opening.
-        for match in _full_iterator(text, at):
+        for match in every(text, at):
             group = match.lastgroup
             if group == "block":
                 at = _comment_end(text, match.start())
@@ -188,6 +251,15 @@ def texts(text: str) -> Iterator[str]:
 def code(text: str) -> list[Token]:
     """The tokens of a text without whitespace and comments."""
     return [token for token in tokens(text) if token.lexeme not in BLANKS]
+
+
+def without_marks(text: str) -> str:
+    """The text with another mark in each `escape '\\'`, where it stands for nothing else.
+
+    To a server that reads it as an escaped quote, the clause would be longer than one character,
+    which it refuses.
+    """
+    return _escape_clause(r"\1'!'", text)
 
 
 def _comment_end(text: str, start: int) -> int:
@@ -208,8 +280,24 @@ def fold_case(word: str) -> str:
 
 
 def unquote(name: str) -> str:
-    """The identifier that a word or a quoted name stands for (U& escapes are left as written)."""
+    """The identifier that a word or a quoted name stands for, the escapes of U&"..." resolved."""
     if '"' not in name:
         return fold_case(name)
-    body = name[name.index('"') + 1 :].removesuffix('"')
-    return body.replace('""', '"')
+    start = name.index('"') + 1
+    if start == 1:
+        return name[1:].removesuffix('"').replace('""', '"')
+    end = name.rindex('"')
+    body = name[start : end if end >= start else len(name)].replace('""', '"')
+    mark = name[-2] if name.endswith("'") and end < len(name) - 2 else "\\"
+    return _unescape(body, re.escape(mark))
+
+
+def _unescape(body: str, mark: str) -> str:
+    return re.sub(rf"{mark}(?:({mark})|([0-9a-fA-F]{{4}})|\+([0-9a-fA-F]{{6}}))", _character, body)
+
+
+def _character(found: re.Match[str]) -> str:
+    digits = found[2] or found[3]
+    # The server takes no surrogate alone and nothing beyond Unicode; what it refuses we leave.
+    code = int(digits, 16) if digits else 0
+    return found[1] or (chr(code) if code <= sys.maxunicode else found[0])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 
-from dbopt.sql.lexer import BLANKS, LITERALS, WHITESPACE, Lexeme, Token, tokens
+from dbopt.sql.lexer import BLANKS, LITERALS, WHITESPACE, Lexeme, Token, tokens, without_marks
 
-_PARAM = re.compile(r"\$[0-9]{1,5}(?![0-9])").findall
 _LIST = re.compile(r"(?<![\w$\x80-\U0010ffff])(in|IN|In) ?\((\$[0-9]+)(?:, ?\$[0-9]+)+\)")
 
 
@@ -15,19 +15,43 @@ LONGEST_SHOWN = 100_000
 """Characters of a statement that are read for showing it."""
 
 
-def redact(text: str, limit: int = LONGEST_SHOWN) -> str:
+def redact(text: str, limit: int = LONGEST_SHOWN, *, conforming: bool | None = None) -> str:
     """The text on one line, its constants replaced by `$n`, its comments dropped.
 
     As in pg_stat_statements the numbers go on from the highest parameter that the text has, and
     a list of constants shows its first only; so the result can mostly still be parsed and
     explained. `normalize(redact(text)) == normalize(text)`, unless the text is longer than `limit`
     characters: then it is cut there, and the result says so. Never raises.
+
+    `conforming` is the server's standard_conforming_strings. None, where it is not known, hides
+    all that follows a string which the two readings end in different places, and says so: what
+    is code to the one may be part of a constant to the other.
     """
     if len(text) > limit:
-        return redact(text[:limit], limit) + " /* cut */"
+        return redact(text[:limit], limit, conforming=conforming) + " /* cut */"
+    if conforming is None and (shared := _shared(text)) is not None:
+        return _redacted(shared) + " /* hidden: ambiguous quotes */"
+    return _redacted(tokens(text, conforming=conforming is not False))
+
+
+def _shared(text: str) -> list[Token] | None:
+    """Of a text that reads in two ways, the tokens up to and with the first that is told apart."""
+    if "\\'" not in text:
+        return None
+    text = without_marks(text)
+    shared: list[Token] = []
+    for one, other in zip_longest(tokens(text), tokens(text, conforming=False)):
+        if one != other:
+            return [*shared, Token(Lexeme.STRING, "''", len(text))]
+        shared.append(one)
+    return None
+
+
+def _redacted(found: Iterable[Token]) -> str:
     parts: list[str] = []
-    number = max((int(found[1:]) for found in _PARAM(text)), default=0)
-    for token in _visible(text):
+    every = list(_visible(found))
+    number = max((_number(token) for token in every), default=0)
+    for token in every:
         shown = token.text
         if _is_constant(token):
             number += 1
@@ -38,10 +62,16 @@ def redact(text: str, limit: int = LONGEST_SHOWN) -> str:
     return _LIST.sub(r"\1 (\2 /*, ... */)", "".join(parts).strip(WHITESPACE))
 
 
-def _visible(text: str) -> Iterator[Token]:
+def _number(token: Token) -> int:
+    """Of a parameter its number, within what the server takes."""
+    digits = token.text[1:6]
+    return int(digits) if token.lexeme is Lexeme.PARAM else 0
+
+
+def _visible(found: Iterable[Token]) -> Iterator[Token]:
     """The tokens, each run of whitespace and comments as one space."""
     blank = False
-    for token in tokens(text):
+    for token in found:
         if token.lexeme in BLANKS:
             blank = True
             continue
