@@ -22,6 +22,7 @@ from dbopt.cli.guard import guard
 from dbopt.cli.index import index
 from dbopt.cli.init import init
 from dbopt.cli.migrate import migrate
+from dbopt.cli.query import query
 from dbopt.cli.serve import serve
 from dbopt.cli.stats import stats
 from dbopt.cli.status import status
@@ -71,7 +72,7 @@ def root(
     ctx.obj = Context(settings, _Console(), sources)
 
 
-for command in (config, demo, guard, index, init, migrate, serve, stats, status):
+for command in (config, demo, guard, index, init, migrate, query, serve, stats, status):
     root.add_command(command)
 
 

@@ -128,7 +128,7 @@ class Plan:
 
     def text(self) -> str:
         """The tree for a terminal: a line a node, its conditions below it."""
-        lines = (line for depth, node in self.root.walk() for line in _lines(depth, node))
+        lines = (line for depth, node in self.root.walk() for line in node_lines(depth, node))
         return "\n".join(map(printable, lines))
 
 
@@ -186,7 +186,8 @@ def _joined(value: str | list[str]) -> str:
     return value if isinstance(value, str) else ", ".join(value)
 
 
-def _lines(depth: int, node: PlanNode) -> Iterator[str]:
+def node_lines(depth: int, node: PlanNode) -> Iterator[str]:
+    """A node's own lines of `Plan.text`: what it is, then its conditions."""
     indent = "   " * (depth - 1) + "└─ " if depth else ""
     yield f"{indent}{_title(node)}  ({_figures(node)})"
     for key, value in node.details:
