@@ -108,8 +108,10 @@ class Derived:
 def derived_tables(tree: exp.Expr, scopes: Scopes) -> Iterator[Derived]:
     """Those whose outputs can be told by name, and can be left out without a change of rows."""
     names = Counter(folded(cte.args["alias"].this) for cte in tree.find_all(exp.CTE))
-    for node in islice(tree.find_all(exp.CTE, exp.Subquery), _MOST):
+    for node in islice(tree.find_all(exp.CTE, exp.Subquery, exp.Lateral), _MOST):
         alias, body = node.args.get("alias"), node.this
+        if isinstance(node, exp.Lateral) and isinstance(body, exp.Subquery):
+            body = body.this
         if not isinstance(alias, exp.TableAlias) or alias.this is None or alias.columns:
             continue
         if not isinstance(body, exp.Select) or not _can_be_cut(body):
@@ -136,8 +138,8 @@ def _references(
     tree: exp.Expr, node: exp.Expr, name: str, names: Counter[str]
 ) -> Iterator[exp.Expr]:
     """Where it is read; nothing where that cannot be told."""
-    if isinstance(node, exp.Subquery):
-        if isinstance(node.parent, exp.From | exp.Join | exp.Lateral):
+    if not isinstance(node, exp.CTE):
+        if isinstance(node.parent, exp.From | exp.Join):
             yield node
         return
     clause = node.parent
