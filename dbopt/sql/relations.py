@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from sqlglot import exp
 
+from dbopt.sql.callwords import RESERVED
 from dbopt.sql.lexer import Lexeme, Token, unquote
 from dbopt.sql.query import Relation
 
@@ -154,6 +156,7 @@ def relations_of_tokens(tokens: Sequence[Token]) -> Found:
     words = [unquote(t.text) if t.lexeme is Lexeme.WORD else t.text for t in tokens]
     following = zip(words, words[1:], words[2:], strict=False)
     ctes = {name for name, *rest in following if rest == ["as", "("]}
+    called = {name for name, after in pairwise(words) if after == "("}
     clauses = _Clauses()
     for at, word in enumerate(words):
         clauses.pass_over(tokens[at], word)
@@ -161,10 +164,10 @@ def relations_of_tokens(tokens: Sequence[Token]) -> Found:
             continue
         before = words[at - 1] if at else ""
         if word in _WRITE_AFTER or (word == "from" and before == "delete"):
-            found.writes.update(names_at(tokens, at + 1))
+            found.writes.update(_estimated(tokens, at + 1))
         elif word in _READ_AFTER and clauses.open and before != "distinct":
-            names = names_at(tokens, at + 1)
-            found.reads.update(r for r in names if r.schema or r.name not in ctes)
+            names = _estimated(tokens, at + 1)
+            found.reads.update(r for r in names if r.schema or r.name not in ctes | called)
     found.reads -= found.writes
     return found
 
@@ -189,21 +192,32 @@ class _Clauses:
             self._open[-1] = True
 
 
-def names_at(tokens: Sequence[Token], at: int) -> list[Relation]:
-    """The names `a.b, c` that start at this token; none where something else does."""
-    while at < len(tokens) and tokens[at].text.lower() in _SKIPPED:
-        at += 1
-    if at < len(tokens) and tokens[at].text == "(" and tokens[at - 1].text.lower() == "only":
-        at += 1
+def names_at(
+    tokens: Sequence[Token], at: int, never: frozenset[str] = RESERVED
+) -> list[Relation]:
+    """The names `a.b, c` that start at this token; none where something else does.
+
+    `never` are words that are no names without quotes. A name before a parenthesis is one.
+    """
     names: list[Relation] = []
-    while (read := read_name(tokens, at)) is not None:
+    while (read := read_name(tokens, at, never)) is not None:
         relation, at = read
         names.append(relation)
         at = _after_alias(tokens, at)
         if at >= len(tokens) or tokens[at].text != ",":
             break
         at += 1
+        if tokens[at : at + 1] and tokens[at].text.lower() == "only":
+            at += 1
     return names
+
+
+def _estimated(tokens: Sequence[Token], at: int) -> list[Relation]:
+    while at < len(tokens) and tokens[at].text.lower() in _SKIPPED:
+        at += 1
+    if at < len(tokens) and tokens[at].text == "(" and tokens[at - 1].text.lower() == "only":
+        at += 1
+    return names_at(tokens, at, _NOT_NAMES)
 
 
 def _after_alias(tokens: Sequence[Token], at: int) -> int:
@@ -213,11 +227,13 @@ def _after_alias(tokens: Sequence[Token], at: int) -> int:
     return at + 1 if texts[1:2] == [","] and texts[0] != "," else at
 
 
-def read_name(tokens: Sequence[Token], at: int) -> tuple[Relation, int] | None:
+def read_name(
+    tokens: Sequence[Token], at: int, never: frozenset[str] = RESERVED
+) -> tuple[Relation, int] | None:
     """The possibly qualified name at this token and what follows it, or None."""
     parts: list[str] = []
     while at < len(tokens) and tokens[at].lexeme in {Lexeme.WORD, Lexeme.NAME}:
-        if not parts and tokens[at].text.lower() in _NOT_NAMES:
+        if not parts and tokens[at].text.lower() in never:
             return None
         parts.append(unquote(tokens[at].text))
         at += 1

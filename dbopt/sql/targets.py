@@ -29,6 +29,14 @@ _MODIFIERS = frozenset(
         "unlogged",
     ]
 )
+_BEFORE_NAMES = (
+    ("materialized", "view"),
+    ("table",),
+    ("concurrently",),
+    ("if", "not", "exists"),
+    ("if", "exists"),
+    ("only",),
+)
 _TWO_WORDS = frozenset({"materialized", "foreign", "event"})
 _ON_TABLE = frozenset({"trigger", "policy", "rule"})
 _RELATIONS = frozenset({"table", "view", "materialized view", "foreign table"})
@@ -38,9 +46,9 @@ def changed(tokens: Sequence[Token]) -> list[Relation]:
     """The relations that CREATE, ALTER, DROP, TRUNCATE or REFRESH changes. Never raises."""
     verb, at = lower(tokens, 0, 1), 1
     if verb == ["truncate"]:
-        return names_at(tokens, 1)
+        return _names(tokens, 1)
     if verb == ["refresh"]:
-        return names_at(tokens, 2)
+        return _names(tokens, 1)
     if verb not in (["create"], ["alter"], ["drop"]):
         return []
     while lower(tokens, at, at + 1) and tokens[at].text.lower() in _MODIFIERS:
@@ -52,7 +60,7 @@ def changed(tokens: Sequence[Token]) -> list[Relation]:
 
 def _of_object(verb: str, what: str, tokens: Sequence[Token], at: int) -> Iterator[Relation]:
     if what in _RELATIONS:
-        yield from names_at(tokens, at) if verb == "drop" else names_at(tokens, at)[:1]
+        yield from _names(tokens, at) if verb == "drop" else _names(tokens, at)[:1]
         yield from _partitions(verb, tokens, at)
     elif what == "index" and verb == "create":
         yield from _named_after(tokens, at, "on")
@@ -69,13 +77,21 @@ def _partitions(verb: str, tokens: Sequence[Token], at: int) -> Iterator[Relatio
         return
     for found in outermost(tokens, at, "partition"):
         if tokens[found - 1].text.lower() in {"attach", "detach"}:
-            yield from names_at(tokens, found + 1)[:1]
+            yield from _names(tokens, found + 1)[:1]
         elif lower(tokens, found + 1, found + 2) == ["of"]:
-            yield from names_at(tokens, found + 2)[:1]
+            yield from _names(tokens, found + 2)[:1]
 
 
 def _named_after(tokens: Sequence[Token], at: int, word: str) -> Iterator[Relation]:
     for found in outermost(tokens, at, word):
-        if names := names_at(tokens, found + 1):
+        if names := _names(tokens, found + 1):
             yield names[0]
             return
+
+
+def _names(tokens: Sequence[Token], at: int) -> list[Relation]:
+    """The names at this token, behind what a synopsis may have before them."""
+    for before in _BEFORE_NAMES:
+        if tuple(lower(tokens, at, at + len(before))) == before:
+            at += len(before)
+    return names_at(tokens, at)
