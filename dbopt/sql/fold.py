@@ -95,6 +95,17 @@ _LIST_TOKENS = frozenset({PLACEHOLDER, ",", "(", ")", "[", "]", "-", "::", "."})
 _CONSTANT_WORDS = frozenset({"null", "true", "false"})
 _CONSTANTS = _CONSTANT_WORDS | {PLACEHOLDER}
 _PLAIN_LIST = frozenset({PLACEHOLDER, ","})
+_TYPE_WORDS = {
+    "precision": frozenset({"double"}),
+    "varying": frozenset({"character", "char", "bit"}),
+    "with": frozenset({"timestamp", "time"}),
+    "without": frozenset({"timestamp", "time"}),
+    "time": frozenset({"with", "without"}),
+    "zone": frozenset({"time"}),
+}
+"""The words that follow others in a type's name, and those others."""
+_BEFORE_TYPES = frozenset({"::", ".", "as"})
+_CASTS = frozenset({"as", "cast"})
 _NEAR = 32
 """Tokens that are searched at once, in C; the bound keeps the work linear."""
 _OPENING = {"(": ")", "[": "]"}
@@ -111,11 +122,10 @@ def _minus(tokens: list[str], at: int, out: list[str]) -> int:
     stop = at + 1
     while stop < len(tokens) and tokens[stop] == "-":
         stop += 1
-    signed = stop < len(tokens) and tokens[stop] in _CONSTANTS
-    if signed and out and _is_operand(out[-1]):
+    if stop == len(tokens) or tokens[stop] not in _CONSTANTS:
+        out += tokens[at:stop]
+    elif out and _is_operand(out[-1]):
         out.append("-")
-    elif not signed:
-        out.extend(tokens[at:stop])
     return stop
 
 
@@ -138,15 +148,28 @@ def _extract(tokens: list[str], at: int, out: list[str]) -> int:
     return at + 3
 
 
+def _escape(tokens: list[str], at: int, out: list[str]) -> int:
+    """`U&'...' uescape '!'` is one constant."""
+    escaped = bool(out) and out[-1] == PLACEHOLDER and tokens[at + 1 : at + 2] == [PLACEHOLDER]
+    if not escaped:
+        out.append(tokens[at])
+    return at + 1 + escaped
+
+
 def _constant_at(tokens: list[str], at: int) -> bool:
     """Whether this token can be part of a constant: `?`, `date ?`, `? :: numeric ( ? )`."""
-    token = tokens[at]
+    token, before = tokens[at], tokens[at - 1]
     if token in _LIST_TOKENS or token in _CONSTANT_WORDS:
         return True
-    if tokens[at - 1] in {"::", "."}:
+    if token in _HANDLED:
+        return False
+    if before in _BEFORE_TYPES or before in _TYPE_WORDS.get(token, ()):
         return True
-    typed = tokens[at + 1 : at + 2] == [PLACEHOLDER] and token.isidentifier()
-    return typed and token not in _NOT_OPERANDS
+    after = tokens[at + 1] if at + 1 < len(tokens) else ""
+    if token in _CASTS:
+        return True
+    typed = after == PLACEHOLDER and token.isidentifier()
+    return (typed and token not in _NOT_OPERANDS) or token in _TYPE_WORDS.get(after, ())
 
 
 def _flat_end(tokens: list[str], start: int) -> int:
@@ -158,13 +181,27 @@ def _flat_end(tokens: list[str], start: int) -> int:
     return -1 if "(" in near[:length] else start + 1 + length
 
 
+def _plain_end(tokens: list[str], at: int) -> int:
+    """The first token from `at` on that is neither a plain constant nor a comma."""
+    size = _NEAR
+    while chunk := tokens[at : at + size]:
+        if not _PLAIN_LIST.issuperset(chunk):
+            return at + next(n for n, token in enumerate(chunk) if token not in _PLAIN_LIST)
+        at += size
+        size += size
+    return len(tokens)
+
+
 def _constants_end(tokens: list[str], start: int) -> int:
     """Where the bracket at `start` closes if it holds constants alone, else -1."""
-    end = _flat_end(tokens, start)
-    if end > start + 1 and _PLAIN_LIST.issuperset(tokens[start + 1 : end]):
-        return end
-    depth, found = 0, False
-    for at in range(start, len(tokens)):
+    plain = _plain_end(tokens, start + 1)
+    if plain == len(tokens):
+        return -1
+    found = plain > start + 1
+    if tokens[plain] == _OPENING[tokens[start]]:
+        return plain if found else -1
+    depth = 1
+    for at in range(plain, len(tokens)):
         token = tokens[at]
         if token in _OPENING:
             depth += 1
@@ -179,16 +216,37 @@ def _constants_end(tokens: list[str], start: int) -> int:
 
 
 def _constant_list(tokens: list[str], at: int, out: list[str]) -> int:
-    """`in ( ... )` and `array [ ... ]` of constants become lists of one."""
+    """`in ( ... )` of constants becomes a list of one."""
     out.append(tokens[at])
-    opening = "".join(tokens[at + 1 : at + 2])
-    if opening != ("[" if tokens[at] == "array" else "("):
+    if tokens[at + 1 : at + 2] != ["("]:
         return at + 1
     end = _constants_end(tokens, at + 1)
     if end < 0:
         return at + 1
-    out.extend((opening, PLACEHOLDER, _OPENING[opening]))
+    out += ("(", PLACEHOLDER, ")")
     return end + 1
+
+
+def _array(tokens: list[str], at: int, out: list[str]) -> int:
+    """`array [ ... ]` of constants becomes a list of one, and so does each list in it."""
+    out.append(tokens[at])
+    at += 1
+    while tokens[at : at + 1] == ["["]:
+        inner = tokens[at + 1 : at + 2] == ["["]
+        end = -1 if inner else _constants_end(tokens, at)
+        if end < 0:
+            out.append("[")
+            at += 1
+            continue
+        out += ("[", PLACEHOLDER, "]")
+        at = end + 1
+        while at < len(tokens) and tokens[at] == "]":
+            out.append("]")
+            at += 1
+        if tokens[at : at + 2] == [",", "["]:
+            out.append(",")
+            at += 1
+    return at
 
 
 _HANDLERS: dict[str, Callable[[list[str], int, list[str]], int]] = {
@@ -199,7 +257,8 @@ _HANDLERS: dict[str, Callable[[list[str], int, list[str]], int]] = {
     "all": _all,
     "extract": _extract,
     "in": _constant_list,
-    "array": _constant_list,
+    "array": _array,
+    "uescape": _escape,
 }
 
 _COMMANDS = frozenset({"set", "savepoint", "release", "rollback", "deallocate"})
@@ -238,7 +297,10 @@ def _command(tokens: list[str]) -> list[str]:
     start = (_value if tokens[0] == "set" else _mark)(tokens, end)
     if start >= end or tokens[start:end] in (["default"], ["all"]):
         return tokens
-    return [*tokens[:start], PLACEHOLDER, *tokens[end:]]
+    named = tokens[:start]
+    if named[0] == "set" and named[-1] == "to":
+        named[-1] = "="
+    return [*named, PLACEHOLDER, *tokens[end:]]
 
 
 def _value(tokens: list[str], end: int) -> int:
@@ -274,8 +336,19 @@ def _rows(tokens: list[str], at: int, out: list[str]) -> int:
         row = tokens[start:stop]
         if row != last:
             out += [",", *row] if last else row
-        last, at, start = row, stop, stop + 1
+        last, at = row, _repeated([",", *row], tokens, stop)
+        start = at + 1
         stop = _row_end(tokens, start) if tokens[at : at + 1] == [","] else -1
+    return at
+
+
+def _repeated(row: list[str], tokens: list[str], at: int) -> int:
+    """One past the last of the equal rows that follow at `at`; compared in C, ever more at once."""
+    while tokens[at : at + len(row)] == row:
+        several = row
+        while tokens[at : at + len(several)] == several:
+            at += len(several)
+            several = several + several
     return at
 
 

@@ -148,7 +148,7 @@ _escaped_tokens = cache(partial(_finder, conforming=False))
 _dollar_quote = re.compile(_DOLLAR_TAG).search
 # The opening of a comment within another. It may lie in a string, which costs time alone.
 _nested_comment = re.compile(r"/\*(?:[^*/]|\*(?!/)|/(?!\*))*/\*").search
-_escape_clause = re.compile(r"(?i)(?<![\w$\x80-\U0010ffff])(escape\s*+)'\\'(?!')").sub
+_escape_clause = re.compile(r"(?ia)(?<![\w$\x80-\U0010ffff])(escape\s*+)'\\'(?!')").sub
 _comment_edge = re.compile(r"/\*|\*/").finditer
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import LiteralString, NamedTuple, cast
+from typing import LiteralString, cast
 
 import psycopg
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from dbopt.sql.fingerprint import fingerprint
 from dbopt.sql.functions import volatilities
 from dbopt.sql.indexdef import parse_index
+from tests.integration.agreement_support import Recorder, agreement, cases
 
 HERE = Path(__file__).parent
 TABLE: LiteralString = (
@@ -23,32 +23,6 @@ TABLE: LiteralString = (
 def lines(name: str) -> list[LiteralString]:
     text = (HERE / name).read_text(encoding="utf-8")
     return [cast(LiteralString, line) for line in text.splitlines() if not line.startswith("--")]
-
-
-MORE: LiteralString = "create table k (id int primary key, v text)"
-_VARIABLE = re.compile("⟦(.*?)¦(.*?)⟧")
-
-
-class Case(NamedTuple):
-    """Two texts of one statement, and why the two sides may disagree about them."""
-
-    one: str
-    other: str
-    why: str
-
-    @property
-    def same(self) -> bool:
-        return fingerprint(self.one) == fingerprint(self.other)
-
-
-def cases() -> list[Case]:
-    rows = (HERE / "data_sql_agreement.tsv").read_text(encoding="utf-8").splitlines()
-    return [_case(*row.partition("\t")) for row in rows if row[0] != "#"]
-
-
-def _case(text: str, _tab: str, why: str) -> Case:
-    one, other = (_VARIABLE.sub(rf"\{n}", text).replace("␤", "\n") for n in (1, 2))
-    return Case(one, other, why)
 
 
 @pytest.fixture
@@ -78,40 +52,49 @@ def test_the_fingerprint_of_the_servers_text_is_the_clients(conn: psycopg.Connec
     assert expected == {statement: recorded(conn, statement) for statement in statements}
 
 
-def kept(conn: psycopg.Connection, text: str) -> tuple[int, str]:
-    """Runs a statement; the queryid and the text that the server keeps of it."""
-    conn.execute("discard all")
-    if text.startswith(("fetch", "move", "lock", "savepoint", "release", "rollback to")):
-        conn.execute("begin; savepoint s1; savepoint s2; declare c cursor for select 1")
-    conn.execute("prepare p1 as select 1; prepare p2 as select 2")
-    conn.execute("select pg_stat_statements_reset()")
-    conn.execute(cast(LiteralString, text))
-    if text != "rollback":
-        conn.execute("rollback; reset search_path")
-    found = conn.execute(
-        "select queryid, query from pg_stat_statements s, pg_database d where d.oid = dbid"
-        " and datname = current_database() and query not like '%pg_stat_statements%'"
-    ).fetchall()
-    own = {"rollback", "reset search_path"} - {text}
-    [(queryid, query)] = [row for row in found if row[1] not in own]
-    return queryid, query
+@pytest.fixture
+def recorder(pg_dsn: str) -> Iterator[Recorder]:
+    with psycopg.connect(pg_dsn, autocommit=True) as connection:
+        connection.execute("create extension if not exists pg_stat_statements")
+        yield Recorder(connection)
 
 
 @pytest.mark.pg(">= 18")
-def test_the_same_queryid_means_the_same_fingerprint(conn: psycopg.Connection) -> None:
+def test_the_same_queryid_means_the_same_fingerprint(
+    recorder: Recorder, capsys: pytest.CaptureFixture[str]
+) -> None:
     every = cases()
-    assert len(every) >= 200
-    conn.prepare_threshold = None
-    conn.execute(MORE)
-    disagreed, texts = [], {}
-    for case in every:
-        (one, text), (other, _) = kept(conn, case.one), kept(conn, case.other)
-        if (one == other) != case.same:
-            disagreed.append(case)
-        if fingerprint(text) != fingerprint(case.one):
-            texts[case.one] = text
-    assert [case for case in every if case.why] == disagreed
-    assert {} == texts
+    found = agreement(every, recorder)
+    with capsys.disabled():
+        print(f"\nPostgreSQL 18: {found}")
+    assert len(found.seen) >= 1000
+    assert [case for case in every if case.disputed] == found.disagreed
+    assert [] == found.unexplained
+    assert found.rate >= 0.99
+    assert {} == {
+        case.one: found.seen[case.one].text
+        for case in every
+        if not case.why and fingerprint(found.seen[case.one].text) != fingerprint(case.one)
+    }
+
+
+def test_an_older_server_agrees_but_for_lists_and_utility_statements(
+    pg15_dsn: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before 18 it counts the constants of a list, and keeps those of utility statements.
+
+    One fingerprint then stands for several queryids, and gathers what they count.
+    """
+    new = {text for case in cases() if case.new for text in case[:2]}
+    every = [case for case in cases() if new.isdisjoint(case[:2])]
+    with psycopg.connect(pg15_dsn, autocommit=True) as connection:
+        connection.execute("create extension if not exists pg_stat_statements")
+        found = agreement(every, Recorder(connection))
+    with capsys.disabled():
+        print(f"\nPostgreSQL 15: {found}")
+    assert len(found.seen) >= 1000
+    assert [] == [case for case in found.disagreed if not case.disputed]
+    assert found.rate >= 0.99
 
 
 def shown(conn: psycopg.Connection) -> str:

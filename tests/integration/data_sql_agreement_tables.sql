@@ -1,0 +1,20 @@
+-- The tables of data_sql_agreement.tsv.
+create table t (a int, b int, c varchar(20), ok bool, ts timestamptz, j jsonb, n numeric);
+create table k (id int primary key, v text);
+create table users (id serial primary key, email text unique, name text, active bool, org_id int, age int, balance numeric(12,2), tags text[], data jsonb, created_at timestamptz default now(), deleted_at timestamptz);
+create table orders (id bigserial primary key, user_id int references users, status text, total numeric(12,2), placed_at timestamp, note text);
+create table items (order_id bigint, sku text, qty int, price numeric(10,2), primary key (order_id, sku));
+create table posts (id serial primary key, author_id int, title text, body text, published date, views int default 0, search tsvector);
+create table pgbench_branches (bid int primary key, bbalance int, filler char(88));
+create table pgbench_tellers (tid int primary key, bid int, tbalance int, filler char(84));
+create table pgbench_accounts (aid int primary key, bid int, abalance int, filler char(84));
+create table pgbench_history (tid int, bid int, aid int, delta int, mtime timestamp, filler char(22));
+create table events (id uuid, kind text, at timestamptz, payload jsonb, span int4range) partition by range (at);
+create table events_2024 partition of events for values from ('2024-01-01') to ('2025-01-01');
+create type mood as enum ('sad', 'ok', 'happy');
+create table "Mixed Case" ("Id" int, "Größe" numeric, état mood);
+create view active_users as select id, name from users where active;
+create materialized view totals as select user_id, sum(total) as total from orders group by user_id;
+create sequence seq;
+create function add_one(int) returns int language sql immutable as 'select $1 + 1';
+create procedure note(int, text) language sql as 'insert into k values ($1, $2)';
