@@ -15,6 +15,14 @@ from dbopt.sql.lexer import Lexeme, Token
 _GAP = r"'[ \t\f\v]*+[\n\r][ \t\n\r\f\v]*+'"
 _in_quoted = re.compile(rf"''|{_GAP}")
 _in_escaped = re.compile(rf"''|{_GAP}|\\(.)", re.DOTALL)
+# A constant may follow these and `{"a": 1}` of JSON_OBJECT may have one for a key. In a redacted
+# text it is a parameter, for which sqlglot has no grammar there; as a string it is read alike.
+_TYPES = frozenset(
+    """bigint bit bool boolean box bytea char character cidr circle date decimal float float4 float8
+    inet int int2 int4 int8 integer interval json jsonb line lseg macaddr money numeric path point
+    polygon precision real smallint text time timestamp timestamptz timetz uuid varbit varchar
+    varying xml zone""".split()  # noqa: SIM905 - shorter than a list
+)
 _ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 
@@ -27,15 +35,22 @@ def respelled(tokens: Iterable[Token]) -> str | None:
 def spellings(tokens: Iterable[Token]) -> list[str] | None:
     """Each token's text for sqlglot; they are parsed with one space between them."""
     parts: list[str] = []
+    before = second = ""
     for token in tokens:
         if token.lexeme is Lexeme.STRING:
             parts.append(_string(token.text))
+        elif token.lexeme is Lexeme.PARAM and before in _TYPES:
+            parts.append(_quoted(token.text))
+        elif token.text == ":" and second in {"(", ","} and parts[-1][0] == "$":
+            parts[-1] = _quoted(parts[-1])
+            parts.append(":")
         elif token.lexeme is Lexeme.NAME:
             parts.append(token.text[token.text.index('"') :])
         elif token.text.isascii() or not any(map(str.isspace, token.text)):
             parts.append(token.text)
         else:
             return None
+        before, second = token.text.lower(), before
     return parts
 
 

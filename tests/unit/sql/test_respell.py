@@ -20,6 +20,9 @@ from dbopt.sql.respell import respelled
         ("U&'d\\0061', B'01', X'1F', N'n'", "'d\\0061' , B'01' , X'1F' , N'n'"),
         ('U&"a""b" , "Ü b"', '"a""b" , "Ü b"'),
         ("größe", "größe"),
+        ("date $1, interval $2 day, a + $3", "date '$1' , interval '$2' day , a + $3"),
+        ("json_object($1: $2, $3 : b)", "json_object ( '$1' : $2 , '$3' : b )"),
+        ("a[$1:$2]", "a [ $1 : $2 ]"),
     ],
 )
 def test_tokens_as_sqlglot_reads_them(text: str, expected: str) -> None:
