@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import click
@@ -12,7 +11,8 @@ from msgspec.structs import asdict
 from rich.text import Text
 
 from dbopt.cli.context import Context, print_json
-from dbopt.errors import EXIT_FINDINGS, DboptError, UsageError
+from dbopt.cli.querytext import sources
+from dbopt.errors import EXIT_FINDINGS, DboptError
 from dbopt.gateway.routes import own_dsn
 from dbopt.guard.policy import decide, needs_cost
 from dbopt.guard.subject import subject
@@ -24,17 +24,15 @@ from dbopt.settings import Settings
 from dbopt.sql.analyze import Analyzer
 from dbopt.sql.fingerprint import fingerprint, fingerprint_hex
 from dbopt.sql.query import Query
-from dbopt.sql.split import SourceStatement, statements
 from dbopt.verdict import Verdict
-
-MAX_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is said of one statement. `note` tells why its cost is not known, "" where it is."""
+    """What is said of one statement. `where` is `file:line:column`, `line:column` without a file;
+    `note` tells why its cost is not known, "" where it is."""
 
-    source: SourceStatement
+    where: str
     fingerprint: int
     verdict: Verdict
     note: str
@@ -42,14 +40,12 @@ class Answer:
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         said = {k: v for k, v in asdict(self.verdict).items() if k != "expires"}
-        where = {"line": self.source.line, "column": self.source.column}
-        return where | {"fingerprint": fingerprint_hex(self.fingerprint)} | said | {
-            "note": self.note
-        }  # fmt: skip
+        what = {"where": self.where, "fingerprint": fingerprint_hex(self.fingerprint)}
+        return what | said | {"note": self.note}
 
 
 @click.command()
-@click.argument("source", metavar="[SQL|FILE|-]", default="-")
+@click.argument("given", metavar="[SQL|FILE|-]...", nargs=-1)
 @click.option("--database", help="As clients name it. [default: server.dsn's]")
 @click.option("--user", help="As clients name it. [default: server.dsn's]")
 @click.option("--application", default="", help="Its application_name.")
@@ -58,7 +54,7 @@ class Answer:
 @click.pass_obj
 def check(
     context: Context,
-    source: str,
+    given: tuple[str, ...],
     database: str | None,
     user: str | None,
     application: str,
@@ -81,8 +77,11 @@ def check(
     database = database or server.get("dbname", "")
     rules = guard_rules(settings, database, user or server.get("user", ""), application, route)
     analyzer = Analyzer(settings.sql.complexity_limit)
-    found = statements(read(source))
-    answers = [_answer(settings, rules, database, analyzer, one) for one in found]
+    answers = [
+        _answer(settings, rules, database, analyzer, source.where(one.tokens[0].start), one.text)
+        for source in sources(given)
+        for one in source.statements
+    ]
     if as_json:
         print_json({"mode": rules.mode, "statements": [answer.to_dict() for answer in answers]})
     else:
@@ -91,48 +90,20 @@ def check(
         sys.exit(EXIT_FINDINGS)
 
 
-def read(source: str) -> str:
-    """The text of a file, of standard input (`-`), or `source` itself where no file is named so.
-
-    Raises UsageError for what is too long or no text.
-    """
-    if source == "-":
-        return _decoded(sys.stdin.buffer.read(MAX_BYTES + 1), "Standard input")
-    path = Path(source)
-    try:
-        if not path.is_file():
-            return source
-    except (OSError, ValueError):  # too long for a name, or with a NUL
-        return source
-    with path.open("rb") as file:
-        return _decoded(file.read(MAX_BYTES + 1), str(path))
-
-
-def _decoded(data: bytes, what: str) -> str:
-    if len(data) > MAX_BYTES:
-        raise UsageError(f"{what}: is longer than {MAX_BYTES} bytes.", hint="Split it.")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{what}: is not UTF-8 text (byte {error.start}).") from None
-    if "\0" in text:
-        raise UsageError(f"{what}: holds a NUL: it is no SQL.")
-    return text
-
-
 def _answer(
     settings: Settings,
     rules: GuardRules,
     database: str,
     analyzer: Analyzer,
-    source: SourceStatement,
+    where: str,
+    sql: str,
 ) -> Answer:
-    number = fingerprint(source.sql)
-    query = subject(source.sql, number, analyzer.analyze)
+    number = fingerprint(sql)
+    query = subject(sql, number, analyzer.analyze)
     if query is None:
-        return Answer(source, number, Verdict(), "")
-    cost, note = _cost(settings, rules, database, query, source.sql)
-    return Answer(source, number, decide(query, rules, cost), note)
+        return Answer(where, number, Verdict(), "")
+    cost, note = _cost(settings, rules, database, query, sql)
+    return Answer(where, number, decide(query, rules, cost), note)
 
 
 def _cost(
@@ -153,8 +124,7 @@ def _show(context: Context, rules: GuardRules, answers: list[Answer]) -> None:
     console = context.console
     for answer in answers:
         verdict = answer.verdict
-        source = answer.source
-        head = f"{source.line}:{source.column}: {fingerprint_hex(answer.fingerprint)} "
+        head = f"{printable(answer.where)}: {fingerprint_hex(answer.fingerprint)} "
         if verdict.refused:
             console.print(Text(f"{head}refused ({verdict.rule}, {verdict.sqlstate})", style="red"))
         else:
@@ -163,9 +133,7 @@ def _show(context: Context, rules: GuardRules, answers: list[Answer]) -> None:
         for words in (verdict.message, verdict.detail, verdict.hint, answer.note):
             if words:
                 console.print(Text(f"  {printable(words)}"))
-    if not answers:
-        console.print(Text("There is no statement."))
-    elif rules.mode != "enforce":
+    if rules.mode != "enforce":
         console.print(Text(f'guard.mode is "{rules.mode}" here: nothing is refused yet.'))
 
 

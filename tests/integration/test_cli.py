@@ -31,6 +31,10 @@ DOCUMENTS: dict[str, type] = {
     "stats snapshot": dict,
     "stats list": list,
     "init there": dict,
+    "guard quarantine 00000000000000ff --for 1h": dict,
+    "guard list": list,
+    "guard release --all": list,
+    "guard check COMMIT": dict,
     "migrate downgrade base": dict,
 }
 """Each command that prints JSON, in an order in which they work, and what it prints."""

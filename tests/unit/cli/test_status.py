@@ -62,8 +62,18 @@ def test_tables(port: int) -> None:
     ):  # fmt: skip
         assert words in shown
     assert "topsecret" not in shown
-    for rare in ("pinned", "reserve", "Refused", "Timeouts", "Mode"):
+    for rare in ("pinned", "reserve", "Refused", "Timeouts", "Mode", "Guard"):
         assert rare not in shown
+
+
+def test_what_the_guard_refused_is_said() -> None:
+    state = SomeState()
+    for rule, action, calls in (("cost", "refused", 2), ("ddl", "observed", 3)):
+        state.guard.log.add((1, "app", "alice", "web", "", rule, action), calls)
+    with served(state) as url:
+        obj, out = context(urlsplit(url).port or 0)
+        CliRunner().invoke(status, [], obj=obj, catch_exceptions=False)
+    assert "Guard (observe): statements 2 refused, 3 would have been." in out.getvalue()
 
 
 def test_what_is_rare_is_shown_where_there_is_some() -> None:

@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from dbopt.errors import UsageError
+from dbopt.guard.control import GuardControl
 from dbopt.metrics import Metrics
+from dbopt.settings import Settings
 from dbopt.sql.analyze import Analyzer
 from dbopt.trace.jobs import Jobs
 from dbopt.trace.plans import CapturedPlan
@@ -42,8 +45,12 @@ class SomeState:
         self.plans = Plans()
         self.workers = Workers(lambda: self.restarts)
         self.jobs = Jobs()
+        self.guard = GuardControl(
+            Settings(), Analyzer(), text_of=lambda number: self.recorder.book.known(number).text,
+            cost=_no_cost, forget=lambda fingerprints: None,
+        )  # fmt: skip
         self.metrics = Metrics(self.version)
-        for source in (self.recorder, self.slow, self.workers, self.jobs):
+        for source in (self.recorder, self.slow, self.workers, self.jobs, self.guard):
             self.metrics.add(source)
 
     def store(self) -> dict[str, Any]:
@@ -51,6 +58,10 @@ class SomeState:
 
     async def unready(self) -> str:
         return no_backend(self.workers.pools())
+
+
+async def _no_cost(database: str, user: str, text: str) -> float:
+    raise UsageError("There is no server here.")
 
 
 @contextmanager

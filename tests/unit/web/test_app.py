@@ -13,6 +13,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from dbopt.sql.fingerprint import fingerprint
 from dbopt.trace.plans import CapturedPlan
 from tests.unit.trace.observations import count, pool, slow, worker
 from tests.unit.web.served import SomeState, served
@@ -31,6 +32,7 @@ def state() -> SomeState:
     made.slow.add([slow(SECRET), slow("SELECT 1")])
     made.workers.observed(0, worker(100, pool(sv_idle=1, xact_count=3)))
     made.plans.kept[PLAN.fingerprint] = PLAN
+    made.guard.log.add((fingerprint(SECRET), "app", "alice", "web", "", "cost", "refused"), 2)
     return made
 
 
@@ -99,9 +101,21 @@ def test_plan(client: httpx.Client) -> None:
     assert (200, ["Seq Scan on users"]) == (answer.status_code, answer.json()["lines"])
 
 
+def test_guard(client: httpx.Client) -> None:
+    shown = client.get("/guard?limit=1").json()
+    assert ("observe", {"guard": "observe"}) == (shown["mode"], shown["modes"])
+    assert [("SELECT * FROM users WHERE email = $1 AND pin = $2", "cost", 2)] == [
+        (one["query"], one["rule"], one["calls"]) for one in shown["decisions"]
+    ]
+    assert [{"rule": "cost", "action": "refused", "calls": 2}] == shown["totals"]
+    assert [] == shown["quarantine"]
+    assert 100 == shown["rules"]["max_complexity"]
+
+
 @pytest.mark.parametrize(
     ("path", "code", "error"),
     [
+        ("/guard?limit=0", 400, "limit is a whole number from 1 to 1000."),
         ("/nothing", 404, "Not Found."),
         ("/plans/00000000000000ac", 404, "No plan of 00000000000000ac was taken."),
         ("/plans/xyz", 400, "A fingerprint is 16 hexadecimal digits."),
@@ -143,7 +157,7 @@ def test_safe_headers_on_every_answer(client: httpx.Client, path: str) -> None:
 
 
 def test_no_literal_on_any_page(client: httpx.Client) -> None:
-    for path in ("/", "/metrics", "/status", "/statements", "/slow"):
+    for path in ("/", "/metrics", "/status", "/statements", "/slow", "/guard"):
         text = client.get(path).text
         assert "topsecret" not in text
         assert "987654" not in text

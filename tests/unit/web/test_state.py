@@ -19,6 +19,7 @@ def test_status() -> None:
     assert [("app", 2)] == [(one["database"], one["sv_idle"]) for one in shown["pools"]]
     assert 2 == shown["totals"]["calls"]
     assert {"count": 1, "errors": 1} == shown["slow"]
+    assert {"mode": "observe", "observed": 0, "refused": 0, "quarantined": 0} == shown["guard"]
     assert ["stats"] == [job["name"] for job in shown["jobs"]]
     assert {"ready": False, "reason": "The schema dbopt is not there."} == shown["store"]
 
