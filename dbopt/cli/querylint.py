@@ -8,16 +8,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dbopt.cli.querycatalog import Catalog
-from dbopt.cli.querytext import Source
+from dbopt.cli.querytext import Part, Source
 from dbopt.errors import UsageError
 from dbopt.pg.mistake import server_mistake
 from dbopt.pg.rewrite import RewriteCheck, check_rewrite
 from dbopt.sql.findings import Finding, Severity
 from dbopt.sql.kinds import QUERIES, first_kind
 from dbopt.sql.lint import RULES, UNPARSED, lint
-from dbopt.sql.mistake import Mistake, find_mistake, hidden
+from dbopt.sql.mistake import Mistake, find_mistake, hidden, without_constants
 from dbopt.sql.parse import Statement
-from dbopt.sql.redact import redact
 from dbopt.sql.rules.support import Rule
 from dbopt.sql.split import position
 
@@ -89,17 +88,33 @@ def examine(
     prove: bool = True,
 ) -> Iterator[Said]:
     """The findings of one text, in its order. With a catalog, rewrites are checked if `prove`."""
-    schema = catalog.schema if catalog else None
-    for finding in lint(source.text, schema, rules, ignored):
-        number = finding.evidence.get("statement")
-        if number is None:
-            yield Said(source, finding)
-            continue
-        statement = source.statements[number - 1]
-        if finding.rule == UNPARSED:
-            yield _unparsed(source, finding, statement, catalog)
-        else:
-            yield _said(source, finding, statement, catalog if prove else None)
+    for part in source.parts():
+        for found in lint(part.text, catalog.schema if catalog else None, rules, ignored):
+            finding, place = _placed(source, part, found)
+            if place is None:
+                yield Said(source, finding)
+                continue
+            statement = source.statements[finding.evidence["statement"] - 1]
+            if finding.rule == UNPARSED:
+                yield _unparsed(source, finding, place, statement, catalog)
+            else:
+                yield _said(source, finding, place, statement, catalog if prove else None)
+
+
+def _placed(source: Source, part: Part, finding: Finding) -> tuple[Finding, Place | None]:
+    """A finding of a part as one of the whole text."""
+    evidence = dict(finding.evidence)
+    if "statement" not in evidence:
+        return finding, None
+    evidence["statement"] += part.first
+    offsets = {}
+    for line, column in (("line", "column"), ("end_line", "end_column")):
+        if line in evidence:
+            offsets[line] = part.start + _offset(part.text, evidence[line], evidence[column])
+            evidence[line], evidence[column] = position(source.text, offsets[line])
+    where = f"{evidence['line']}:{evidence['column']}"
+    place = Place(offsets["line"], offsets.get("end_line"))
+    return replace(finding, object=where, evidence=evidence), place
 
 
 def mistake_in(source: Source, statement: Statement, catalog: Catalog | None) -> Mistake | None:
@@ -119,13 +134,17 @@ def complaint(source: Source, mistake: Mistake) -> str:
 
 
 def _unparsed(
-    source: Source, finding: Finding, statement: Statement, catalog: Catalog | None
+    source: Source,
+    finding: Finding,
+    place: Place,
+    statement: Statement,
+    catalog: Catalog | None,
 ) -> Said:
     mistake = mistake_in(source, statement, catalog)
     if mistake is None:
         taken = catalog is not None and first_kind(statement.words) in QUERIES
         unread = replace(finding, message=_TAKEN, examined=False, remedy="") if taken else finding
-        return Said(source, unread, _place(source, finding), _text(source, statement))
+        return Said(source, unread, place, _text(source, statement))
     line, column = position(source.text, mistake.offset)
     evidence = {
         "line": line, "column": column, "statement": finding.evidence["statement"],
@@ -144,18 +163,22 @@ def _unparsed(
     return Said(source, found, Place(mistake.offset), _text(source, statement))
 
 
-def _said(source: Source, finding: Finding, statement: Statement, catalog: Catalog | None) -> Said:
+def _said(
+    source: Source, finding: Finding, place: Place, statement: Statement, catalog: Catalog | None
+) -> Said:
     rewrite, check = str(finding.evidence.get("rewrite", "")), None
     if rewrite and catalog is not None:
         check = check_rewrite(catalog.connection, statement.text, rewrite, catalog.schema)
     offered = rewrite if check is not None and check.offered else ""
     if not source.typed:
-        finding, offered = _without_constants(finding, statement), redact(offered)
-    return Said(source, finding, _place(source, finding), _text(source, statement), offered, check)
+        finding = _without_constants(finding, statement)
+        offered = without_constants(offered, statement)
+    return Said(source, finding, place, _text(source, statement), offered, check)
 
 
 def _text(source: Source, statement: Statement) -> str:
-    return source.shown(statement.text)
+    text = " ".join(statement.text.split())
+    return text if source.typed else without_constants(text, statement)
 
 
 def _without_constants(finding: Finding, statement: Statement) -> Finding:
@@ -170,14 +193,6 @@ def _without_constants(finding: Finding, statement: Statement) -> Finding:
         remedy=hidden(finding.remedy, statement),
         evidence=evidence,
     )
-
-
-def _place(source: Source, finding: Finding) -> Place:
-    evidence = finding.evidence
-    start = _offset(source.text, evidence["line"], evidence["column"])
-    if "end_line" not in evidence:
-        return Place(start)
-    return Place(start, _offset(source.text, evidence["end_line"], evidence["end_column"]))
 
 
 def _offset(text: str, line: int, column: int) -> int:

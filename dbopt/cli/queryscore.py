@@ -98,18 +98,18 @@ def _scored(
     context: Context, source: Source, known: Catalog | None, limit: int
 ) -> Iterator[_Scored]:
     weights, schema = context.settings.complexity, known.schema if known else None
-    for judged in judge(source.text):
-        _need_sql(source, judged, known)
+    for statement in source.statements:
+        (judged,) = judge(statement.text)
+        if not judged.does.parsed:
+            _need_sql(source, statement, known)
         cost = _cost(judged, known)
         made = complexity_of([judged], limit, weights=weights, schema=schema, cost=cost)
-        yield _Scored(source, judged.statement, made, cost)
+        yield _Scored(source, statement, made, cost)
 
 
-def _need_sql(source: Source, judged: Judged, known: Catalog | None) -> None:
+def _need_sql(source: Source, statement: Statement, known: Catalog | None) -> None:
     """Raises UsageError for what PostgreSQL would refuse to read."""
-    if judged.does.parsed:
-        return
-    mistake = mistake_in(source, judged.statement, known)
+    mistake = mistake_in(source, statement, known)
     if mistake is not None and mistake.certain:
         raise UsageError(complaint(source, mistake))
 

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dbopt.errors import UsageError
 from dbopt.sql.fingerprint import fingerprint, fingerprint_hex, normalize
 from dbopt.sql.mistake import excerpt
-from dbopt.sql.parse import Statement, split
+from dbopt.sql.parse import LONGEST_PARSED, Statement, split
 from dbopt.sql.redact import redact
 from dbopt.sql.split import position
 
@@ -24,8 +24,16 @@ MAX_FILES = 10_000
 """Of one folder."""
 STDIN = "-"
 
-_SHORTEST_PATH = 4096
-"""Characters, which no path exceeds (Linux, PATH_MAX)."""
+_LONGEST_PATH = 4096
+"""Bytes (Linux, PATH_MAX)."""
+
+
+class Part(NamedTuple):
+    """A piece of a text: where it starts, in characters, and the number of its first statement."""
+
+    text: str
+    start: int
+    first: int
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,26 @@ class Source:
         """Its statements."""
         return split(self.text)
 
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [one.tokens[0].start for one in self.statements]
+
+    def parts(self) -> Iterator[Part]:
+        """The text in pieces that are short enough to be judged, cut between statements."""
+        start = first = 0
+        for number, statement in enumerate(self.statements):
+            end = self._starts[number] + len(statement.text)
+            if end - start > LONGEST_PARSED and number > first:
+                cut = self._ends(number - 1)
+                yield Part(self.text[start:cut], start, first)
+                start, first = cut, number
+        yield Part(self.text[start:], start, first)
+
+    def _ends(self, number: int) -> int:
+        """The offset behind a statement, and behind its semicolon where that comes at once."""
+        end = self._starts[number] + len(self.statements[number].text)
+        return end + 1 if self.text[end : end + 1] == ";" else end
+
     def where(self, offset: int) -> str:
         """`file:line:column`, or `line:column` of what has no file."""
         line, column = position(self.text, offset)
@@ -52,9 +80,8 @@ class Source:
     def excerpt(self, start: int, end: int | None = None) -> tuple[str, str]:
         """The line of an offset, and carets below it: see dbopt.sql.mistake."""
         above = self.text.rfind("\n", 0, start) + 1
-        before = [one.tokens[0].start for one in self.statements]
-        at = bisect_right(before, above) - 1
-        base = before[at] if at >= 0 else 0
+        at = bisect_right(self._starts, above) - 1
+        base = self._starts[at] if at >= 0 else 0
         return excerpt(self.text, start, end, hide=not self.typed, base=base)
 
     def shown(self, statement: str) -> str:
@@ -97,7 +124,7 @@ def _sources(argument: str) -> Iterator[Source]:
 
 def _path(argument: str) -> Path | None:
     """The path, if there is one of that name, or if it can be meant as nothing else."""
-    if len(argument) > _SHORTEST_PATH or "\0" in argument or "\n" in argument:
+    if not 0 < len(argument.strip()) <= _LONGEST_PATH or "\0" in argument or "\n" in argument:
         return None
     path = Path(argument)
     try:

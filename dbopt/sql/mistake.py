@@ -7,6 +7,7 @@ dbopt.pg.mistake asks the server.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -128,8 +129,39 @@ def _blot(char: str) -> str:
 
 def hidden(words: str, statement: Statement) -> str:
     """Words without the statement's constants, where they quote any: for a text that is shown."""
-    for token in statement.tokens:
-        value = token.text.strip("'")
-        if token.lexeme in LITERALS and len(value) > 1 and value in words:
-            words = words.replace(value, "…")
+    for value in _constants(statement):
+        words = words.replace(value, "…")
     return words
+
+
+def without_constants(text: str, statement: Statement) -> str:
+    """SQL without the constants that the statement has, for a text that is shown beside it.
+
+    What is one character long stays: it tells nothing, and `SELECT 1` is more than that.
+    """
+    values = _constants(statement)
+    shown = (
+        _ellipsis(token, values) if token.lexeme in LITERALS else token.text
+        for token in tokens(text)
+    )
+    return "".join(shown)
+
+
+def _ellipsis(token: Token, values: Collection[str]) -> str:
+    value = _value(token)
+    return token.text.replace(value, "…") if value in values else token.text
+
+
+def _constants(statement: Statement) -> dict[str, None]:
+    """The values of the constants that tell something, the longest first."""
+    values = (_value(token) for token in statement.tokens if token.lexeme in LITERALS)
+    return dict.fromkeys(sorted({one for one in values if len(one) > 1}, key=len, reverse=True))
+
+
+def _value(token: Token) -> str:
+    """A constant without its quotes; they and their prefix are the same on both sides."""
+    text = token.text
+    if text[0] == "$":
+        tag = text[: text.index("$", 1) + 1]
+        return text.removeprefix(tag).removesuffix(tag)
+    return text[text.index("'") :].strip("'") if "'" in text else text

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from dbopt.sql.mistake import excerpt, find_mistake, hidden
+from dbopt.sql.mistake import excerpt, find_mistake, hidden, without_constants
 from dbopt.sql.parse import split
 
 
@@ -71,3 +71,10 @@ def test_an_excerpt_commands_no_terminal() -> None:
 def test_words_without_the_constants_that_they_quote() -> None:
     statement = split("select 'secret', 1234, 7 from t")[0]
     assert "Write … or … or 7." == hidden("Write secret or 1234 or 7.", statement)
+
+
+def test_another_text_without_the_statements_constants() -> None:
+    statement = split("select E'sec ret', 1234, 7, $q$body$q$ from t1234")[0]
+    assert "select '…', 7 , '…' , …, 1 from t1234, 'new'" == without_constants(
+        "select 'sec ret', 7 , 'body' , 1234, 1 from t1234, 'new'", statement
+    )
