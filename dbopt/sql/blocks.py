@@ -257,9 +257,9 @@ def _derived(source: Source, holder: exp.Expr) -> Source:
 
 
 def _output(item: exp.Expr) -> str:
-    """The name of what SELECT gives: its alias, or the column's own."""
+    """The name of what SELECT gives: its alias, or the column's own; "*" of a star."""
     named = item.args.get("alias") if isinstance(item, exp.Alias) else item.this
-    return folded(named) if isinstance(named, exp.Identifier) else item.output_name or "*"
+    return folded(named) if isinstance(named, exp.Identifier) else "*" * item.is_star
 
 
 def _conditions(node: exp.Expr, optional: bool) -> Iterator[exp.Expr]:

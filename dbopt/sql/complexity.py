@@ -77,6 +77,8 @@ WORDS: dict[str, str] = {
 _UNSHARED = frozenset({"field", "depth", "unparsed"})
 _FULL_ROWS = 6.0
 """log10 of the rows from which on what is done with them counts in full."""
+_HIGHEST = 1e30
+"""More cost than this adds no point: the planner's disable_cost is 1e10, an endless one infinity."""
 _LEAST, _MOST = 0.1, 1.5
 """Bounds of the share that rows give."""
 
@@ -184,7 +186,7 @@ def _complexity(tally: _Tally, limit: int, cost: float | None) -> Complexity:
     ]
     reasons += _of_rows(tally, share)
     if cost is not None and cost > weights.cost_floor:
-        points = round(weights.cost_factor * log10(cost / weights.cost_floor))
+        points = round(weights.cost_factor * log10(min(cost, _HIGHEST) / weights.cost_floor))
         reasons.append(Reason(f"planner's cost of {_shown(cost)}", points))
     reasons = [reason for reason in reasons if reason.points > 0]
     reasons.sort(key=lambda reason: (-reason.points, reason.what))

@@ -146,7 +146,7 @@ def _of_insert(node: exp.Insert) -> Iterator[str]:
 
 def _of_predicate(node: exp.Expr, block: Block | None) -> Iterator[str]:
     if isinstance(node, exp.Or):
-        if not isinstance(node.parent, exp.Or) and mixes_columns(node):
+        if not isinstance(_around(node), exp.Or) and mixes_columns(node):
             yield "or_columns"
         return
     if is_range(node):
@@ -161,6 +161,14 @@ def _of_predicate(node: exp.Expr, block: Block | None) -> Iterator[str]:
     hidden = hidden_column(node, block)
     if hidden:
         yield hidden
+
+
+def _around(node: exp.Expr) -> exp.Expr | None:
+    """What a condition is a part of, parentheses aside."""
+    parent = node.parent
+    while isinstance(parent, exp.Paren):
+        parent = parent.parent
+    return parent
 
 
 def _of_block(block: Block) -> Iterator[str]:

@@ -62,7 +62,7 @@ def is_negated(node: exp.Expr) -> bool:
         return True
     if isinstance(node, exp.Not):
         return isinstance(node.this.unnest(), _NEGATED) and not excludes_subquery(node)
-    return bool(node.args.get("negate"))
+    return isinstance(node, _NEGATED) and bool(node.args.get("negate"))
 
 
 def is_range(node: exp.Expr) -> bool:
