@@ -295,7 +295,8 @@ class Daemon:
     def _analyzer(self) -> Analyzer:
         """One that has judged nothing yet, by the present settings."""
         settings = self.settings
-        return Analyzer(settings.sql.complexity_limit, settings.trace.max_fingerprints)
+        limit, most = settings.sql.complexity_limit, settings.trace.max_fingerprints
+        return Analyzer(limit, most, weights=settings.complexity)
 
     async def _explain(self, database: str, user: str, sql: str) -> Plan:
         settings = self.settings

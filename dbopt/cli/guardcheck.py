@@ -15,7 +15,7 @@ from dbopt.cli.querytext import sources
 from dbopt.errors import EXIT_FINDINGS, DboptError
 from dbopt.gateway.routes import own_dsn
 from dbopt.guard.policy import decide, needs_cost
-from dbopt.guard.subject import subject
+from dbopt.guard.subject import Subject, subject
 from dbopt.guardsettings import GuardRules, guard_rules
 from dbopt.pg.connect import connect, resolve
 from dbopt.pg.explain import explain_sync
@@ -23,7 +23,6 @@ from dbopt.pg.shown import printable
 from dbopt.settings import Settings
 from dbopt.sql.analyze import Analyzer
 from dbopt.sql.fingerprint import fingerprint, fingerprint_hex
-from dbopt.sql.query import Query
 from dbopt.verdict import Verdict
 
 
@@ -76,7 +75,7 @@ def check(
     server = resolve(settings.server.dsn)
     database = database or server.get("dbname", "")
     rules = guard_rules(settings, database, user or server.get("user", ""), application, route)
-    analyzer = Analyzer(settings.sql.complexity_limit)
+    analyzer = Analyzer(settings.sql.complexity_limit, weights=settings.complexity)
     answers = [
         _answer(settings, rules, database, analyzer, source.where(one.tokens[0].start), one.text)
         for source in sources(given)
@@ -99,23 +98,23 @@ def _answer(
     sql: str,
 ) -> Answer:
     number = fingerprint(sql)
-    query = subject(sql, number, analyzer.analyze)
-    if query is None:
+    found = subject(sql, number, analyzer.analyze)
+    if found is None:
         return Answer(where, number, Verdict(), "")
-    cost, note = _cost(settings, rules, database, query, sql)
-    return Answer(where, number, decide(query, rules, cost), note)
+    cost, note = _cost(settings, rules, database, found)
+    return Answer(where, number, decide(found.query, rules, cost), note)
 
 
 def _cost(
-    settings: Settings, rules: GuardRules, database: str, query: Query, sql: str
+    settings: Settings, rules: GuardRules, database: str, found: Subject
 ) -> tuple[float | None, str]:
     """The planner's cost, or why it is not known."""
-    if not needs_cost(query, rules):
+    if not found.sql or not needs_cost(found.query, rules):
         return None, ""
     try:
         dsn, timeout = own_dsn(settings, database), settings.server.connect_timeout
         with connect(dsn, timeout=timeout) as connection:
-            return explain_sync(connection, sql).total_cost, ""
+            return explain_sync(connection, found.sql).total_cost, ""
     except DboptError as error:
         return None, f"The planner's cost is not known: {error.message}"
 

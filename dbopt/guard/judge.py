@@ -136,16 +136,17 @@ class Judge:
             self._verdicts.popitem(last=False)
 
     async def _decide(self, number: int, scope: Scope, text: str) -> Verdict:
-        query = await asyncio.get_running_loop().run_in_executor(
+        found = await asyncio.get_running_loop().run_in_executor(
             self._threads, subject, text, number, self.analyzer.analyze
         )
-        if query is None:
+        if found is None:
             return Verdict()
+        query, sql = found
         rules = self._rules(scope)
-        if not needs_cost(query, rules):
+        if not sql or not needs_cost(query, rules):
             return self._said(query, rules, scope, None)
         asked = (number, scope.database, scope.user)
-        cost = await self._costs.cost(asked, text, rules.verdict_timeout / 2)
+        cost = await self._costs.cost(asked, sql, rules.verdict_timeout / 2)
         verdict = self._said(query, rules, scope, cost.value)
         return replace(verdict, expires=self._until(verdict, cost))
 

@@ -21,7 +21,6 @@ from dbopt.wire.sqlstate import SqlState
 
 HEAVY = ("complex", "extreme")
 """The classes of statements that go by the lane."""
-_DDL = (Kind.DDL, Kind.DCL)
 _HARMLESS = (Kind.TRANSACTION, Kind.SESSION)
 """Kinds that write nothing, though they are no reads. PREPARE and DECLARE are judged by what they
 hold (dbopt.guard.subject)."""
@@ -53,13 +52,15 @@ def _read_only(case: Case) -> Refusal | None:
 
 
 def _ddl(case: Case) -> Refusal | None:
-    if case.rules.ddl == "refuse" and case.query.kind in _DDL:
-        return words.ddl(case.query.kind)
-    return None
+    if case.rules.ddl != "refuse":
+        return None
+    if case.query.ddl or case.query.kind is Kind.DDL:
+        return words.ddl(Kind.DDL)
+    return words.ddl(Kind.DCL) if case.query.kind is Kind.DCL else None
 
 
 def _unqualified_write(case: Case) -> Refusal | None:
-    if case.rules.unqualified_writes == "refuse" and unqualified(case.query):
+    if case.rules.unqualified_writes == "refuse" and case.query.unqualified:
         return words.unqualified_write()
     return None
 
@@ -147,11 +148,3 @@ def needs_cost(query: Query, rules: GuardRules) -> bool:
     if rules.max_cost <= 0 or query.fingerprint in rules.allow:
         return False
     return query.kind is Kind.READ and query.read_only and query.parsed
-
-
-_UNQUALIFIED = "write of a whole table: no WHERE"
-
-
-def unqualified(query: Query) -> bool:
-    """Whether it has an UPDATE or a DELETE without a WHERE."""
-    return any(reason.what.endswith(_UNQUALIFIED) for reason in query.complexity.reasons)

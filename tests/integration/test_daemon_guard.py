@@ -196,9 +196,9 @@ def test_quarantine_ends_by_itself(store: str, tmp_path: Path) -> None:
         running(store, tmp_path, guard__mode="enforce") as daemon,
         daemon.connect() as client,
     ):
-        dbopt("guard", "quarantine", READ, "--for", "4s", dsn=store)
+        dbopt("guard", "quarantine", READ, "--for", "6s", dsn=store)
         wait_until(lambda: is_refused(client, READ), what="the quarantine")
-        wait_until(lambda: not is_refused(client, READ), what="its end")
+        wait_until(lambda: not is_refused(client, READ), 20.0, "its end")
 
 
 def test_quarantine_of_another_database_and_in_observe(store: str, tmp_path: Path) -> None:

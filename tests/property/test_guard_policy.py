@@ -97,7 +97,7 @@ def test_a_stricter_limit_never_lets_more_pass(
 @given(ANY)
 @settings(max_examples=examples(300))
 def test_any_text_has_a_verdict_and_no_literal_in_it(text: str) -> None:
-    query = subject(f"SELECT {SECRET}; {text}", 1, analyze)
+    found = subject(f"SELECT {SECRET}; {text}", 1, analyze)
     rules = GuardRules(max_complexity=1, ddl="refuse", read_only=True)
-    verdict = decide(query, rules) if query else Verdict()
+    verdict = decide(found.query, rules) if found else Verdict()
     assert "t0psecret" not in verdict.message + verdict.detail + verdict.hint

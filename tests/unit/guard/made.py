@@ -18,7 +18,7 @@ def query(text: str) -> Query:
     """As the guard sees a text that is sent."""
     found = subject(text, fingerprint(text), ANALYZER.analyze)
     assert found is not None
-    return found
+    return found.query
 
 
 def scored(score: int, grade: str = "simple", kind: Kind = Kind.READ) -> Query:

@@ -224,6 +224,16 @@ def test_quarantine_ends_by_itself() -> None:
 # Costs
 
 
+def test_the_planner_is_asked_about_what_a_prepare_holds() -> None:
+    async def work(bench: Bench) -> None:
+        texts = {"PREPARE p AS SELECT a FROM t": True, "SELECT a FROM t; SELECT b FROM t": False}
+        for text, refused in texts.items():
+            assert refused == ("cost" == (await bench.judge.judge(ask(text))).rule)
+        assert 1 == bench.asked
+
+    run(work, rules=GuardRules(max_cost=10.0), cost=50.0)
+
+
 def test_the_planner_is_asked_only_where_a_limit_is_set() -> None:
     async def work(bench: Bench) -> None:
         await bench.judge.judge(ask("SELECT a FROM t"))

@@ -72,12 +72,25 @@ def test_an_explain_that_only_plans_is_never_too_complex() -> None:
 
 
 def test_a_text_that_is_too_long_to_be_parsed_may_write() -> None:
-    found = query("SELECT a FROM long WHERE b = '" + "x" * 200_000 + "'")
-    assert not found.read_only
-    assert not found.parsed
+    long = " UNION ALL ".join(f"SELECT a{n}, b{n} FROM t{n}" for n in range(6000))
+    for text in (long, f"{long}; DELETE FROM t", f"PREPARE p AS {long}"):
+        found = query(text)
+        assert not found.read_only
+        assert found.kind not in (Kind.SESSION, Kind.TRANSACTION)
 
 
 def test_the_fingerprint_is_the_texts_own() -> None:
     found = subject("PREPARE p AS SELECT 1", 7, Analyzer().analyze)
     assert found is not None
-    assert 7 == found.fingerprint
+    assert (7, "SELECT 1") == (found.query.fingerprint, found.sql)
+
+
+def test_the_planner_is_asked_about_one_statement() -> None:
+    for text, sql in {
+        " SELECT 1; ": "SELECT 1",
+        "DECLARE c CURSOR FOR SELECT 1": "SELECT 1",
+        "SELECT 1; SELECT 2": "",
+    }.items():
+        found = subject(text, 7, Analyzer().analyze)
+        assert found is not None
+        assert sql == found.sql
