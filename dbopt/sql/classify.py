@@ -28,7 +28,7 @@ from dbopt.sql.functions import Harmless, is_harmless
 from dbopt.sql.inside import created_as, declared, elements, explained, prepared
 from dbopt.sql.kinds import QUERIES, STRENGTH, first_kind
 from dbopt.sql.lexer import Lexeme
-from dbopt.sql.parse import LONGEST_PARSED, Statement, parse, split
+from dbopt.sql.parse import LONGEST_READ, Statement, parse, split
 from dbopt.sql.parts import closing, lower, part
 from dbopt.sql.query import Kind, Relation
 from dbopt.sql.relations import Found, read_name, relations_of_tokens, relations_of_tree
@@ -120,13 +120,13 @@ def judge(
     """Each statement of a text, parsed once and classed.
 
     With a `schema` names are resolved, views looked into, and the application's functions known.
-    Of a text longer than LONGEST_PARSED only that much is read, and nothing is held of the rest
+    Of a text longer than LONGEST_READ only that much is read, and nothing is held of the rest
     but that it may write.
     """
     judges = _Judge(harmless, schema)
-    if len(text) <= LONGEST_PARSED:
+    if len(text) <= LONGEST_READ:
         return [judges.judge(statement) for statement in split(text)]
-    return [_doubted(judges.judge(one)) for one in split(text[:LONGEST_PARSED])]
+    return [_doubted(judges.judge(one)) for one in split(text[:LONGEST_READ])]
 
 
 def _doubted(judged: Judged) -> Judged:

@@ -7,6 +7,7 @@ and, for nested subqueries, in a segmentation fault; so nesting is counted befor
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -15,9 +16,13 @@ from sqlglot.errors import ParseError, SqlglotError
 
 from dbopt.sql.lexer import Lexeme, Token, code
 from dbopt.sql.respell import respelled
+from dbopt.sql.shorten import shortened
 
+LONGEST_READ = 300_000
+"""Characters of a text that are looked at."""
 LONGEST_PARSED = 100_000
-"""Characters. A longer text is classed by its tokens alone."""
+"""Characters. A longer statement is parsed without most of its constants: see `shorten`. If it is
+as long without them, it is classed by its tokens alone."""
 DEEPEST_PARSED = 100
 """Brackets open at once. PostgreSQL itself stops at max_stack_depth, some thousands."""
 _MOST_LINKS = 200
@@ -102,7 +107,10 @@ class _Bodies:
 
 def parse(statement: Statement) -> exp.Expression | None:
     """The tree of one statement, or None where sqlglot has none to give. Never raises."""
-    text = respelled(statement.tokens) if _is_tame(statement) else None
+    tokens: Sequence[Token] = statement.tokens
+    if len(statement.text) > LONGEST_PARSED:
+        tokens = shortened(tokens)
+    text = respelled(tokens) if _is_tame(tokens) else None
     if text is None:
         return None
     try:
@@ -119,13 +127,13 @@ def complaint(statement: Statement) -> tuple[int, str] | None:
 
     The place is an offset in the text that it is given: see dbopt.sql.respell. Never raises.
     """
-    text = respelled(statement.tokens) if _is_tame(statement) else None
+    text = respelled(statement.tokens) if _is_tame(statement.tokens) else None
     try:
         _postgres.parse(text or "", error_level=ErrorLevel.IMMEDIATE)
     except ParseError as error:
         first = error.errors[0] if error.errors else {}
-        lines = (text or "").splitlines(keepends=True)
-        before = sum(map(len, lines[: int(first.get("line") or 1) - 1]))
+        lines = (text or "").split("\n")
+        before = sum(len(line) + 1 for line in lines[: int(first.get("line") or 1) - 1])
         column = int(first.get("col") or 1) - len(str(first.get("highlight") or ""))
         return before + max(0, column), str(first.get("description") or "")
     except (SqlglotError, RecursionError, ValueError, TypeError, AttributeError, LookupError):
@@ -133,16 +141,16 @@ def complaint(statement: Statement) -> tuple[int, str] | None:
     return None
 
 
-def _is_tame(statement: Statement) -> bool:
-    texts = [token.text for token in statement.tokens]
+def _is_tame(tokens: Sequence[Token]) -> bool:
+    texts = [token.text for token in tokens]
     return (
-        len(statement.text) <= LONGEST_PARSED
-        and nesting(statement.tokens) <= DEEPEST_PARSED
+        sum(map(len, texts)) <= LONGEST_PARSED
+        and nesting(tokens) <= DEEPEST_PARSED
         and sum(pair in _LINKS for pair in pairwise(texts)) <= _MOST_LINKS
     )
 
 
-def nesting(tokens: tuple[Token, ...]) -> int:
+def nesting(tokens: Sequence[Token]) -> int:
     """How many brackets and CASEs are open at once, at most."""
     depth = deepest = 0
     for token in tokens:

@@ -64,7 +64,7 @@ def test_sqlglot_reads_what_it_would_cut_wrongly(text: str) -> None:
     "text",
     [
         "select " + "(" * (DEEPEST_PARSED + 1) + "1" + ")" * (DEEPEST_PARSED + 1),
-        "select '" + "x" * LONGEST_PARSED + "'",
+        "select a" + ", a" * (LONGEST_PARSED // 2),
         "select a" + "[1]" * 1000,
         "select a" + ".f(1)" * 1000,
         "select " + "not " * 20_000 + "a",
@@ -73,6 +73,20 @@ def test_sqlglot_reads_what_it_would_cut_wrongly(text: str) -> None:
 )
 def test_what_would_hurt_sqlglot_is_not_parsed(text: str) -> None:
     assert parse(split(text)[0]) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "select a from t where b = '" + "x" * LONGEST_PARSED + "'",
+        "select a from t where b in (" + "1234567, " * 20_000 + "1)",
+        "insert into t values " + "(1, -2, 'abc', null), " * 10_000 + "(1, 2, 'x', true)",
+    ],
+    ids=["string", "list", "rows"],
+)
+def test_what_is_long_by_its_constants_is_parsed(text: str) -> None:
+    assert len(text) > LONGEST_PARSED
+    assert parse(split(text)[0]) is not None
 
 
 def test_sqlglot_logs_no_statement(caplog: pytest.LogCaptureFixture) -> None:
