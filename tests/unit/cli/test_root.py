@@ -31,6 +31,9 @@ CONNECTING = [
     "migrate downgrade base",
     "migrate current",
     "migrate history",
+    "query explain SELECT",
+    "query lint SELECT",
+    "query score SELECT",
     "stats report",
     "stats snapshot",
     "stats list",
@@ -150,7 +153,7 @@ def test_a_database_that_cannot_be_reached(call: Call, command: str) -> None:
 
 def test_every_command_that_connects_is_tried() -> None:
     others = {"config", "demo", "init", "serve", "status"}
-    offline = {("guard", "check")}
+    offline = {("guard", "check"), ("query", "fingerprint")}
     tried = {tuple(command.split()[:2]) for command in CONNECTING}
     assert tried == {words for words, _ in LEAVES if words[0] not in others} - offline
 
