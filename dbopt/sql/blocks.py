@@ -64,13 +64,17 @@ class Block:
         return self.narrowings > 0
 
     @property
-    def spread(self) -> int:
-        """How many of its tables have no equality of their own; outer joins follow the others."""
-        inner = sum(
+    def inner(self) -> int:
+        """How many of its tables are there in every row: all but those of outer joins."""
+        return sum(
             source.relation is not None and not (source.joined and source.joined.side)
             for source in self.sources
         )
-        return max(0, inner - self.narrowings)
+
+    @property
+    def spread(self) -> int:
+        """How many of these have no equality of their own, at least."""
+        return max(0, self.inner - self.narrowings)
 
     @property
     def select(self) -> exp.Select | None:
@@ -110,13 +114,21 @@ class Block:
         """`source_of`, here or in a block around."""
         block: Block | None = self
         for _ in range(_FARTHEST):
-            if block is None:
-                return None
-            found = block.source_of(column)
-            if found is not None:
+            found = block.source_of(column) if block is not None else None
+            if block is None or found is not None:
                 return found
-            block = block.outer
+            block = block.around(column)
         return None
+
+    def around(self, column: exp.Column) -> Block | None:
+        """The block to look for a column in that none of the sources here is known to have."""
+        may_be_here = not column.args.get("table") and self.has_unknown_columns
+        return None if may_be_here else self.outer
+
+    @cached_property
+    def has_unknown_columns(self) -> bool:
+        """Whether it is not known of some source which columns it has."""
+        return any(not source.columns for source in self.sources)
 
 
 def read_block(
@@ -181,9 +193,9 @@ def _names_column(side: exp.Expr) -> bool:
 
 def is_outer(side: exp.Expr, block: Block) -> bool:
     """Whether a column is surely one of an outer query: constant while this one runs."""
-    if not isinstance(side, exp.Column) or block.outer is None:
+    if not isinstance(side, exp.Column) or block.source_of(side) is not None:
         return False
-    return block.source_of(side) is None and block.resolve(side) is not None
+    return block.resolve(side) is not None
 
 
 def _role(node: exp.Expr) -> str:

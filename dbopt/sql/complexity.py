@@ -170,7 +170,7 @@ def _shares(found: Features, rows: RowsRead, weights: Weights) -> dict[Block | N
             share = min(_MOST, max(_LEAST, log10(max(read, 1.0)) / _FULL_ROWS))
         else:
             share = weights.narrowed_share if block.narrowed else 1.0
-            share += (1.0 - share) * block.spread / max(1, block.tables)
+            share += (1.0 - share) * block.spread / max(1, block.inner)
             if block.correlated and block.role == "subquery":
                 share = max(share, shares[block.outer])
         shares[block] = share

@@ -107,7 +107,7 @@ def _mark_correlated(column: exp.Column, block: Block | None) -> None:
         return
     inside = [block]
     while inside[-1].source_of(column) is None:
-        outer = inside[-1].outer
+        outer = inside[-1].around(column)
         if outer is None:
             return
         inside.append(outer)

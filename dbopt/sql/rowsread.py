@@ -188,9 +188,8 @@ def _whose(
 
 def _is_constant(side: exp.Expr, block: Block) -> bool:
     """Whether it is the same for each row of the block: it has none of the block's columns."""
-    open_names = any(not source.columns for source in block.sources)
     return not any(
-        block.source_of(column) is not None or (open_names and not column.table)
+        block.source_of(column) is not None or (block.has_unknown_columns and not column.table)
         for column in side.find_all(exp.Column)
     )
 

@@ -36,44 +36,82 @@ _WRAPPERS: tuple[tuple[tuple[type[exp.Expr], ...], str], ...] = (
 
 
 def joins_of(block: Block) -> Iterator[str]:
-    """How each source after the first is joined: settings of [complexity]."""
-    linked: set[str] | None = None
-    for source in block.sources[1:]:
-        kind = "" if source.joined is None else join_kind(source.joined)
-        if not kind:
-            linked = linked_sources(block) if linked is None else linked
-            kind = "join" if source.name in linked or "" in linked else "cross_join"
-        yield kind
+    """How each source after the first is joined: settings of [complexity].
 
-
-def linked_sources(block: Block) -> set[str]:
-    """Sources with a column that equals another's; "" where it cannot be told whose they are.
-
-    Of an OR, those that each of its branches links.
+    After a comma, a source that no equality of two columns links to the others is a cross join.
     """
-    linked: set[str] = set()
+    groups: dict[str, int] = {}
+    last = 0
+    for at, source in enumerate(block.sources):
+        kind = "" if source.joined is None else join_kind(source.joined)
+        if kind:
+            yield kind
+        else:
+            last = at
+        groups.setdefault(source.name, last)
+    count = len(set(groups.values()))
+    if count > 1:
+        crossed = _unlinked(block, groups, count)
+        yield from ["join"] * (count - 1 - crossed)
+        yield from ["cross_join"] * crossed
+
+
+def _unlinked(block: Block, groups: dict[str, int], count: int) -> int:
+    """How many of the groups that commas part no condition links."""
+    leader: dict[int, int] = {}
+
+    def leading(group: int) -> int:
+        while group in leader:
+            group = leader[group]
+        return group
+
+    for link in _links_of(block, groups):
+        if _SOME in link:
+            count -= 1  # it cannot be told which, but each links two
+            continue
+        first, *others = {leading(group) for group in link}
+        leader.update(dict.fromkeys(others, first))
+        count -= len(others)
+    return max(1, count) - 1
+
+
+_SOME = -1
+"""The group of a column that may be any source's."""
+
+
+def _links_of(block: Block, groups: dict[str, int]) -> Iterator[frozenset[int]]:
+    """The groups that a condition links; of an OR, those that each of its branches does."""
     for part in block.conditions:
         if isinstance(part, exp.Or):
-            branches = [_links(conjuncts(branch), block) for branch in alternatives(part)]
-            linked |= set.intersection(*branches)
+            branches = [_links(conjuncts(b), block, groups) for b in alternatives(part)]
+            yield from set.intersection(*branches)
         else:
-            linked |= _links((part,), block)
-    return linked
+            yield from _links((part,), block, groups)
 
 
-def _links(parts: Iterable[exp.Expr], block: Block) -> set[str]:
-    linked: set[str] = set()
+def _links(parts: Iterable[exp.Expr], block: Block, groups: dict[str, int]) -> set[frozenset[int]]:
+    linked: set[frozenset[int]] = set()
     for part in parts:
         if isinstance(part, exp.EQ):
-            left, right = _names(part.this, block), _names(part.expression, block)
-            if left and right and (left != right or "" in left):
-                linked |= left | right
+            left = _groups(part.this, block, groups)
+            right = _groups(part.expression, block, groups)
+            if _SOME in left | right and left and right:
+                linked.add(frozenset({_SOME}))
+            elif left and right and left != right:
+                linked.add(frozenset(left | right))
     return linked
 
 
-def _names(side: exp.Expr, block: Block) -> set[str]:
-    sources = [(column, block.source_of(column)) for column in side.find_all(exp.Column)]
-    return {source.name if source else column.table.lower() for column, source in sources}
+def _groups(side: exp.Expr, block: Block, groups: dict[str, int]) -> set[int]:
+    """The groups that a side's columns are of; an outer query's are of none."""
+    found: set[int] = set()
+    for column in side.find_all(exp.Column):
+        source = block.source_of(column)
+        if source is not None:
+            found.add(groups[source.name])
+        elif not column.args.get("table") and block.has_unknown_columns:
+            found.add(_SOME)
+    return found
 
 
 def leading_wildcard(node: exp.Expr, block: Block | None) -> bool:

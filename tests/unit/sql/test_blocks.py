@@ -106,6 +106,8 @@ def test_spread_counts_inner_tables_without_an_equality_of_their_own() -> None:
         ("select (select 1 from u where u.x = t.x) from t", True),
         ("select (select 1 from u where u.x = 1) from t", False),
         ("select (select 1 from u where x = y) from t", False),
+        ("select (select 1 from u, v where x = y) from t", False),
+        ("select (select 1 where x = 1) from t", True),
         ("select 1 from t, (select t.x from t) s", False),
         ("select 1 from t, lateral (select t.x) s", True),
         ("select 1 from t, (select count(*) as n from u order by n) s where s.n = 1", False),

@@ -14,8 +14,9 @@ def select(text: str) -> exp.Select:
 
 
 def condition(text: str) -> exp.Expr:
-    where: exp.Where = select(f"select 1 from t where {text}").args["where"]
-    return where.this
+    found = select(f"select 1 from t where {text}").args["where"].this
+    assert isinstance(found, exp.Expr)
+    return found
 
 
 @pytest.mark.parametrize(
