@@ -114,6 +114,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         ("rule", "action"),
     ),
     Definition("dbopt_guard_questions_total", _C, "Statements that workers asked about."),
+    Definition("dbopt_guard_flooded_total", _C, "Questions too many at once to be judged."),
     Definition("dbopt_guard_cost_failures_total", _C, "Costs that the planner did not give."),
     Definition("dbopt_guard_unobserved_total", _C, "Statements too many to be judged."),
     Definition("dbopt_guard_quarantined", _G, "Statements in quarantine."),

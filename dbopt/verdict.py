@@ -58,3 +58,22 @@ class Verdict(msgspec.Struct, frozen=True, array_like=True):
     def plain(self) -> bool:
         """Whether it may run just so: no lane, no limit of rows."""
         return not (self.refused or self.heavy or self.max_rows or self.expires)
+
+
+UNJUDGED = "unjudged"
+"""The rule that refuses, with guard.fail = "closed", what no verdict came for."""
+
+
+def unjudged(closed: bool, expires: float) -> Verdict:
+    """What guard.fail (open or `closed`) says of a statement without a verdict, until `expires`."""
+    if not closed:
+        return Verdict(expires=expires)
+    return Verdict(
+        refused=True,
+        rule=UNJUDGED,
+        sqlstate="58000",
+        message="The guard has no verdict for this statement, and lets none run without.",
+        detail="No answer came in time, or its text is too long or cannot be read for sure.",
+        hint='Try again. With guard.fail = "open" such statements run.',
+        expires=expires,
+    )

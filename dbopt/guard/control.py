@@ -17,7 +17,7 @@ import structlog
 from dbopt.clock import Clock, wall
 from dbopt.errors import StoreMissing
 from dbopt.guard.costs import Ask, Costs
-from dbopt.guard.judge import Analyzer, Judge, Scope
+from dbopt.guard.judge import SOON, Analyzer, Judge, Scope
 from dbopt.guard.log import OBSERVED, REFUSED, Decision, GuardLog
 from dbopt.guard.ward import Ward
 from dbopt.guardsettings import GuardRules, guard_rules
@@ -27,13 +27,15 @@ from dbopt.pg.connect import AsyncConnection
 from dbopt.settings import NAMED, Settings
 from dbopt.sql.fingerprint import fingerprint_hex
 from dbopt.store import quarantine
-from dbopt.verdict import Question, Refusal, Verdict
+from dbopt.verdict import Question, Refusal, Verdict, unjudged
 
 log = structlog.get_logger("dbopt.guard")
 
 _MOST_RULES = 10_000
 """Scopes whose rules are kept: a client chooses its application's name."""
 _MOST_UNSEEN = 20_000
+_AT_ONCE = 100
+"""Counts that are looked at before the loop's other work has its turn."""
 _LOOKS_WITHOUT_STORE = 10
 """Of so many looks one is made while the store has no table for quarantine."""
 
@@ -65,8 +67,9 @@ class GuardControl:
         self.ward = Ward(clock)
         self.costs = Costs(cost)
         self.judge = Judge(self.rules, analyzer, self.costs, self.ward.find, clock)
-        self.questions = 0
+        self.questions = self.flooded = 0
         self.unobserved = 0
+        self._clock = clock
         self._settings = settings
         self._text_of = text_of
         self._forget = forget
@@ -103,11 +106,19 @@ class GuardControl:
     # Before a statement runs
 
     async def asked(self, question: Question) -> Verdict:
-        """The verdict on a worker's question. Where nothing is enforced, everything may run."""
+        """The verdict on a worker's question. Where nothing is enforced, everything may run.
+
+        In a flood of new statements guard.fail says what becomes of them: else they would fill
+        the memory, and be judged when nobody waits any more.
+        """
         self.questions += 1
         scope = Scope(question.database, question.user, question.application, question.route)
-        if not self.rules(scope).enforced:
+        rules = self.rules(scope)
+        if not rules.enforced:
             return Verdict()
+        if self.judge.flooded:
+            self.flooded += 1
+            return unjudged(rules.fails_closed, self._clock() + SOON)
         return await self.judge.judge(question)
 
     def refused(self, refusals: Sequence[Refusal]) -> None:
@@ -137,10 +148,14 @@ class GuardControl:
 
     async def observing(self) -> None:
         """Judge what ran, one statement after the other, until cancelled."""
+        passed = 0
         while True:
             if not self._seen:
                 self._wake.clear()
                 await self._wake.wait()
+            passed += 1
+            if passed % _AT_ONCE == 0:
+                await asyncio.sleep(0)
             try:
                 await self._observe(self._seen.popleft())
             except Exception as error:
@@ -207,6 +222,7 @@ class GuardControl:
             "rules": asdict(self._settings.guard),
             "totals": [{"rule": r, "action": a, "calls": n} for (r, a), n in sorted(totals)],
             "questions": self.questions,
+            "flooded": self.flooded,
             "cost_failures": self.costs.failures,
             "unobserved": self.unobserved,
             "decisions": [self._shown(decision) for decision in self.log.latest(limit)],
@@ -229,6 +245,7 @@ class GuardControl:
         """See metrics.Source."""
         yield from self.log.samples()
         yield Sample("dbopt_guard_questions_total", self.questions)
+        yield Sample("dbopt_guard_flooded_total", self.flooded)
         yield Sample("dbopt_guard_cost_failures_total", self.costs.failures)
         yield Sample("dbopt_guard_unobserved_total", self.unobserved)
         yield Sample("dbopt_guard_quarantined", len(self.ward.held()))

@@ -23,7 +23,10 @@ from dbopt.verdict import Question, Verdict
 CAPACITY = 20_000
 """Verdicts kept: statements times who sends them."""
 MOST_PENDING = 200
-"""Questions that are judged at once; each holds a text. Who asks more waits."""
+"""Questions that are judged at once; others wait."""
+MOST_WAITING = 16 << 20
+"""Characters of all texts that wait or are judged, each with _OVERHEAD: more is a flood."""
+_OVERHEAD = 4096
 SOON = 1.0
 """Seconds for which a verdict holds whose cost was not known in time."""
 _THREADS = 2
@@ -81,11 +84,17 @@ class Judge:
         self._pending: dict[Key | _Long, asyncio.Task[Verdict]] = {}
         self._slots = asyncio.Semaphore(MOST_PENDING)
         self._generation = 0
+        self._waiting = 0
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="dbopt-guard")
 
     def close(self) -> None:
         """End the threads, once they have done what they do."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def flooded(self) -> bool:
+        """Whether so much waits that what comes now would be judged too late."""
+        return self._waiting >= MOST_WAITING
 
     def known(self, key: Key | _Long) -> Verdict | None:
         """The verdict that is kept and holds now."""
@@ -110,12 +119,17 @@ class Judge:
         known = self.known(key)
         if known is not None:
             return known
-        async with self._slots:
-            task = self._pending.get(key)
-            if task is None:
-                task = self._pending[key] = asyncio.create_task(self._find(key, question.text))
-            # Who gives up waiting must not take the verdict from others who wait for it.
-            return await asyncio.shield(task)
+        size = len(question.text) + _OVERHEAD
+        self._waiting += size
+        try:
+            async with self._slots:
+                task = self._pending.get(key)
+                if task is None:
+                    task = self._pending[key] = asyncio.create_task(self._find(key, question.text))
+                # Who gives up waiting must not take the verdict from others who wait for it.
+                return await asyncio.shield(task)
+        finally:
+            self._waiting -= size
 
     async def _find(self, key: Key | _Long, text: str) -> Verdict:
         try:

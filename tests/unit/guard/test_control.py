@@ -11,6 +11,7 @@ import pytest
 
 from dbopt.errors import QueryFailed, StoreMissing
 from dbopt.guard import control as controlling
+from dbopt.guard import judge as judging
 from dbopt.guard.control import GuardControl
 from dbopt.guardsection import AppRoute
 from dbopt.metrics import Metrics
@@ -153,6 +154,21 @@ def test_what_workers_refused_is_kept(run: Run) -> None:
         )
 
     run(ENFORCE, work)
+
+
+@pytest.mark.parametrize("fail", ["open", "closed"])
+def test_a_flood_is_not_judged(run: Run, monkeypatch: pytest.MonkeyPatch, fail: str) -> None:
+    monkeypatch.setattr(judging, "MOST_WAITING", 2 * judging._OVERHEAD)
+
+    async def work(desk: Desk) -> None:
+        asked = [desk.control.asked(ask(f"SELECT a{n} FROM t")) for n in range(50)]
+        verdicts = await asyncio.gather(*asked)
+        flooded = [verdict for verdict in verdicts if verdict.expires]
+        assert (48, 48) == (len(flooded), desk.control.flooded)
+        assert {fail == "closed"} == {verdict.refused for verdict in flooded}
+        assert (await desk.control.asked(ask(READ))).plain, "afterwards all is well"
+
+    run(Settings(guard=Guard(mode="enforce", fail=fail)), work)
 
 
 # After it has run
