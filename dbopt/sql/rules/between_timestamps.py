@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from sqlglot import exp
 
 from dbopt.sql.findings import Severity
+from dbopt.sql.rules.predicates import Scopes
 from dbopt.sql.rules.render import printed
-from dbopt.sql.rules.sources import column_of, sources, statement_of
+from dbopt.sql.rules.sources import statement_of
 from dbopt.sql.rules.support import Match, Rule
 from dbopt.sql.script import Subject
 
@@ -17,11 +18,12 @@ _is_day = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}").fullmatch
 
 
 def _check(subject: Subject) -> Iterator[Match]:
+    scopes = Scopes(subject.schema)
     for node in subject.tree.find_all(exp.Between) if subject.tree is not None else ():
         owner = statement_of(node)
         if owner is None or not _ends_on_a_day(node):
             continue
-        column = column_of(node.this, sources(owner, subject.schema))
+        column = scopes.column(node.this, owner)
         if column is not None and column.type.startswith("timestamp"):
             value = printed(subject, node.this)
             low, high = (printed(subject, node.args[end]) for end in ("low", "high"))

@@ -9,8 +9,8 @@ from sqlglot import exp
 
 from dbopt.sql.columns import folded
 from dbopt.sql.findings import Severity
-from dbopt.sql.rules.render import rewritten
-from dbopt.sql.rules.sources import Source, is_key, keys, source_of, sources
+from dbopt.sql.rules.predicates import is_rewritable, replaced
+from dbopt.sql.rules.sources import Source, is_key, source_of, sources
 from dbopt.sql.rules.steady import is_steady
 from dbopt.sql.rules.support import Match, Rule
 from dbopt.sql.script import Subject
@@ -20,6 +20,8 @@ _NOT_ONLY_ROWS = ("group", "having", "windows", "qualify", "limit", "offset", "l
 """Clauses of a SELECT that see the rows before DISTINCT, or choose among equal ones."""
 
 
+_MOST_TABLES = 20
+"""In FROM. PostgreSQL itself stops to look for the best order of joins at 12 (geqo_threshold)."""
 _Part = tuple[exp.Expr, list[Source | None]]
 """A condition, and the tables that it looks at."""
 
@@ -108,25 +110,29 @@ def _keys_of_order(select: exp.Select) -> list[exp.Expr]:
 
 def _multiplies(case: _Case) -> bool:
     """Whether a hidden table may have several rows for one of the shown ones."""
-    linked = _conditions(case.select)
-    return any(not _at_most_one(source, linked, case) for source in case.hidden)
+    pinned = _pinned(case)
+    return any(not _is_one(source, pinned.get(source.name, set())) for source in case.hidden)
 
 
-def _at_most_one(source: Source, linked: Sequence[exp.Expr], case: _Case) -> bool:
-    """Whether equalities pin a key of it; a column `id` passes for one where no schema tells."""
+def _pinned(case: _Case) -> dict[str, set[str]]:
+    """The columns of each table that equal something of other tables, or a constant."""
     among = (*case.shown, *case.hidden)
-    pinned = frozenset(
-        folded(mine.this)
-        for part in linked
-        if isinstance(part, exp.EQ)
-        for mine, other in ((part.this, part.expression), (part.expression, part.this))
-        if source_of(mine, among) is source
-        and source not in _owners([other], among)
-        and None not in _owners([other], among)
-    )
+    found: dict[str, set[str]] = {}
+    for part in _conditions(case.select):
+        if not isinstance(part, exp.EQ):
+            continue
+        for mine, other in ((part.this, part.expression), (part.expression, part.this)):
+            source, others = source_of(mine, among), _owners([other], among)
+            if source is not None and source not in others and None not in others:
+                found.setdefault(source.name, set()).add(folded(mine.this))
+    return found
+
+
+def _is_one(source: Source, pinned: set[str]) -> bool:
+    """Whether a key of it is pinned; a column `id` passes for one where no schema tells."""
     if source.relation is None:
         return "id" in pinned
-    return any(key <= pinned for key in keys(source.relation))
+    return is_key(source.relation, frozenset(pinned))
 
 
 def _conditions(select: exp.Select) -> list[exp.Expr]:
@@ -147,6 +153,8 @@ def _rewrite(subject: Subject, case: _Case) -> str:
     which rows of the hidden ones exist. DISTINCT goes where that set cannot hold two alike.
     """
     among = (*case.shown, *case.hidden)
+    if len(among) > _MOST_TABLES or not is_rewritable(subject):
+        return ""
     parts: list[_Part] = [(p, _owners([p], among)) for p in _conditions(case.select)]
     if any(None in owners for _, owners in parts) or not is_steady(subject):
         return ""
@@ -161,7 +169,7 @@ def _rewrite(subject: Subject, case: _Case) -> str:
         changed.set(clause, bare.args.get(clause))
     if _is_unique(case):
         changed.set("distinct", None)
-    return rewritten(subject, _replaced(subject, case.select, changed))
+    return replaced(subject, (case.select, changed))
 
 
 def _touches(part: _Part, tables: Sequence[Source]) -> bool:
@@ -175,21 +183,12 @@ def _select(tables: Sequence[Source], parts: Sequence[_Part]) -> exp.Select:
     for source in tables[1:]:
         seen.append(source)
         on = [p for p in rest if source in p[1] and all(owner in seen for owner in p[1])]
-        rest = [p for p in rest if p not in on]
+        rest = [p for p in rest if all(p is not one for one in on)]
         join = exp.Join(this=source.node.copy(), kind="" if on else "CROSS")
         if on:
             join.set("on", exp.and_(*(part for part, _ in on)))
         select.append("joins", join)
     return select.where(*(part.copy() for part, _ in rest), copy=False)
-
-
-def _replaced(subject: Subject, select: exp.Select, changed: exp.Select) -> exp.Expression:
-    if subject.tree is select or subject.tree is None:
-        return changed
-    whole = subject.tree.copy()
-    twin = next(found for found in whole.find_all(exp.Select) if found == select)
-    twin.replace(changed)
-    return whole
 
 
 def _is_unique(case: _Case) -> bool:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from sqlglot import exp
 
 from dbopt.sql.findings import Severity
-from dbopt.sql.rules.render import printed, rewritten
+from dbopt.sql.rules.predicates import is_rewritable, replaced
+from dbopt.sql.rules.render import printed
 from dbopt.sql.rules.sources import column_of, sources, statement_of
 from dbopt.sql.rules.support import Match, Rule
 from dbopt.sql.script import Subject
@@ -40,18 +41,17 @@ def _remedy(subject: Subject, node: exp.In, negated: bool) -> str:
 
 
 def _rewrite(subject: Subject, node: exp.In) -> str:
-    array = _array(node.expressions) if _has_arrays(subject, node.this) else None
-    if subject.tree is None or array is None or not isinstance(node.this, exp.Column):
+    if not is_rewritable(subject) or not _has_arrays(subject, node.this):
         return ""
-    changed = subject.tree.copy()
-    twin = next(found for found in changed.find_all(exp.In) if found == node)
-    if isinstance(twin.parent, exp.Not):
-        compared: exp.Expr = exp.NEQ(this=twin.this, expression=exp.All(this=exp.Paren(this=array)))
-        twin.parent.replace(compared)
-    else:
-        compared = exp.EQ(this=twin.this, expression=exp.Any(this=exp.Paren(this=array)))
-        twin.replace(compared)
-    return rewritten(subject, changed)
+    array = _array(node.expressions)
+    if array is None or not isinstance(node.this, exp.Column):
+        return ""
+    value, negation = node.this.copy(), node.parent
+    if isinstance(negation, exp.Not):
+        every = exp.All(this=exp.Paren(this=array))
+        return replaced(subject, (negation, exp.NEQ(this=value, expression=every)))
+    some = exp.Any(this=exp.Paren(this=array))
+    return replaced(subject, (node, exp.EQ(this=value, expression=some)))
 
 
 def _has_arrays(subject: Subject, value: exp.Expr) -> bool:

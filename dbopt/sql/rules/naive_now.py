@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from sqlglot import exp
 
 from dbopt.sql.findings import Severity
-from dbopt.sql.rules.sources import column_of, sources, statement_of
+from dbopt.sql.rules.predicates import Scopes
+from dbopt.sql.rules.sources import statement_of
 from dbopt.sql.rules.support import Match, Rule
 from dbopt.sql.script import Subject
 
@@ -17,16 +18,17 @@ _NOW_CALLS = frozenset({"clock_timestamp", "statement_timestamp", "transaction_t
 
 
 def _check(subject: Subject) -> Iterator[Match]:
+    scopes = Scopes(subject.schema)
     for node in subject.tree.find_all(*_COMPARISONS) if subject.tree is not None else ():
         if node.arg_key == "expressions" and isinstance(node.parent, exp.Update | exp.OnConflict):
             continue  # SET, not a comparison
         sides = [node.this, *(node.args.get(key) for key in ("expression", "low", "high"))]
-        found = _about(subject, [side for side in sides if isinstance(side, exp.Expr)])
+        found = _about(scopes, [side for side in sides if isinstance(side, exp.Expr)])
         if found:
             yield Match(subject, found, node)
 
 
-def _about(subject: Subject, sides: list[exp.Expr]) -> str:
+def _about(scopes: Scopes, sides: list[exp.Expr]) -> str:
     """What is wrong with a comparison of these, "" if nothing is."""
     if not any(side.find(exp.Column) is not None for side in sides):
         return ""
@@ -37,7 +39,7 @@ def _about(subject: Subject, sides: list[exp.Expr]) -> str:
         return "A cast to timestamp drops the zone of now(): the session's wall clock is left."
     if "now" in clocks:
         for side in sides:
-            column = _naive_column(subject, side)
+            column = _naive_column(scopes, side)
             if column:
                 return (
                     f"now() is compared with {column}, a timestamp without time zone: "
@@ -65,12 +67,12 @@ def _is_now(node: exp.Expr) -> bool:
     return isinstance(node, exp.Anonymous) and node.name.lower() in _NOW_CALLS
 
 
-def _naive_column(subject: Subject, side: exp.Expr) -> str:
+def _naive_column(scopes: Scopes, side: exp.Expr) -> str:
     """The name of a bare column without time zone, "" if it is none or that is not known."""
     owner = statement_of(side)
-    if owner is None:
+    if owner is None or not isinstance(side, exp.Column):
         return ""
-    known = column_of(side, sources(owner, subject.schema))
+    known = scopes.column(side, owner)
     if known is None:
         return ""
     bare = known.type.split("(")[0].strip()

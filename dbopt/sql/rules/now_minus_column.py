@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from sqlglot import exp
 
 from dbopt.sql.findings import Severity
-from dbopt.sql.rules.render import printed, rewritten
-from dbopt.sql.rules.sources import column_of, sources, statement_of
+from dbopt.sql.rules.predicates import Scopes, replaced
+from dbopt.sql.rules.render import printed
+from dbopt.sql.rules.sources import statement_of
 from dbopt.sql.rules.support import Match, Rule
 from dbopt.sql.script import Subject
 
@@ -24,6 +25,7 @@ _MOMENTS = frozenset({"timestamp with time zone", "timestamp without time zone"}
 
 
 def _check(subject: Subject) -> Iterator[Match]:
+    scopes = Scopes(subject.schema)
     for node in subject.tree.find_all(*_TURNED) if subject.tree is not None else ():
         if not isinstance(node, exp.Binary) or not _is_condition(node):
             continue
@@ -34,7 +36,7 @@ def _check(subject: Subject) -> Iterator[Match]:
             subject,
             f"The age of {column.name} is computed for each row: no index on it can be used.",
             node,
-            _rewrite(subject, node, column),
+            _rewrite(subject, node, column, scopes),
             _remedy(subject, node, column),
         )
 
@@ -73,17 +75,13 @@ def _remedy(subject: Subject, node: exp.Binary, column: exp.Column) -> str:
     return f"Compare the column itself: {better}."
 
 
-def _rewrite(subject: Subject, node: exp.Binary, column: exp.Column) -> str:
+def _rewrite(subject: Subject, node: exp.Binary, column: exp.Column, scopes: Scopes) -> str:
     """Only for lengths in hours or less of a column that is known to be a moment."""
     owner = statement_of(node)
-    known = column_of(column, sources(owner, subject.schema)) if owner is not None else None
-    moment = known is not None and known.type in _MOMENTS
-    if subject.tree is None or not moment or not _is_exact(node):
+    known = scopes.column(column, owner) if owner is not None else None
+    if known is None or known.type not in _MOMENTS or not _is_exact(node):
         return ""
-    whole = subject.tree.copy()
-    twin = next(found for found in whole.find_all(type(node)) if found == node)
-    twin.replace(_turned(node, column))
-    return rewritten(subject, whole)
+    return replaced(subject, (node, _turned(node, column)))
 
 
 def _is_exact(node: exp.Binary) -> bool:

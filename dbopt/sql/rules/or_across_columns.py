@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from dbopt.sql.columns import folded
 from dbopt.sql.findings import Severity
-from dbopt.sql.rules.render import rewritten
+from dbopt.sql.rules.predicates import Scopes, copied, is_rewritable, replaced
 from dbopt.sql.rules.sources import Source, column_of, is_key, source_of, sources
 from dbopt.sql.rules.steady import is_steady
 from dbopt.sql.rules.support import Match, Rule
@@ -44,12 +44,13 @@ class _Side:
 
 
 def _check(subject: Subject) -> Iterator[Match]:
+    scopes = Scopes(subject.schema)
     for node in subject.tree.find_all(exp.Or) if subject.tree is not None else ():
         select = _select_of(node)
         sides = _sides(node) if select is not None else []
         if select is None or not sides:
             continue
-        among = sources(select, subject.schema)
+        among = scopes.of(select)
         owners = [source_of(column, among) for side in sides for column in side.columns]
         tables = {owner.name for owner in owners if owner is not None}
         if None in owners:
@@ -153,7 +154,8 @@ def _rewrite(subject: Subject, select: exp.Select, node: exp.Or) -> str:
     """
     among = sources(select, subject.schema)
     parts = list(node.flatten())
-    if subject.tree is not select or len(parts) > _MOST_SIDES or not is_steady(subject):
+    short = len(parts) <= _MOST_SIDES and is_rewritable(subject)
+    if subject.tree is not select or not short or not is_steady(subject):
         return ""
     if any(select.args.get(clause) for clause in _BARRIERS) or not _is_unique(select, among):
         return ""
@@ -167,7 +169,7 @@ def _rewrite(subject: Subject, select: exp.Select, node: exp.Or) -> str:
         union = exp.Union(this=union, expression=branch, distinct=True)
     if order is not None:
         union.set("order", order.copy())
-    return rewritten(subject, union)
+    return replaced(subject, (select, union))
 
 
 def _is_unique(select: exp.Select, among: Sequence[Source]) -> bool:
@@ -199,10 +201,10 @@ def _by_result(order: exp.Order, names: Sequence[str]) -> bool:
 
 
 def _branch(select: exp.Select, node: exp.Or, part: exp.Expr) -> exp.Select:
-    branch = select.copy()
+    twins = copied(select)
+    branch, twin = twins[id(select)], twins[id(node)]
+    assert isinstance(branch, exp.Select)  # noqa: S101 - a copy of one
     branch.set("order", None)
-    where = branch.args["where"]
-    twin = next(found for found in where.find_all(exp.Or) if found == node)
     whole = twin.parent if isinstance(twin.parent, exp.Paren) else twin
     # sqlglot prints no brackets of its own accord: a OR b would fall apart beside an AND.
     whole.replace(exp.paren(part) if isinstance(part, exp.Connector) else part.copy())

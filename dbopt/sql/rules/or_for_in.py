@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sqlglot import exp
 
 from dbopt.sql.findings import Severity
-from dbopt.sql.rules.render import rewritten
+from dbopt.sql.rules.predicates import replaced
 from dbopt.sql.rules.support import Match, Rule
 from dbopt.sql.script import Subject
 
@@ -59,13 +59,9 @@ def _sort(value: exp.Expr) -> str:
 
 
 def _rewrite(subject: Subject, node: exp.Or, column: exp.Column, values: list[exp.Expr]) -> str:
-    if subject.tree is None:
-        return ""
-    changed = subject.tree.copy()
-    twin = next(found for found in changed.find_all(exp.Or) if found == node)
     listed = exp.In(this=column.copy(), expressions=[value.copy() for value in values])
-    (twin.parent if isinstance(twin.parent, exp.Paren) else twin).replace(listed)
-    return rewritten(subject, changed)
+    whole = node.parent if isinstance(node.parent, exp.Paren) else node
+    return replaced(subject, (whole, listed))
 
 
 RULE = Rule(

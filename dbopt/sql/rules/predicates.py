@@ -133,7 +133,7 @@ def replaced(subject: Subject, *changes: tuple[exp.Expr, exp.Expr]) -> str:
     No node may be inside another.
     """
     tree = subject.tree
-    if tree is None or len(subject.judged.statement.tokens) > _LARGEST_REWRITTEN:
+    if tree is None or not is_rewritable(subject):
         return ""
     twins = copied(tree)
     root = twins[id(tree)]
@@ -143,6 +143,11 @@ def replaced(subject: Subject, *changes: tuple[exp.Expr, exp.Expr]) -> str:
         else:
             twins[id(node)].replace(new)
     return rewritten(subject, root)
+
+
+def is_rewritable(subject: Subject) -> bool:
+    """Whether a statement is short enough to be rewritten; to be asked before much is done."""
+    return len(subject.judged.statement.tokens) <= _LARGEST_REWRITTEN
 
 
 def copied(tree: exp.Expr) -> dict[int, exp.Expr]:

@@ -56,9 +56,10 @@ def printed(subject: Subject, node: exp.Expr) -> str:
 def _printed(tree: exp.Expr, written: Sequence[Token]) -> str:
     """now() and CURRENT_TIMESTAMP are one node; in a select list they name the column."""
     tree = tree.copy()
-    words = {token.text.lower() for token in written if token.lexeme is Lexeme.WORD}
+    clocks = list(tree.find_all(exp.CurrentTimestamp))
+    words = {t.text.lower() for t in written if t.lexeme is Lexeme.WORD} if clocks else set()
     if "now" in words and "current_timestamp" not in words:
-        for node in list(tree.find_all(exp.CurrentTimestamp)):
+        for node in clocks:
             node.replace(exp.Anonymous(this="now"))
     return tree.sql(dialect="postgres", normalize_functions=False)
 

@@ -12,7 +12,7 @@ from dbopt.sql.query import Relation
 from dbopt.sql.schema import Schema, SchemaColumn, SchemaRelation
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Source:
     """Something in FROM: its name there, and its table if it is one that the schema knows."""
 
@@ -37,7 +37,8 @@ def sources(statement: exp.Expr, schema: Schema | None) -> list[Source]:
     for part in list(parts):
         joins += list(part.args.get("joins") or []) if isinstance(part, exp.Table) else []
     parts += [join.this for join in joins]
-    return [_source(part, schema) for part in parts if part is not None]
+    ctes = _ctes(statement)
+    return [_source(part, schema, ctes) for part in parts if part is not None]
 
 
 def source_of(column: exp.Expr | None, among: Sequence[Source]) -> Source | None:
@@ -87,14 +88,15 @@ def _not_null(relation: SchemaRelation, names: frozenset[str]) -> bool:
     return all(column is not None and column.not_null for column in columns)
 
 
-def _source(node: exp.Expr, schema: Schema | None) -> Source:
+def _source(node: exp.Expr, schema: Schema | None, ctes: frozenset[str]) -> Source:
     alias = node.args.get("alias")
     named = alias.this if isinstance(alias, exp.TableAlias) and alias.this else None
     if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
         return Source(folded(named) if named is not None else "", node, None)
     name = folded(named if named is not None else node.this)
     renames = isinstance(alias, exp.TableAlias) and bool(alias.args.get("columns"))
-    known = schema is not None and not renames and not _is_cte(node)
+    is_cte = node.args.get("db") is None and folded(node.this) in ctes
+    known = schema is not None and not renames and not is_cte
     return Source(name, node, schema.find(_relation(node)) if known and schema else None)
 
 
@@ -103,10 +105,14 @@ def _relation(table: exp.Table) -> Relation:
     return Relation(folded(schema) if schema is not None else "", folded(table.this))
 
 
-def _is_cte(table: exp.Table) -> bool:
-    """Whether some CTE of the statement has this name; it may be another's, to be safe."""
-    if table.args.get("db") is not None:
-        return False
-    name = folded(table.this)
-    ctes = table.root().find_all(exp.CTE)
-    return any(folded(cte.args["alias"].this) == name for cte in ctes if cte.args.get("alias"))
+def _ctes(statement: exp.Expr) -> frozenset[str]:
+    """The names of the CTEs of this statement and of those around it, seen from there or not."""
+    names: set[str] = set()
+    node: exp.Expr | None = statement
+    while node is not None:
+        clause = node.args.get("with_")
+        for cte in clause.expressions if isinstance(clause, exp.With) else ():
+            if cte.args.get("alias") is not None:
+                names.add(folded(cte.args["alias"].this))
+        node = node.parent
+    return frozenset(names)

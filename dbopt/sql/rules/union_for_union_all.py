@@ -11,13 +11,15 @@ from sqlglot import exp
 
 from dbopt.sql.columns import folded
 from dbopt.sql.findings import Severity
-from dbopt.sql.rules.render import rewritten
+from dbopt.sql.rules.predicates import replaced
 from dbopt.sql.rules.sources import Source, column_of, is_key, sources
 from dbopt.sql.rules.support import Match, Rule
 from dbopt.sql.script import Subject
 from dbopt.sql.shape import conjuncts
 
 _INTEGERS = frozenset({"smallint", "integer", "bigint"})
+_LONGEST_CHAIN = 100
+"""UNIONs in a row. Each branch is compared with each other."""
 _AGGREGATES = (exp.Count, exp.Sum, exp.Avg, exp.Min, exp.Max)
 _SIMPLE = (exp.Column, *_AGGREGATES)
 _CLAUSES = ("with_", "order", "limit", "offset")
@@ -37,7 +39,7 @@ def _check(subject: Subject) -> Iterator[Match]:
         if not union.args.get("distinct") or _is_link(union) or _recurs(union):
             continue
         chain = list(_chain(union))
-        proof = _proof(subject, chain)
+        proof = _proof(subject, chain) if len(chain) <= _LONGEST_CHAIN else ""
         yield Match(
             subject,
             _message(proof),
@@ -252,15 +254,12 @@ def _equalities(branch: _Branch) -> dict[str, int]:
 
 
 def _rewrite(subject: Subject, union: exp.Union, links: int) -> str:
-    if subject.tree is None:
-        return ""
-    whole = subject.tree.copy()
-    twin = next(found for found in whole.find_all(exp.Union) if found == union)
-    link: exp.Expr = twin
+    changed = union.copy()
+    link: exp.Expr = changed
     for _ in range(links):
         link.set("distinct", False)
         link = link.this
-    return rewritten(subject, whole)
+    return replaced(subject, (union, changed))
 
 
 RULE = Rule(
