@@ -8,7 +8,7 @@ is one table only that it can belong to.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 from sqlglot import exp
@@ -54,29 +54,21 @@ class _Reader:
 
     def uses(self) -> Iterator[ColumnUse]:
         for node, _ in self._scopes.nodes:
-            if isinstance(node, exp.EQ):
-                yield from self._equality(node)
-            elif isinstance(node, _RANGES):
-                yield from self._range(node)
-            elif isinstance(node, _CONTAINS):
-                yield from self._condition(node, (node.this, node.expression), Role.CONTAIN)
-            elif isinstance(node, exp.In):
-                yield from self._condition(node, (node.this,), Role.EQUAL)
-            elif isinstance(node, exp.Is):
-                yield from self._is(node)
-            elif isinstance(node, exp.Column):
-                yield from self._flag(node)
-                yield from self._shown(node)
-            elif isinstance(node, exp.Star):
-                yield from self._everything(node)
-            elif isinstance(node, exp.Join):
-                yield from self._using(node)
-            elif isinstance(node, exp.Order):
-                yield from self._order(node)
-            elif isinstance(node, exp.Group):
-                yield from self._group(node)
+            read = _READERS.get(type(node))
+            if read is not None:
+                yield from read(self, node)
 
-    def _equality(self, node: exp.EQ) -> Iterator[ColumnUse]:
+    def _column(self, node: exp.Expr) -> Iterator[ColumnUse]:
+        yield from self._flag(node)
+        yield from self._shown(node)
+
+    def _contains(self, node: exp.Expr) -> Iterator[ColumnUse]:
+        return self._condition(node, (node.this, node.expression), Role.CONTAIN)
+
+    def _in(self, node: exp.Expr) -> Iterator[ColumnUse]:
+        return self._condition(node, (node.this,), Role.EQUAL)
+
+    def _equality(self, node: exp.Expr) -> Iterator[ColumnUse]:
         for one, other in ((node.this, node.expression), (node.expression, node.this)):
             used = self._scopes.resolve(one)
             if used is None or self._compared > _MOST_COMPARED:
@@ -94,11 +86,11 @@ class _Reader:
         if len(used) == 1:
             yield from self._condition(node, (used[0],), Role.RANGE)
 
-    def _is(self, node: exp.Is) -> Iterator[ColumnUse]:
+    def _is(self, node: exp.Expr) -> Iterator[ColumnUse]:
         if not node.args.get("negate") and not isinstance(node.parent, exp.Not):
             yield from self._condition(node, (node.this,), Role.EQUAL)
 
-    def _flag(self, node: exp.Column) -> Iterator[ColumnUse]:
+    def _flag(self, node: exp.Expr) -> Iterator[ColumnUse]:
         """A boolean column that is itself the condition, or NOT before it."""
         whole = node.parent if isinstance(node.parent, exp.Not) else node
         if isinstance(whole.parent, exp.Where | exp.And):
@@ -116,7 +108,7 @@ class _Reader:
             if used is not None:
                 yield from _use(used, role, place.always)
 
-    def _using(self, join: exp.Join) -> Iterator[ColumnUse]:
+    def _using(self, join: exp.Expr) -> Iterator[ColumnUse]:
         scope = self._scopes.of(self._scopes.place(join).owner).values()
         for name in join.args.get("using") or ():
             column = folded(name)
@@ -126,7 +118,7 @@ class _Reader:
                 if known or (source.columns is None and len(scope) == 2):
                     yield from _use((source, column), Role.JOIN)
 
-    def _order(self, order: exp.Order) -> Iterator[ColumnUse]:
+    def _order(self, order: exp.Expr) -> Iterator[ColumnUse]:
         if not isinstance(order.parent, exp.Select):
             return
         first: Source | None = None
@@ -142,18 +134,18 @@ class _Reader:
             nulls_first = bool(key.args.get("nulls_first"))
             yield from _use(used, Role.ORDER, True, descending, nulls_first)
 
-    def _group(self, group: exp.Group) -> Iterator[ColumnUse]:
+    def _group(self, group: exp.Expr) -> Iterator[ColumnUse]:
         for key in group.expressions:
             used = self._scopes.resolve(key)
             if used is not None:
                 yield from _use(used, Role.GROUP)
 
-    def _shown(self, column: exp.Column) -> Iterator[ColumnUse]:
+    def _shown(self, column: exp.Expr) -> Iterator[ColumnUse]:
         """A column in a select list or RETURNING, alone or in an expression."""
         if self._scopes.place(column).shown and (used := self._scopes.resolve(column)) is not None:
             yield from _use(used, Role.PROJECT)
 
-    def _everything(self, star: exp.Star) -> Iterator[ColumnUse]:
+    def _everything(self, star: exp.Expr) -> Iterator[ColumnUse]:
         """`*` and `t.*`: all columns, where they are known."""
         whole = star.parent if isinstance(star.parent, exp.Column) else star
         if not isinstance(whole.parent, exp.Select | exp.Returning):
@@ -177,3 +169,18 @@ def _use(
         yield ColumnUse(
             source.relation, source.number, column, role, always, descending, nulls_first
         )
+
+
+_READERS: dict[type[exp.Expr], Callable[[_Reader, exp.Expr], Iterator[ColumnUse]]] = {
+    exp.EQ: _Reader._equality,
+    **dict.fromkeys(_RANGES, _Reader._range),
+    **dict.fromkeys(_CONTAINS, _Reader._contains),
+    exp.In: _Reader._in,
+    exp.Is: _Reader._is,
+    exp.Column: _Reader._column,
+    exp.Star: _Reader._everything,
+    exp.Join: _Reader._using,
+    exp.Order: _Reader._order,
+    exp.Group: _Reader._group,
+}
+"""What is read off each class of node. A look-up: most nodes have nothing to tell."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from sqlglot import exp
 
@@ -16,6 +16,8 @@ Tables = Mapping[Relation, Collection[str]]
 STATEMENTS = (exp.Select, exp.Update, exp.Delete)
 _DECIDING = (exp.Where, exp.Join)
 _HOLDERS = (*_DECIDING, exp.Having, exp.Case, exp.Order, *STATEMENTS)
+_CHANGING = frozenset({*_HOLDERS, exp.Or, exp.Not, exp.Returning})
+"""Only inside of these a place is another one."""
 _ITEMS = (exp.Table, exp.Subquery, exp.Lateral, exp.Unnest, exp.Values)
 _MOST_SEARCHED = 100
 """Tables of a query among which a name without a qualifier is looked for."""
@@ -69,8 +71,7 @@ class BySchema:
         return found.columns if found is not None and found.columns else None
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """A table in a FROM clause, or something else there: then `relation` is None."""
 
     number: int
@@ -78,8 +79,7 @@ class Source:
     columns: Collection[str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a node stands. `owner` is its query, and `outer` the place of that query.
 
     `deciding`: in a condition that decides which rows are wanted, and there, unless `always` is
@@ -197,14 +197,18 @@ def _places(tree: exp.Expr) -> Iterator[tuple[exp.Expr, Place]]:
         node, place = todo.pop()
         yield node, place
         inside = _inside(node, place)
-        for child in node.iter_expressions(reverse=True):
-            todo.append((child, inside))
-            if isinstance(node, exp.Select) and child.arg_key == "expressions":
-                todo[-1] = (child, Place(node, place, shown=True))
+        children = node.iter_expressions(reverse=True)
+        if isinstance(node, exp.Select):
+            shown = Place(node, place, shown=True)
+            todo += [(one, shown if one.arg_key == "expressions" else inside) for one in children]
+        else:
+            todo += [(child, inside) for child in children]
 
 
 def _inside(node: exp.Expr, place: Place) -> Place:
     """The place of a node's children."""
+    if type(node) not in _CHANGING:
+        return place
     if isinstance(node, STATEMENTS):
         return Place(node, place)
     if isinstance(node, _HOLDERS):
