@@ -15,6 +15,8 @@ from dbopt.sql.lexer import Lexeme, Token
 from dbopt.sql.parts import bracket
 
 _NO_COLUMNS = RESERVED | COL_NAMES | {"is", "isnull", "notnull", "like", "ilike", "unknown"}
+_NAMES_FOLLOW = frozenset({"::", "as", "from", "join", "only"})
+"""What stands behind these is a type or a table."""
 _NO_STATEMENT = frozenset({"do", "for", "key", "then", "or", "on", "before", "after", ","})
 """After these UPDATE and DELETE are clauses: DO UPDATE, FOR NO KEY UPDATE, WHEN ... THEN DELETE."""
 
@@ -67,6 +69,6 @@ def _where_says_which(tokens: Sequence[Token], words: Sequence[str], start: int)
 def _is_column(tokens: Sequence[Token], words: Sequence[str], at: int) -> bool:
     if tokens[at].lexeme not in {Lexeme.WORD, Lexeme.NAME}:
         return False
-    if words[at + 1 : at + 2] == ["("] or words[at - 1] == "::":
+    if words[at + 1 : at + 2] == ["("] or words[at - 1] in _NAMES_FOLLOW:
         return False
     return tokens[at].lexeme is Lexeme.NAME or words[at] not in _NO_COLUMNS

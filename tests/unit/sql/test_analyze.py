@@ -3,10 +3,13 @@ from __future__ import annotations
 import time
 
 import pytest
+from sqlglot import exp
 
 from dbopt.sql.analyze import Analyzer, analyze
+from dbopt.sql.classify import judge
 from dbopt.sql.fingerprint import fingerprint
-from dbopt.sql.query import Kind, Relation
+from dbopt.sql.query import ColumnUse, Kind, Relation, Role
+from dbopt.sql.schema import Schema, SchemaColumn, SchemaRelation
 
 
 def test_everything_at_once() -> None:
@@ -67,3 +70,63 @@ def test_the_memory_forgets_what_was_used_longest_ago() -> None:
 
 def test_the_limit_is_the_analyzers() -> None:
     assert "extreme" == Analyzer(limit=5).analyze("select a").complexity.grade
+
+
+def test_what_was_judged_is_counted() -> None:
+    analyzer = Analyzer()
+    for text in ("select 1", "select 2", "select )(", "select a from t"):
+        analyzer.analyze(text)
+    assert (2, 1) == (analyzer.parsed, analyzer.unparsed)
+
+
+def test_several_statements() -> None:
+    query = analyze("begin; update t set a = 1; select b from u where c = 1; drop table v; end")
+    assert (5, Kind.DDL, True, True) == (
+        query.statements,
+        query.kind,
+        query.ddl,
+        query.unqualified,
+    )
+    assert ["t", "v"] == [relation.name for relation in query.writes]
+    assert [("u", "b"), ("u", "c")] == [(use.relation.name, use.column) for use in query.columns]
+
+
+def test_sources_of_several_statements_are_told_apart() -> None:
+    columns = analyze("select a from t; select 1 from t join u on t.b = u.c").columns
+    assert [("a", 0), ("b", 1), ("c", 2)] == [(use.column, use.source) for use in columns]
+
+
+@pytest.mark.parametrize(
+    ("text", "ddl"),
+    [
+        ("create table x as select 1", True),
+        ("select 1 into x", True),
+        ("explain analyze create table x as select 1", True),
+        ("explain create table x as select 1", False),
+        ("grant select on x to y", False),
+        ("select 1; drop table x", True),
+        ("alter role x with login", True),
+    ],
+)
+def test_ddl_wherever_it_is(text: str, ddl: bool) -> None:
+    assert ddl == analyze(text).ddl
+
+
+def test_a_schema_resolves_names() -> None:
+    table = SchemaRelation(
+        Relation("app", "t"), columns={"a": SchemaColumn("a", "int")}, row_security=False
+    )
+    schema = Schema({table.relation: table}, search_path=("app",))
+    query = Analyzer(schema=schema).analyze("select a from t")
+    assert (table.relation,) == query.reads
+    assert (ColumnUse(table.relation, 0, "a", Role.PROJECT),) == query.columns
+    assert query.cacheable
+
+
+def test_the_class_of_a_statement_inside_another() -> None:
+    [prepared] = judge("prepare x as delete from t where a = 1")
+    assert ("delete from t where a = 1", prepared.source) == (prepared.source.text, prepared.inner)
+    assert isinstance(prepared.tree, exp.Delete)
+    assert (Kind.SESSION, False) == (prepared.does.kind, prepared.does.read_only)
+    [plain] = judge("select 1")
+    assert plain.source is plain.statement
