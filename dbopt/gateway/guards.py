@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Final
 
+import msgspec
+
 from dbopt.clock import Clock, monotonic, wall
 from dbopt.gateway.counts import FINGERPRINTED, Count, Scope
 from dbopt.guardsettings import GuardRules, guard_rules
@@ -31,6 +33,8 @@ _UNSAFE_ENCODINGS: Final = frozenset(
     ("BIG5", "GBK", "GB18030", "JOHAB", "SJIS", "SHIFT_JIS_2004", "UHC")
 )
 """A letter may end in the byte of a backslash there, so a string may not end where it seems to."""
+_LEAST: Final = 0.1
+"""Seconds that a verdict holds at least."""
 UNJUDGED: Final = "unjudged"
 """The rule that refuses, with guard.fail = "closed", what no verdict came for."""
 
@@ -99,6 +103,9 @@ class Watch:
     def learn(self, key: Key, verdict: Verdict) -> None:
         """The verdict for a statement of this scope."""
         self._guard.make_room()
+        soon = self._guard.wall() + _LEAST
+        if 0.0 < verdict.expires < soon:  # else it would be asked for without end
+            verdict = msgspec.structs.replace(verdict, expires=soon)
         self._verdicts[key] = verdict
         count = self.scope.by_fingerprint.get(key[0])
         if count is not None and not key[1]:

@@ -159,8 +159,8 @@ class Ledger:
 
     @property
     def executes(self) -> bool:
-        """Whether a statement of the client's is in flight that may return rows."""
-        return any(EXECUTE <= request.kind <= FUNCTION for request in self.requests)
+        """Whether a statement of the client's is in flight that may return rows, but for a COPY."""
+        return not self.copying and any(EXECUTE <= r.kind <= FUNCTION for r in self.requests)
 
     def hides(self) -> bool:
         """Whether the next reply is to the gateway itself."""
@@ -247,6 +247,8 @@ class Ledger:
             self.leave(request)
             if request.kind >= QUERY:
                 self.ends -= 1
+        if self.limited in skipped:
+            self.limited = None
         if not requests:
             self.skipping = self.open_batch = True
         self.copying = False
@@ -269,6 +271,7 @@ class Ledger:
         the server ends the connection: an end of a COPY that comes later is another's.
         """
         requests = self.requests
+        self.limited = None  # it returns no rows, and waits for what the client sends
         if self.head() is None:
             return
         syncs = 1

@@ -200,11 +200,12 @@ class Relay(Guarded):
             self._release_held()
             if self.backend is not backend:
                 return
-        if self._upstream.paced and not self._ledger.executes:
+        if self._upstream.paced and not ledger.executes:
             self._upstream.paced = False
-            self._resume()
-            if self.backend is not backend:
-                return
+            if self._rest and (self._in_flight or ledger.status != IDLE):
+                self._resume()
+                if self.backend is not backend:
+                    return
         if self._goodbye and (ledger.copying or not ledger.ends):
             self._depart()  # all is answered, or the server waits for what will never come
             return

@@ -115,16 +115,19 @@ class Upstream(Guarding):
     ) -> list[bytes] | None:
         """What to send instead of a Query; None where it passes as it is."""
         ledger = self.ledger
-        ledger.copying = False  # a COPY that still went on would end the connection
         if ledger.skipping:
+            ledger.copying = False
             return None  # the server discards it, as all up to Sync
         request = Request(QUERY, text, now)
         request.queue_us = queue_us
         request.count = count = ledger.scope.count(text)
         request.timeout = count.timeout
         instead = self._special_query(request, text, prepared) if count.special else None
-        if self.blocked or self.held or self.unjudged or self._must_be_alone(request):
+        if self.blocked or self.held or self.unjudged:
             return None
+        if not ledger.copying and self._must_be_alone(request):
+            return None
+        ledger.copying = False  # a COPY that still went on would end the connection
         if request.work is not None:
             self._enter_work(request, request.work)
             ledger.ends += 1

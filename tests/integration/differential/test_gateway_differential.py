@@ -2,7 +2,7 @@
 
 Each script runs on the server itself, and then through the gateway: alone, sent whole and in
 pieces; in session mode; with another client that has the only backend between its transactions;
-and moved to another backend for each transaction.
+moved to another backend for each transaction; and under a guard that lets all pass.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from itertools import pairwise
 import psycopg
 import pytest
 
+from dbopt.verdict import Question, Verdict
 from tests.fix_gateway import Gateway, Runner, running
 from tests.fix_pg import Server, fresh_database
 from tests.integration.differential.script import (
@@ -86,12 +87,14 @@ class World:
 
 @contextmanager
 def world(
-    server: Server, runner: Runner, backends: int, mode: str = "transaction"
+    server: Server, runner: Runner, backends: int, mode: str = "transaction", guard: str = "off"
 ) -> Iterator[World]:
     with (
         fresh_database(server) as dsn,
         psycopg.connect(dsn, autocommit=True) as admin,
-        running(dsn, runner, pool__max_size=backends, pool__mode=mode) as gateway,
+        running(
+            dsn, runner, pool__max_size=backends, pool__mode=mode, guard__mode=guard
+        ) as gateway,
     ):
         admin.execute("SET client_min_messages = error; SET lock_timeout = '5s'")
         admin.execute("CREATE TABLE pets (id int, kind text)")
@@ -118,6 +121,19 @@ def whole_sessions(pg_backend: Server, gateway_loop: Runner) -> Iterator[World]:
     """One backend, which each client has until it leaves."""
     with world(pg_backend, gateway_loop, 1, "session") as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def guarded(pg_backend: Server, gateway_loop: Runner) -> Iterator[World]:
+    """A guard in whose eyes all is heavy, and the rows of all are counted."""
+    with world(pg_backend, gateway_loop, 3, guard="enforce") as found:
+        found.gateway.seen.verdict = heavy
+        yield found
+        wait_until(lambda: found.gateway.pool.lane_active == 0, what="a lane that is empty")
+
+
+async def heavy(_: Question) -> Verdict:
+    return Verdict(heavy=True, max_rows=10**9, timeout=3600.0)
 
 
 def check(world: World, name: str, replies: Replies) -> None:
@@ -165,6 +181,21 @@ def test_in_session_mode(whole_sessions: World, name: str) -> None:
     whole_sessions.clean()
     with raw_client(whole_sessions.gateway.dsn()) as raw:
         check(whole_sessions, name, play(raw, script, whole))
+
+
+# Under the guard
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_under_the_guard(guarded: World, name: str) -> None:
+    """Each statement is asked about, queues for the lane, and goes alone."""
+    script = ALL[name]
+    guarded.direct(name)
+    for send in (whole, in_chunks(name)) if script.moves else (whole,):
+        guarded.clean()
+        guarded.gateway.forget()
+        with raw_client(guarded.gateway.dsn()) as raw:
+            check(guarded, name, play(raw, script, send))
 
 
 # Among others
