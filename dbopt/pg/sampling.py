@@ -5,10 +5,8 @@ Sources: PostgreSQL's documentation, "CREATE TABLE" (LIKE, TEMPORARY), "SELECT" 
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 from psycopg import errors, sql
 
@@ -16,6 +14,7 @@ from dbopt.pg.connect import Connection
 from dbopt.sql.query import Relation
 from dbopt.sql.samples import Column, Ready
 from dbopt.sql.schema import RelationKind, SchemaColumn, SchemaRelation
+from dbopt.sql.variants import Variant, constants, mentioned, variants
 
 SAMPLE_ROWS = 500
 """Rows of each table. Three such tables without a join condition have 125 million combinations."""
@@ -23,10 +22,8 @@ SEED = 1
 """Of TABLESAMPLE: the same rows each time that the table is the same."""
 
 _SCANNED = (RelationKind.TABLE, RelationKind.PARTITIONED, RelationKind.MATERIALIZED)
-_MOST_VARIANTS = 60
-_LONGEST_CHAIN = 4
-_VARIED = 3
-"""Rows that each variant changes, where there are enough."""
+_LEAST_VARIED, _MOST_VARIED = 3, 25
+"""Rows that each variant changes: enough that rows of two tables meet, where there are few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +70,20 @@ def fill(connection: Connection, samples: Samples, links: Iterable[tuple[Column,
         filled.add(here)
 
 
-def vary(connection: Connection, samples: Samples, statements: Iterable[Ready]) -> None:
-    """Change some rows: constants of the statements, NULLs, and equal values where they may be.
+def vary(connection: Connection, samples: Samples, statements: Sequence[Ready]) -> None:
+    """Change up to half of the rows: see dbopt.sql.variants; some become equal to others.
 
     What a constraint forbids is left out: no row can be like that.
     """
-    every = list(statements)
-    constants = _constants(every)
+    known = constants(statements)
     for sample in samples.values():
+        planned = variants(statements, sample.source, known)
         budget = _count(connection, sample) // 2
-        for change in _changes(sample, every, constants):
-            if budget <= 0:
-                break
-            budget -= _attempt(connection, change)
+        each = min(_MOST_VARIED, max(_LEAST_VARIED, budget // (len(planned) + 1)))
+        budget -= _attempt(connection, _twins(sample, mentioned(statements, sample.source), each))
+        for variant in planned:
+            if budget > 0:
+                budget -= _attempt(connection, _update(sample, variant, each))
 
 
 def values(connection: Connection, samples: Samples, column: Column) -> list[str | None]:
@@ -140,7 +138,8 @@ def _partners(sample: Sample, own: Column, other: Sample, theirs: Column) -> sql
 
 def _any_rows(sample: Sample) -> sql.Composed:
     """Random ones, where the table has more than the sample."""
-    source, few = sample.source, sql.SQL("")
+    source = sample.source
+    few: sql.Composable = sql.SQL("")
     if source.kind in _SCANNED and source.rows > 4 * SAMPLE_ROWS:
         percent = min(100.0, 200.0 * SAMPLE_ROWS / source.rows)
         few = sql.SQL("TABLESAMPLE SYSTEM ({}) REPEATABLE ({})").format(
@@ -156,74 +155,38 @@ def _count(connection: Connection, sample: Sample) -> int:
     return int(connection.execute(text).fetchall()[0]["count"])
 
 
-def _constants(statements: Iterable[Ready]) -> dict[Column, dict[str, None]]:
-    """The constants that each column is compared with, itself or one that it is joined with."""
-    found: defaultdict[Column, dict[str, None]] = defaultdict(dict)
-    pairs: list[tuple[Column, Column]] = []
-    for statement in statements:
-        pairs += statement.links
-        for one in statement.compared:
-            if one.constant:
-                found[one.column][one.constant] = None
-    for _ in range(_LONGEST_CHAIN):
-        for left, right in pairs:
-            found[left] |= found[right]
-            found[right] |= found[left]
-    return found
-
-
-def _changes(
-    sample: Sample, statements: list[Ready], constants: Mapping[Column, Mapping[str, None]]
-) -> Iterator[sql.Composed]:
-    """The changes of a sample, the most telling first."""
-    here = sample.source.relation
-    mentioned = {c.name: None for s in statements for c in s.mentioned if c.relation == here}
-    columns = [sample.source.columns[name] for name in mentioned]
-    values = {c: list(constants.get(Column(here, c.name), ())) for c in columns}
-    together = {column: found[0] for column, found in values.items() if found}
-    if together:
-        yield _update(sample, [(c, sql.Literal(v)) for c, v in together.items()])
-    for column in columns:
-        if not column.not_null:
-            yield _update(sample, [(column, sql.NULL)])
-    if columns:
-        yield _twins(sample, columns)
-    single = ((column, value) for column, found in values.items() for value in found)
-    for column, value in islice(single, _MOST_VARIANTS):
-        yield _update(sample, [(column, sql.Literal(value))])
-
-
-def _update(sample: Sample, assigned: list[tuple[SchemaColumn, sql.Composable]]) -> sql.Composed:
-    """The rows that were changed least lately get these values."""
+def _update(sample: Sample, variant: Variant, most: int) -> sql.Composed:
+    """The rows that were changed least lately get these values; one does of a unique column."""
     unique = _unique_columns(sample)
-    rows = 1 if any(column.name in unique for column, _ in assigned) else _VARIED
+    rows = 1 if unique & variant.keys() else most
     sets = sql.SQL(", ").join(
         sql.SQL("{} = CAST({} AS {})").format(
+            sql.Identifier(name),
+            sql.Literal(value),
             # format_type's own words: PostgreSQL has quoted them.
-            sql.Identifier(column.name),
-            value,
-            sql.SQL(column.type),  # type: ignore[arg-type]
+            sql.SQL(sample.source.columns[name].type),
         )
-        for column, value in assigned
+        for name, value in variant.items()
     )
     return sql.SQL("UPDATE {0} SET {1} WHERE ctid = ANY (ARRAY({2}))").format(
         sample.sql, sets, _oldest(sample, rows)
     )
 
 
-def _twins(sample: Sample, columns: list[SchemaColumn]) -> sql.Composed:
+def _twins(sample: Sample, columns: Iterable[SchemaColumn], rows: int) -> sql.Composed:
     """Some rows become like another in the columns that matter, but for unique ones."""
     unique = _unique_columns(sample)
     names = [sql.Identifier(c.name) for c in columns if c.name not in unique]
     if not names:
         return sql.SQL("INSERT INTO {0} SELECT * FROM {0} LIMIT {1} ON CONFLICT DO NOTHING").format(
-            sample.sql, sql.Literal(_VARIED)
+            sample.sql, sql.Literal(rows)
         )
     listed = sql.SQL(", ").join(names)
     return sql.SQL(
-        "UPDATE {0} SET ({1}) = (SELECT {1} FROM {0} ORDER BY ctid DESC LIMIT 1)"
+        # Like the next one: what it is joined with is in the samples, if anything is.
+        "UPDATE {0} SET ({1}) = (SELECT {1} FROM {0} ORDER BY ctid OFFSET {3} LIMIT 1)"
         " WHERE ctid = ANY (ARRAY({2}))"
-    ).format(sample.sql, listed, _oldest(sample, _VARIED))
+    ).format(sample.sql, listed, _oldest(sample, rows), sql.Literal(rows))
 
 
 def _unique_columns(sample: Sample) -> set[str]:
