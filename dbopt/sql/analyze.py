@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from threading import Lock
 
 from dbopt.sql.classify import Harmless, Judged, combine, judge
-from dbopt.sql.columns import uses_of_tree
+from dbopt.sql.columns import MOST_USES, uses_of_tree
 from dbopt.sql.complexity import DEFAULT, DEFAULT_LIMIT, Weights, complexity_of
 from dbopt.sql.fingerprint import fingerprint
 from dbopt.sql.functions import is_harmless
@@ -66,12 +66,13 @@ class _Judging:
 def _columns(statements: list[Judged], schema: Schema | None) -> tuple[ColumnUse, ...]:
     """The uses of all statements; their sources are numbered on."""
     found: list[ColumnUse] = []
+    first = 0
     for judged in statements:
-        if judged.tree is not None:
-            first = max((use.source for use in found), default=-1) + 1
+        if judged.tree is not None and len(found) < MOST_USES:
             uses = uses_of_tree(judged.tree, schema)
             found += [replace(use, source=use.source + first) for use in uses] if first else uses
-    return tuple(found)
+            first += max((use.source for use in uses), default=-1) + 1
+    return tuple(found[:MOST_USES])
 
 
 class Analyzer:

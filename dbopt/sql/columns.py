@@ -20,8 +20,8 @@ from dbopt.sql.scopes import BySchema, ByTables, Scopes, Source, Tables, folded
 
 __all__ = ["ColumnUse", "Role", "Tables", "column_uses", "folded", "uses_of_tree"]
 
-MOST_USES = 2000
-"""Uses of one statement that are told; no statement of people's has so many."""
+MOST_USES = 500
+"""Uses of one text that are told; hardly a statement of people's has so many."""
 _MOST_COMPARED = 20_000
 """Columns on the other side of equalities that are looked at, together."""
 _RANGES = (exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between)
