@@ -124,7 +124,8 @@ def decide(
         grade=grade,
         heavy=grade in HEAVY and rules.heavy_share < 1,
         timeout=0.0 if allowed else rules.timeout(grade),
-        max_rows=0 if allowed else rules.max_rows,
+        # What it counts goes alone: a pipeline of writes must not pay for rows that it has not.
+        max_rows=rules.max_rows if query.kind is Kind.READ and not allowed else 0,
     )
 
 
