@@ -29,7 +29,6 @@ class Source:
     Schema has of it. `query` is what a subquery or CTE holds. `columns` are the known ones."""
 
     name: str
-    item: exp.Expr
     joined: exp.Join | None = None
     relation: Relation | None = None
     known: SchemaRelation | None = None
@@ -247,12 +246,12 @@ def _source(
     named = alias.this if isinstance(alias, exp.TableAlias) and alias.this else item.this
     name = folded(named) if isinstance(named, exp.Identifier) else ""
     if not isinstance(item, exp.Table) or not isinstance(item.this, exp.Identifier):
-        return _derived(Source(name, item, join), item)
+        return _derived(Source(name, join), item)
     relation = Relation(folded(item.args["db"]) if item.args.get("db") else "", folded(item.this))
     if not relation.schema and relation.name in ctes:
-        return _derived(Source(name, item, join), ctes[relation.name])
+        return _derived(Source(name, join), ctes[relation.name])
     known = schema.find(relation) if schema else None
-    return Source(name, item, join, relation, known, None, known.columns if known else ())
+    return Source(name, join, relation, known, None, known.columns if known else ())
 
 
 def _derived(source: Source, holder: exp.Expr) -> Source:
