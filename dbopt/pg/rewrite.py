@@ -20,6 +20,7 @@ from hashlib import blake2b
 import psycopg
 from psycopg import pq, sql
 
+from dbopt.clock import monotonic
 from dbopt.errors import DboptError, ServerLost
 from dbopt.pg import sampling
 from dbopt.pg.connect import Connection
@@ -32,6 +33,8 @@ from dbopt.sql.schema import Schema
 
 STATEMENT_TIMEOUT = 5.0
 LOCK_TIMEOUT = 0.5
+TOTAL_TIMEOUT = 15.0
+"""Seconds for all of a check: meanwhile nobody can alter or drop the tables, or lock them so."""
 MOST_RESULT_ROWS = 100_000
 """Rows of one result. A statement that gives more of such samples is not examined."""
 
@@ -90,7 +93,7 @@ def check_rewrite(
     if isinstance(before, str) or isinstance(after, str):
         reason = next(one for one in pair if isinstance(one, str))
         return RewriteCheck(None, 0, None, None, f"Not examined: {reason}.")
-    tally = _Tally()
+    tally = _Tally(monotonic() + TOTAL_TIMEOUT)
     try:
         with connection.transaction(force_rollback=True):
             _limit(connection)
@@ -113,6 +116,7 @@ def check_rewrite(
 class _Tally:
     """What has been found so far."""
 
+    deadline: float
     costs: tuple[float, float] | None = None
     rows: int = 0
 
@@ -196,6 +200,8 @@ class _Comparison:
     def run(self) -> None:
         """Raises _Different or _NotExamined."""
         for values in self._bindings():
+            if monotonic() > self.tally.deadline:
+                raise _NotExamined("it takes too long")
             first = self._result(self.before, values)
             if first != self._result(self.before, values):
                 raise _NotExamined("the statement gives another result each time")

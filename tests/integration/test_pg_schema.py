@@ -204,6 +204,15 @@ def test_of_too_many_the_partitions_are_left_out(
     assert not any(relation.name.startswith("orders_") for relation in known)
 
 
+def test_of_many_tables_the_largest_have_their_indexes(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_INDEXED", 1)
+    known = read_schema(connection).relations
+    assert [2, 0] == [len(known[Relation(*name)].indexes) for name in (
+        ("public", "people"), ("app", "kept"))]  # fmt: skip
+
+
 def test_async_gives_the_same(connection: Connection, pg_dsn: str) -> None:
     async def read() -> object:
         async with await connect_async(pg_dsn) as other:

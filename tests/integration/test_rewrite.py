@@ -368,6 +368,27 @@ def test_an_endless_statement_is_cancelled(
     assert "57014" in found.why
 
 
+def test_a_check_has_a_limit_of_its_own(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TOTAL_TIMEOUT", 0.0)
+    found = check(
+        connection,
+        "SELECT id FROM people WHERE age + 0 = 4",
+        "SELECT id FROM people WHERE age = 4",
+    )
+    assert (None, "Not examined: it takes too long.") == (found.equal, found.why)
+
+
+def test_a_table_that_somebody_has_locked(connection: Connection, pg_dsn: str) -> None:
+    schema = read_schema(connection)
+    with connect(pg_dsn) as other, other.transaction():
+        other.execute("LOCK TABLE people IN ACCESS EXCLUSIVE MODE")
+        found = check_rewrite(connection, "SELECT id FROM people", "SELECT 1 AS id", schema)
+    assert None is found.equal
+    assert "55P03" in found.why
+
+
 def test_a_role_that_may_only_read(connection: Connection) -> None:
     connection.execute("CREATE ROLE dbopt_rewrite_reader")
     try:
