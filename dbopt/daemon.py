@@ -176,8 +176,9 @@ class Daemon:
             self._every("expire", _EXPIRE_EVERY, self._expire)
         self._every("store-slow", _STORE_SLOW_EVERY, self._store_slow)
         self._every("quarantine", _QUARANTINE_EVERY, self._look_at_quarantine)
-        # The first one now: a report needs two.
-        self._scheduler.modify_job(first, next_run_time=datetime.now(UTC))
+        # The first ones now: a report needs two, and what is in quarantine is so after a restart.
+        for name in (first, "quarantine"):
+            self._scheduler.modify_job(name, next_run_time=datetime.now(UTC))
         self._scheduler.start()
 
     def _every(self, name: str, seconds: float, work: Callable[[], Awaitable[None]]) -> None:

@@ -13,7 +13,7 @@ from dbopt.setting import instead, option
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """The guard: which statements may run, and how. It looks at none unless mode is enforce."""
+    """The guard: which statements may run, and how."""
 
     mode: str = option(
         "observe",
