@@ -6,7 +6,7 @@ import os
 import sys
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -95,12 +95,21 @@ def sources(arguments: Iterable[str], *, literals: bool = False) -> list[Source]
     Without any it is standard input, unless that is a terminal. With `literals` all may be shown
     with constants. Raises UsageError for what cannot be read, is no text, or holds no statement.
     """
-    found = [one for argument in _given(arguments) for one in _sources(argument)]
-    for one in found:
-        if not one.statements:
-            what = one.name or ("The argument" if one.typed else "Standard input")
-            raise UsageError(f"{what} holds no SQL statement.")
-    return [Source(one.text, one.name, True) for one in found] if literals else found
+    found: list[Source] = []
+    for argument in _given(arguments):
+        several = [replace(one, typed=one.typed or literals) for one in _sources(argument)]
+        # A folder may have files that say nothing yet.
+        kept = [one for one in several if one.statements]
+        if not kept:
+            raise UsageError(f"{_called(argument, several)} holds no SQL statement.")
+        found += kept
+    return found
+
+
+def _called(argument: str, several: list[Source]) -> str:
+    if argument == STDIN:
+        return "Standard input"
+    return argument if several[0].name else "The argument"
 
 
 def _given(arguments: Iterable[str]) -> list[str]:

@@ -28,7 +28,7 @@ STATEMENT_TIMEOUT = 10.0
 MOST_RELATIONS = 20_000
 """Relations that are known; of more, partitions and the system's own are left out first."""
 MOST_INDEXED = 10_000
-"""Tables whose indexes are read, the largest first: 0.1 ms an index, which is the most of it all."""
+"""Tables whose indexes are read, the largest first: 0.1 ms an index, the dearest part of it."""
 MOST_FUNCTIONS = 20_000
 
 _WHAT = "Reading the schema"

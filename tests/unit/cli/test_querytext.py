@@ -94,6 +94,14 @@ def test_folders_without_sql_and_with_too_much(
         sources(["."])
 
 
+def test_a_folders_empty_files_are_passed_over(folder: Path) -> None:
+    (folder / "a.sql").write_text("-- later\n")
+    with pytest.raises(UsageError, match=r"^\. holds no SQL statement"):
+        sources(["."])
+    (folder / "b.sql").write_text("select 1")
+    assert ["b.sql"] == [one.name for one in sources(["."])]
+
+
 @pytest.mark.parametrize("argument", ["nosuch.sql", "queries/nosuch"])
 def test_what_can_be_meant_as_a_file_alone_has_to_be_one(folder: Path, argument: str) -> None:
     with pytest.raises(UsageError, match=f"{argument}: there is no such file"):
