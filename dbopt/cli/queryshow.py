@@ -21,6 +21,7 @@ COLOURS = {Severity.CRITICAL: "red", Severity.WARNING: "yellow", Severity.INFO: 
 GRADES = {"simple": "green", "moderate": "cyan", "complex": "yellow", "extreme": "red"}
 
 _LEVELS = {Severity.CRITICAL: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
+_NARROWEST = 40
 _SHOWN_STATEMENT = 100
 """Characters of a statement in a heading."""
 
@@ -67,7 +68,8 @@ def _show_finding(console: Console, said: Said) -> None:
 def _show_excerpt(console: Console, said: Said, colour: str) -> None:
     if said.place is None:
         return
-    line, carets = said.source.excerpt(said.place.start, said.place.end)
+    width = max(_NARROWEST, console.width - 2)
+    line, carets = said.source.excerpt(said.place.start, said.place.end, width)
     console.print(Text(f"  {line}"), soft_wrap=True)
     console.print(Text(f"  {carets}", style=colour), soft_wrap=True)
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from dbopt.errors import UsageError
 from dbopt.sql.fingerprint import fingerprint, fingerprint_hex, normalize
-from dbopt.sql.mistake import excerpt
+from dbopt.sql.mistake import WIDEST, excerpt
 from dbopt.sql.parse import LONGEST_PARSED, Statement, split
 from dbopt.sql.redact import redact
 from dbopt.sql.split import position
@@ -77,12 +77,12 @@ class Source:
         line, column = position(self.text, offset)
         return f"{self.name}:{line}:{column}" if self.name else f"{line}:{column}"
 
-    def excerpt(self, start: int, end: int | None = None) -> tuple[str, str]:
+    def excerpt(self, start: int, end: int | None = None, width: int = WIDEST) -> tuple[str, str]:
         """The line of an offset, and carets below it: see dbopt.sql.mistake."""
         above = self.text.rfind("\n", 0, start) + 1
         at = bisect_right(self._starts, above) - 1
         base = self._starts[at] if at >= 0 else 0
-        return excerpt(self.text, start, end, hide=not self.typed, base=base)
+        return excerpt(self.text, start, end, hide=not self.typed, base=base, width=width)
 
     def shown(self, statement: str) -> str:
         """A statement of it as it may be shown: on one line, and without constants if a file's."""

@@ -17,8 +17,8 @@ from dbopt.sql.parse import Statement, complaint
 from dbopt.sql.respell import spellings
 from dbopt.sql.split import position
 
-_WIDEST = 100
-"""Characters of a line that are shown around a place."""
+WIDEST = 76
+"""Characters of a line that are shown around a place: they fit the narrowest terminal."""
 _MISSING = ("Required keyword", "Expected")
 
 
@@ -85,12 +85,18 @@ def _reason(words: str, token: Token) -> str:
 
 
 def excerpt(
-    text: str, start: int, end: int | None = None, *, hide: bool = True, base: int = 0
+    text: str,
+    start: int,
+    end: int | None = None,
+    *,
+    hide: bool = True,
+    base: int = 0,
+    width: int = WIDEST,
 ) -> tuple[str, str]:
     """The line of an offset, and the line with carets that goes below it.
 
     The carets go up to `end`, or to the end of the token, or of the line. Of a long line the part
-    around them is shown. With `hide` each constant is shown as as many `x`. `base` is the offset
+    around them is shown, `width` characters. With `hide` each constant is shown as as many `x`. `base` is the offset
     of a token at or before the line, from where on the text is read.
     """
     _, column = position(text, start)
@@ -100,9 +106,9 @@ def excerpt(
     shown = _hidden(text, first, last, base) if hide else text[first:last]
     shown = "".join(char if char.isprintable() else " " for char in shown)
     until = _token_end(text, start, last) if end is None else min(end, last)
-    left = max(0, min(column - 1 - _WIDEST // 3, len(shown) - _WIDEST))
-    marks = max(1, min(until - start, left + _WIDEST - (column - 1)))
-    return shown[left : left + _WIDEST], " " * (column - 1 - left) + "^" * marks
+    left = max(0, min(column - 1 - width // 3, len(shown) - width))
+    marks = max(1, min(until - start, left + width - (column - 1)))
+    return shown[left : left + width], " " * (column - 1 - left) + "^" * marks
 
 
 def _token_end(text: str, start: int, last: int) -> int:

@@ -60,8 +60,11 @@ def test_an_excerpt_hides_constants() -> None:
 def test_an_excerpt_of_a_long_line_is_the_part_around_the_place() -> None:
     text = "select " + "a, " * 500 + "here, " + "b, " * 500
     line, carets = excerpt(text, text.index("here"))
-    assert 100 == len(line)
+    assert 76 == len(line)
     assert "here" == line[carets.index("^") :][: carets.count("^")]
+
+    line, carets = excerpt(text, 0, len(text), width=20)
+    assert ("select a, a, a, a, a", "^" * 20) == (line, carets)
 
 
 def test_an_excerpt_commands_no_terminal() -> None:
