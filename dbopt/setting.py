@@ -73,7 +73,7 @@ def instead(section: str, cls: type, name: str) -> Any:
 def settings_of(section: str, cls: type) -> Iterator[Setting]:
     """The settings of a section, in the order of its class; what it inherits of another, last."""
     hints = get_type_hints(cls)
-    for f in sorted(fields(cls), key=lambda f: f.kw_only):
+    for f in sorted(fields(cls), key=lambda f: f.kw_only is True):
         yield Setting(section, f.name, _plain(hints[f.name], f), f.default, **f.metadata)
 
 

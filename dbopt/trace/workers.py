@@ -33,6 +33,8 @@ _SUMMED = {
     "transaction_timeouts": ("dbopt_pool_transaction_timeouts_total", 1.0),
     "idle_transaction_timeouts": ("dbopt_pool_idle_transaction_timeouts_total", 1.0),
     "client_idle_timeouts": ("dbopt_pool_client_idle_timeouts_total", 1.0),
+    "lane_waits": ("dbopt_pool_lane_waits_total", 1.0),
+    "lane_wait_us": ("dbopt_pool_lane_wait_seconds_total", 1e-6),
 }
 _GAUGES = {
     "cl_active": "dbopt_pool_clients_active",
@@ -45,10 +47,15 @@ _GAUGES = {
     "sv_login": "dbopt_pool_servers_login",
     "sv_reserve": "dbopt_pool_servers_reserve",
     "max_size": "dbopt_pool_size_max",
+    "lane_limit": "dbopt_pool_lane_limit",
+    "lane_active": "dbopt_pool_lane_active",
+    "lane_waiting": "dbopt_pool_lane_waiting",
 }
 _WORKER = {
     "protocol_errors": "dbopt_gateway_protocol_errors_total",
     "login_failures": "dbopt_gateway_login_failures_total",
+    "guard_unanswered": "dbopt_guard_unanswered_total",
+    "guard_unreadable": "dbopt_guard_unreadable_total",
 }
 _ZERO = dict.fromkeys(_SUMMED, 0.0)
 
@@ -148,4 +155,4 @@ def _together(key: Pair, one: PoolSnapshot | None, other: PoolSnapshot) -> PoolS
 
 
 def _whole(name: str, value: float) -> float:
-    return value if name == "wait_time_us" else int(value)
+    return value if name.endswith("_us") else int(value)

@@ -45,6 +45,22 @@ def test_pools_of_all_workers_are_added() -> None:
     assert pytest.approx(0.0015005) == value(seen, "dbopt_pool_wait_seconds_total", "app", "alice")
 
 
+def test_lanes_and_what_the_guard_could_not_judge() -> None:
+    seen = workers()
+    lane = pool(lane_limit=2, lane_active=1, lane_waiting=3, lane_waits=4, lane_wait_us=2_500_000.0)
+    seen.observed(0, worker(100, lane, guard_unanswered=5, guard_unreadable=1))
+    seen.observed(1, worker(101, lane, guard_unanswered=1))
+    pools = {
+        name: value(seen, f"dbopt_pool_lane_{name}", "app", "alice")
+        for name in ("limit", "active", "waiting", "waits_total", "wait_seconds_total")
+    }
+    assert {
+        "limit": 4, "active": 2, "waiting": 6, "waits_total": 8, "wait_seconds_total": 5.0,
+    } == pools  # fmt: skip
+    assert 6 == value(seen, "dbopt_guard_unanswered_total")
+    assert 1 == value(seen, "dbopt_guard_unreadable_total")
+
+
 def test_sums_survive_a_worker_that_is_replaced() -> None:
     seen = workers()
     name = "dbopt_pool_transactions_total"
