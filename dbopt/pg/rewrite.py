@@ -12,13 +12,11 @@ Source: PostgreSQL's documentation, "SET TRANSACTION" (what READ ONLY forbids).
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from hashlib import blake2b
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import psycopg
-from psycopg import pq, sql
+from psycopg import sql
 
 from dbopt.clock import monotonic
 from dbopt.errors import DboptError, ServerLost
@@ -26,8 +24,8 @@ from dbopt.pg import sampling
 from dbopt.pg.connect import Connection
 from dbopt.pg.explain import explain_sync
 from dbopt.pg.refusal import translate
+from dbopt.pg.results import Different, NotExamined, Result, need_equal, run
 from dbopt.pg.sampling import Samples
-from dbopt.sql.query import Kind
 from dbopt.sql.samples import Compared, Ready, array, literal, ready
 from dbopt.sql.schema import Schema
 
@@ -35,12 +33,8 @@ STATEMENT_TIMEOUT = 5.0
 LOCK_TIMEOUT = 0.5
 TOTAL_TIMEOUT = 15.0
 """Seconds for all of a check: meanwhile nobody can alter or drop the tables, or lock them so."""
-MOST_RESULT_ROWS = 100_000
-"""Rows of one result. A statement that gives more of such samples is not examined."""
 
 _BINDINGS = 3
-_FETCHED = 5000
-_NAME = "dbopt_rewrite"
 _WHAT = "Checking a rewrite"
 _COUNTS = ("10", "1", "0", "10")
 """What LIMIT $n and OFFSET $n are given, one binding after the other."""
@@ -70,14 +64,6 @@ class RewriteCheck:
         return self.equal is True and self.lower
 
 
-class _Different(Exception):
-    """The results differ; the message says how."""
-
-
-class _NotExamined(Exception):
-    """There is no telling; the message says why."""
-
-
 def check_rewrite(
     connection: Connection, original: str, rewrite: str, schema: Schema
 ) -> RewriteCheck:
@@ -100,9 +86,9 @@ def check_rewrite(
             tally.costs = _costs(connection, original, rewrite)
             _need_cheaper(*tally.costs)
             _compare(connection, before, after, tally)
-    except _Different as words:
+    except Different as words:
         return tally.check(False, f"The results differ on samples: {words}.")
-    except _NotExamined as words:
+    except NotExamined as words:
         return tally.check(None, f"Not examined: {words}.")
     except (psycopg.Error, DboptError) as error:
         refusal = error if isinstance(error, DboptError) else translate(_WHAT, error)
@@ -146,7 +132,7 @@ def _costs(connection: Connection, original: str, rewrite: str) -> tuple[float, 
 
 def _need_cheaper(before: float, after: float) -> None:
     if after >= before:
-        raise _NotExamined("the planner expects it to cost no less")
+        raise NotExamined("the planner expects it to cost no less")
 
 
 def _compare(connection: Connection, before: Ready, after: Ready, tally: _Tally) -> None:
@@ -160,7 +146,7 @@ def _compare(connection: Connection, before: Ready, after: Ready, tally: _Tally)
     sampling.vary(connection, samples, (before, after))
     comparison.run()
     if not tally.rows:
-        raise _NotExamined("the samples give no row to compare")
+        raise NotExamined("the samples give no row to compare")
     for sample in samples.values():
         with connection.transaction(force_rollback=True):
             connection.execute(sql.SQL("DELETE FROM {}").format(sample.sql))
@@ -169,22 +155,9 @@ def _compare(connection: Connection, before: Ready, after: Ready, tally: _Tally)
 
 def _need_alike(before: Ready, after: Ready) -> None:
     if before.kind is not after.kind or before.target != after.target:
-        raise _Different("it is another kind of statement, or changes another table")
+        raise Different("it is another kind of statement, or changes another table")
     if before.order and not after.order:
-        raise _Different("the rows come in no order")
-
-
-@dataclass(slots=True)
-class _Result:
-    """What a statement gave: output columns, and each row as a digest; its ORDER BY keys too.
-
-    `left` are the rows of the table that it changed.
-    """
-
-    columns: list[tuple[str, int]] = field(default_factory=list)
-    rows: list[bytes] = field(default_factory=list)
-    keys: list[bytes] = field(default_factory=list)
-    left: Counter[bytes] = field(default_factory=Counter)
+        raise Different("the rows come in no order")
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,16 +171,16 @@ class _Comparison:
     tally: _Tally
 
     def run(self) -> None:
-        """Raises _Different or _NotExamined."""
+        """Raises Different or NotExamined."""
         for values in self._bindings():
             if monotonic() > self.tally.deadline:
-                raise _NotExamined("it takes too long")
+                raise NotExamined("it takes too long")
             first = self._result(self.before, values)
             if first != self._result(self.before, values):
-                raise _NotExamined("the statement gives another result each time")
+                raise NotExamined("the statement gives another result each time")
             second = self._result(self.after, values)
             self.tally.rows += len(first.rows) or len(first.left)
-            _need_equal(first, second)
+            need_equal(first, second)
 
     def _bindings(self) -> Iterator[Mapping[int, str]]:
         numbers = self.before.parameters | self.after.parameters
@@ -224,7 +197,7 @@ class _Comparison:
             return list(_COUNTS)
         uses = [c for s in (self.before, self.after) for c in s.compared if c.number == number]
         if not uses:
-            raise _NotExamined(f"no comparison tells what ${number} may be")
+            raise NotExamined(f"no comparison tells what ${number} may be")
         use = uses[0]
         type_ = self.samples[use.column.relation].source.columns[use.column.name].type
         found = self._values(use)
@@ -239,104 +212,7 @@ class _Comparison:
         first = {"low": low, "high": high}.get(use.bound, found[0] if found else None)
         return [first, *found, None]
 
-    def _result(self, statement: Ready, values: Mapping[int, str]) -> _Result:
+    def _result(self, statement: Ready, values: Mapping[int, str]) -> Result:
         names = {one: s.sql.as_string(self.connection) for one, s in self.samples.items()}
         text = statement.text(names, values)
-        with self.connection.transaction(force_rollback=True):
-            if statement.kind is Kind.READ:
-                return _read(self.connection, statement, text)
-            return _change(self.connection, statement, text, self.samples)
-
-
-def _read(connection: Connection, statement: Ready, text: str) -> _Result:
-    # In the extended protocol, so that the server refuses a text of several commands.
-    declare = f"DECLARE {_NAME} NO SCROLL CURSOR FOR {text}"
-    connection.execute(_encoded(declare, connection), binary=True)
-    return _fetched(connection, statement.order)
-
-
-def _fetched(connection: Connection, order: Sequence[str | int | None]) -> _Result:
-    result = _Result()
-    while True:
-        page = connection.execute(f"FETCH FORWARD {_FETCHED} FROM {_NAME}".encode()).pgresult
-        if page is None:
-            return result
-        result.columns = [(_text(page.fname(at)), page.ftype(at)) for at in range(page.nfields)]
-        keys = _key_places(order, [name for name, _ in result.columns])
-        everything = range(page.nfields)
-        for row in range(page.ntuples):
-            result.rows.append(_digest(page, row, everything))
-            if order:
-                result.keys.append(_digest(page, row, everything if keys is None else keys))
-        if len(result.rows) > MOST_RESULT_ROWS:
-            raise _NotExamined("samples of its tables give too many rows")
-        if page.ntuples < _FETCHED:
-            return result
-
-
-def _change(connection: Connection, statement: Ready, text: str, samples: Samples) -> _Result:
-    """Run an UPDATE or DELETE: its RETURNING, and what is left of the table that it changes."""
-    page = connection.execute(_encoded(text, connection), binary=True).pgresult
-    result = _Result()
-    if page is not None and page.nfields:
-        result.columns = [(_text(page.fname(at)), page.ftype(at)) for at in range(page.nfields)]
-        result.rows = sorted(_digest(page, row, range(page.nfields)) for row in range(page.ntuples))
-    assert statement.target is not None  # noqa: S101 - an UPDATE or DELETE has one
-    table = samples[statement.target].sql
-    rows = connection.execute(sql.SQL("SELECT * FROM {}").format(table)).pgresult
-    if rows is not None:
-        found = (_digest(rows, row, range(rows.nfields)) for row in range(rows.ntuples))
-        result.left = Counter(found)
-    return result
-
-
-def _need_equal(first: _Result, second: _Result) -> None:
-    if len(first.columns) != len(second.columns):
-        raise _Different("another number of columns")
-    for (name, type_), (other, other_type) in zip(first.columns, second.columns, strict=True):
-        if type_ != other_type:
-            raise _Different("a column has another type")
-        # Nobody can rely on the name of a column that has none.
-        if name not in (other, "?column?"):
-            raise _Different("a column has another name")
-    if Counter(first.rows) != Counter(second.rows):
-        raise _Different(
-            f"{len(first.rows)} rows, and {len(second.rows)} of the rewrite, not the same"
-        )
-    if first.keys != second.keys:
-        raise _Different("the rows come in another order")
-    if first.left != second.left:
-        raise _Different("other rows are changed")
-
-
-def _key_places(order: Sequence[str | int | None], names: list[str]) -> list[int] | None:
-    """The places of the ORDER BY keys in a row; None where one is not in it, or not surely."""
-    places: list[int] = []
-    for key in order:
-        if isinstance(key, int) and 0 < key <= len(names):
-            places.append(key - 1)
-        elif isinstance(key, str) and names.count(key) == 1:
-            places.append(names.index(key))
-        else:
-            return None
-    return places
-
-
-def _digest(page: pq.abc.PGresult, row: int, columns: Sequence[int]) -> bytes:
-    digest = blake2b(digest_size=16)
-    for column in columns:
-        value = page.get_value(row, column)
-        digest.update(b"-" if value is None else b"%d:" % len(value))
-        digest.update(value or b"")
-    return digest.digest()
-
-
-def _text(name: bytes | None) -> str:
-    return (name or b"").decode(errors="replace")
-
-
-def _encoded(text: str, connection: Connection) -> bytes:
-    try:
-        return text.encode(connection.info.encoding)
-    except UnicodeEncodeError:
-        raise _NotExamined("its text cannot be sent in the session's encoding") from None
+        return run(self.connection, statement, text, self.samples)

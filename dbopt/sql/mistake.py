@@ -96,8 +96,8 @@ def excerpt(
     """The line of an offset, and the line with carets that goes below it.
 
     The carets go up to `end`, or to the end of the token, or of the line. Of a long line the part
-    around them is shown, `width` characters. With `hide` each constant is shown as as many `x`. `base` is the offset
-    of a token at or before the line, from where on the text is read.
+    around them is shown, `width` characters. With `hide` each constant is shown as as many
+    `x`. `base` is the offset of a token at or before the line, from where on the text is read.
     """
     _, column = position(text, start)
     first = start - column + 1

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from dbopt.pg import results
 from dbopt.pg import rewrite as module
 from dbopt.pg.connect import Connection, connect
 from dbopt.pg.rewrite import RewriteCheck, check_rewrite
@@ -344,7 +345,7 @@ def test_another_kind_of_statement_is_different(connection: Connection) -> None:
 def test_a_result_too_large_is_not_read_to_its_end(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MOST_RESULT_ROWS", 1000)
+    monkeypatch.setattr(results, "MOST_RESULT_ROWS", 1000)
     found = check(
         connection,
         "SELECT a.id FROM people a JOIN people b ON a.age = b.age AND a.mail || b.mail <> ''",
