@@ -31,12 +31,24 @@ def _check(subject: Subject) -> Iterator[Match]:
         return
     scopes = Scopes(subject.schema)
     for statement in subject.tree.find_all(*STATEMENTS):
+        if not 1 <= _other_tables(statement) < _MOST:
+            continue
         sources = scopes.of(statement)
-        if not 2 <= len(sources) <= _MOST or not all(source.name for source in sources):
+        if len(sources) < 2 or not all(source.name for source in sources):
             continue
         lonely = _Links(scopes, statement, sources).unlinked()
         if lonely is not None:
             yield Match(subject, _message(lonely, sources), lonely.node)
+
+
+def _other_tables(statement: exp.Expr) -> int:
+    """How many tables there are beside the first, at once: most statements have none."""
+    using = statement.args.get("using") or []
+    clause = statement.args.get("from_")
+    first = [clause.this] if clause is not None else []
+    joins = [join for node in (statement, *using, *first) for join in node.args.get("joins") or ()]
+    written = isinstance(statement, exp.Update | exp.Delete)
+    return len(joins) + len(using) + (len(first) if written else 0)
 
 
 def _message(lonely: Source, sources: Sequence[Source]) -> str:

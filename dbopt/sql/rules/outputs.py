@@ -32,7 +32,7 @@ _REMOVABLE = (
 )
 """Calls that give one value, write nothing and are no other each time: whoever drops one drops
 neither rows nor a side effect. Anything else is kept."""
-_MOST = 100
+_MOST = 20
 """Subqueries and CTEs that are looked at: each costs a walk over the whole statement."""
 
 

@@ -14,7 +14,7 @@ from sqlglot import exp
 from dbopt.sql.columns import folded
 from dbopt.sql.findings import Severity
 from dbopt.sql.rules.outputs import Derived, derived_tables
-from dbopt.sql.rules.predicates import Scopes, copied
+from dbopt.sql.rules.predicates import Scopes, copied, is_rewritable
 from dbopt.sql.rules.render import rewritten
 from dbopt.sql.rules.support import Match, Rule
 from dbopt.sql.script import Subject
@@ -23,7 +23,7 @@ _MOST_NAMED = 5
 
 
 def _check(subject: Subject) -> Iterator[Match]:
-    if subject.tree is None:
+    if subject.tree is None or not is_rewritable(subject):
         return
     found = list(_found(subject, subject.tree))
     rewrite = _rewrite(subject, subject.tree, found) if found else ""
