@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import structlog
+
 from dbopt.clock import Clock, wall
 from dbopt.metrics import Sample
 from dbopt.sql.fingerprint import fingerprint_hex
+
+log = structlog.get_logger("dbopt.guard")
 
 OBSERVED = "observed"
 """It ran; enforcing would have refused it."""
 REFUSED = "refused"
 CAPACITY = 1000
 _MOST_RULES = 50
+_MOST_SAID = 10
 
 Key = tuple[int, str, str, str, str, str, str]
 """Fingerprint, database, user, application, route, rule, action."""
@@ -65,9 +70,10 @@ class GuardLog:
         self._clock = clock
         self._decisions: OrderedDict[Key, Decision] = OrderedDict()
         self._totals: dict[tuple[str, str], int] = {}
+        self._said: deque[float] = deque(maxlen=_MOST_SAID)
 
     def add(self, key: Key, calls: int, message: str = "", score: int = 0) -> None:
-        """Count calls that a rule refused, or would have refused."""
+        """Count calls that a rule refused, or would have refused; what is new is logged."""
         *_, rule, action = key
         total = (rule, action)
         if total in self._totals or len(self._totals) < _MOST_RULES:
@@ -77,6 +83,7 @@ class GuardLog:
         if decision is None:
             decision = Decision(*key, message=message, score=score, first_seen=now, last_seen=now)
             self._decisions[key] = decision
+            self._say(decision)
         decision.last_seen = now
         decision.calls += calls
         if message:
@@ -84,6 +91,18 @@ class GuardLog:
         self._decisions.move_to_end(key)
         while len(self._decisions) > CAPACITY:
             self._decisions.popitem(last=False)
+
+    def _say(self, new: Decision) -> None:
+        """At most _MOST_SAID lines a minute: an application has more statements than readers."""
+        now = self._clock()
+        if len(self._said) == _MOST_SAID and now - self._said[0] < 60.0:
+            return
+        self._said.append(now)
+        log.info(
+            "statement refused" if new.action == REFUSED else "statement would be refused",
+            rule=new.rule, fingerprint=fingerprint_hex(new.fingerprint), database=new.database,
+            user=new.user, application=new.application, score=new.score,
+        )  # fmt: skip
 
     def latest(self, limit: int = 50) -> list[Decision]:
         """The decisions that were seen last, the newest first."""

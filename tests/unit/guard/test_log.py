@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from structlog.testing import capture_logs
 
 from dbopt.guard import log
 from dbopt.guard.log import OBSERVED, REFUSED, GuardLog, Key
@@ -72,3 +73,19 @@ def test_rules_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(100):
         kept.add(key(rule=str(number)), 1)
     assert 50 == len(kept.totals())
+
+
+def test_what_is_new_is_said_once_and_not_too_often() -> None:
+    time = Time()
+    kept = GuardLog(time)
+    with capture_logs() as said:
+        for number in (1, 1, *range(2, 30)):
+            kept.add(key(number), 1, score=7)
+        assert 10 == len(said)
+        time.now = 60.0
+        kept.add(key(30, action=REFUSED), 1)
+    assert {
+        "event": "statement would be refused", "log_level": "info", "rule": "ddl", "score": 7,
+        "fingerprint": "0000000000000001", "database": "app", "user": "alice", "application": "web",
+    } == said[0]  # fmt: skip
+    assert "statement refused" == said[10]["event"]
