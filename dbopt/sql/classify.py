@@ -9,7 +9,7 @@ is looked into.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 
@@ -26,6 +26,7 @@ from dbopt.sql.certainty import (
 )
 from dbopt.sql.functions import Harmless, is_harmless
 from dbopt.sql.inside import created_as, declared, elements, explained, prepared
+from dbopt.sql.judged import NOTHING, Classification, Judged, combine, in_order
 from dbopt.sql.kinds import QUERIES, STRENGTH, first_kind
 from dbopt.sql.lexer import Lexeme
 from dbopt.sql.parse import LONGEST_READ, Statement, parse, split
@@ -36,6 +37,7 @@ from dbopt.sql.resolve import known_views, resolved
 from dbopt.sql.schema import Schema
 from dbopt.sql.targets import changed
 from dbopt.sql.unqualified import is_unqualified, is_unqualified_text
+from dbopt.sql.zones import BY_TYPE, zoneless
 
 __all__ = [
     "NOTHING",
@@ -48,46 +50,6 @@ __all__ = [
     "judge",
 ]
 
-
-@dataclass(frozen=True, slots=True)
-class Classification:
-    """What a text does. `parsed` is False where any of its statements could not be read.
-
-    `unqualified`: it runs an UPDATE or DELETE that does not say which rows. `ddl`: it runs DDL,
-    even inside EXPLAIN ANALYZE. `doubts`: why its answer may not be kept.
-    """
-
-    kind: Kind
-    read_only: bool
-    reads: tuple[Relation, ...] = ()
-    writes: tuple[Relation, ...] = ()
-    parsed: bool = True
-    unqualified: bool = False
-    ddl: bool = False
-    doubts: tuple[Doubt, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """One statement with its tree, if it is a query or DML that sqlglot can read.
-
-    Of a statement that has another one inside (EXPLAIN, PREPARE, DECLARE, COPY, CREATE AS) the
-    tree, and what it reads and writes, are those of the inner one; `source` is what was parsed.
-    """
-
-    statement: Statement
-    tree: exp.Expression | None
-    does: Classification
-    inner: Statement | None = None
-
-    @property
-    def source(self) -> Statement:
-        """The statement that `tree` is of."""
-        return self.statement if self.inner is None else self.inner
-
-
-NOTHING = Classification(Kind.UTILITY, False, parsed=False, doubts=(UNREAD,))
-"""The class of an empty text."""
 
 _DML: tuple[tuple[type[exp.Expression], Kind], ...] = (
     (exp.Insert, Kind.INSERT),
@@ -134,26 +96,6 @@ def _doubted(judged: Judged) -> Judged:
     return Judged(judged.statement, None, does)
 
 
-def combine(classes: Iterable[Classification]) -> Classification:
-    """One class for statements that run together."""
-    every = list(classes)
-    if not every:
-        return NOTHING
-    if len(every) == 1:
-        return every[0]
-    doubts = [Doubt("several statements"), *(doubt for c in every for doubt in c.doubts)]
-    return Classification(
-        max((c.kind for c in every), key=STRENGTH.__getitem__),
-        all(c.read_only for c in every),
-        _sorted(relation for c in every for relation in c.reads),
-        _sorted(relation for c in every for relation in c.writes),
-        all(c.parsed for c in every),
-        any(c.unqualified for c in every),
-        any(c.ddl for c in every),
-        tuple(dict.fromkeys(doubts)),
-    )
-
-
 class _Judge:
     """Judges single statements with what is known of functions and relations."""
 
@@ -195,8 +137,8 @@ class _Judge:
         does = Classification(
             kind,
             read_only,
-            _sorted(found.reads),
-            _sorted(found.writes),
+            in_order(found.reads),
+            in_order(found.writes),
             parsed,
             ddl=kind is Kind.DDL,
             doubts=tuple(doubts),
@@ -214,8 +156,8 @@ class _Judge:
         doubts = [Doubt("writes")] if kind in WRITING or found.writes else []
         doubts += doubts_of_tree(nodes)
         locks = any(doubt.because == "locks rows" for doubt in doubts)
-        doubts += doubts_of_calls(called, self._schema)
-        reads, writes = _sorted(found.reads), _sorted(found.writes)
+        doubts += doubts_of_calls(self._uncertain(called, tree, nodes), self._schema)
+        reads, writes = in_order(found.reads), in_order(found.writes)
         doubts += doubts_of_relations(reads, self._schema)
         pure = kind is Kind.READ and not writes and not locks and self._pure(called, reads)
         does = Classification(
@@ -228,6 +170,15 @@ class _Judge:
             doubts=tuple(dict.fromkeys(doubts)),
         )
         return Judged(statement, tree, does)
+
+    def _uncertain(
+        self, called: list[Call], tree: exp.Expression, nodes: list[exp.Expr]
+    ) -> list[Call]:
+        """The calls without those that are known to be immutable by their arguments."""
+        if not any(name in BY_TYPE for _, name in called):
+            return called
+        sure = zoneless(tree, nodes, self._schema)
+        return [(schema, name) for schema, name in called if schema or name not in sure]
 
     def _pure(self, called: Iterable[Call], reads: Iterable[Relation]) -> bool:
         """Whether no function writes, none of the views either."""
@@ -250,8 +201,8 @@ class _Judge:
         does = Classification(
             strongest,
             False,
-            _sorted(found.reads),
-            _sorted(found.writes),
+            in_order(found.reads),
+            in_order(found.writes),
             parsed=False,
             unqualified=is_unqualified_text(statement.tokens),
             ddl=strongest is Kind.DDL,
@@ -269,7 +220,7 @@ class _Judge:
         result = Classification(
             Kind.EXPLAIN,
             does.parsed and (does.read_only or not runs),
-            does.reads if runs else _sorted((*does.reads, *does.writes)),
+            does.reads if runs else in_order((*does.reads, *does.writes)),
             does.writes if runs else (),
             does.parsed,
             does.unqualified and runs,
@@ -340,7 +291,7 @@ class _Judge:
         does = replace(
             command.does,
             reads=tuple(relation for relation in judged.does.reads if relation not in own),
-            writes=_sorted((*command.does.writes, *judged.does.writes)),
+            writes=in_order((*command.does.writes, *judged.does.writes)),
             parsed=judged.does.parsed,
             unqualified=judged.does.unqualified,
         )
@@ -359,7 +310,3 @@ def _no_query(kind: Kind) -> Doubt:
     if kind in WRITING and kind is not Kind.COPY:
         return Doubt("writes", random=True)
     return Doubt(f"is no query: {kind}", random=True)
-
-
-def _sorted(relations: Iterable[Relation]) -> tuple[Relation, ...]:
-    return tuple(sorted(set(relations)))
