@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from dbopt.sql.findings import Severity
 from dbopt.sql.rules.indexed import FLIPPED
-from dbopt.sql.rules.predicates import bare, is_volatile, replaced
+from dbopt.sql.rules.predicates import bare, replaced
 from dbopt.sql.rules.support import Match, Rule
 from dbopt.sql.script import Subject
 
@@ -45,7 +45,6 @@ _MESSAGE = "All rows are counted, only to learn whether there is one."
 def _check(subject: Subject) -> Iterator[Match]:
     if subject.tree is None:
         return
-    safe = not is_volatile(subject)
     for node in subject.tree.find_all(exp.GT, exp.GTE, exp.LT, exp.LTE, exp.EQ, exp.NEQ):
         asked = _asked(node)
         if asked is None:
@@ -53,10 +52,10 @@ def _check(subject: Subject) -> Iterator[Match]:
         side, wanted = asked
         if isinstance(side, exp.Subquery) and _is_count(side.this):
             rewrite = replaced(subject, (node, _existence(node, side.this, wanted)))
-            yield Match(subject, _MESSAGE, node, rewrite if safe else "")
+            yield Match(subject, _MESSAGE, node, rewrite)
         elif isinstance(side, exp.Count) and (select := _only_output(node)) is not None:
             rewrite = _select_existence(subject, node, select, wanted)
-            yield Match(subject, _MESSAGE, node, rewrite if safe else "")
+            yield Match(subject, _MESSAGE, node, rewrite)
 
 
 def _asked(node: exp.Expr) -> tuple[exp.Expr, bool] | None:

@@ -22,8 +22,8 @@ from dbopt.sql.script import Subject
 
 _MOST = 100
 """Tables in one FROM. No person wrote more, and each costs a walk over the statement."""
-_KEYS = frozenset({"code", "id", "key", "name", "slug", "uuid"})
-"""Columns that find one row, as far as a name can tell."""
+_KEYS = ("code", "key", "name", "slug", "uuid")
+"""How the names of columns end that find one row, as far as a name can tell; and `id`."""
 
 
 def _check(subject: Subject) -> Iterator[Match]:
@@ -141,7 +141,9 @@ class _Links:
             self._unite(number, same.setdefault(constant, number))
         for number, names in found.items():
             relation = self._sources[number].relation
-            if is_key(relation, frozenset(names)) or (relation is None and names & _KEYS):
+            if is_key(relation, frozenset(names)) or (
+                relation is None and any(map(_may_be_key, names))
+            ):
                 self._unite(number, self._outside)
                 self._unite(number, 0)
 
@@ -190,6 +192,10 @@ def _gives_one_row(query: exp.Expr) -> bool:
     outputs = [output.unalias() for output in query.expressions]
     total = any(output.find(exp.AggFunc) and not output.find(exp.Window) for output in outputs)
     return total and not query.args.get("group")
+
+
+def _may_be_key(name: str) -> bool:
+    return name == "id" or name.endswith(_KEYS)
 
 
 def _found_by(part: exp.Expr) -> tuple[exp.Column, str] | None:

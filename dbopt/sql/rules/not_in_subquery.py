@@ -15,7 +15,6 @@ from dbopt.sql.rules.predicates import (
     bare,
     conjuncts,
     is_column,
-    is_volatile,
     replaced,
 )
 from dbopt.sql.rules.sources import Source, source_of, statement_of
@@ -83,7 +82,7 @@ def _rewrite(
     """NOT EXISTS, where both sides are NOT NULL columns whose tables can be told apart."""
     owner = statement_of(negation)
     tested, given = as_column(test.this), as_column(select.expressions[0].unalias())
-    if tested is None or given is None or not isinstance(owner, STATEMENTS) or is_volatile(subject):
+    if tested is None or given is None or not isinstance(owner, STATEMENTS):
         return ""
     outer, inner = source_of(tested, scopes.of(owner)), source_of(given, scopes.of(select))
     known = scopes.column(tested, owner)

@@ -8,9 +8,9 @@ from typing import NamedTuple
 from sqlglot import exp
 
 from dbopt.sql.columns import folded
-from dbopt.sql.lexer import unquote
 from dbopt.sql.rules.render import rewritten
 from dbopt.sql.rules.sources import Source, source_of, sources, statement_of
+from dbopt.sql.rules.steady import is_steady
 from dbopt.sql.schema import Schema, SchemaColumn, SchemaRelation
 from dbopt.sql.script import Subject
 
@@ -19,10 +19,6 @@ SMALL_TABLE = 1000.0
 """Rows that a server reads so fast that no index is needed."""
 _LARGEST_REWRITTEN = 2000
 """Tokens. A longer statement was written by a program, and is not read by a person."""
-_VOLATILE = frozenset(
-    """clock_timestamp currval gen_random_uuid lastval nextval pg_sleep random random_normal rand
-    setval timeofday uuid_generate_v4 uuidv4 uuidv7""".split()  # noqa: SIM905 - shorter than a list
-)
 
 
 class Predicate(NamedTuple):
@@ -93,12 +89,6 @@ def is_conjunct(node: exp.Expr) -> bool:
     return isinstance(node.parent, exp.And | exp.Where | exp.Join | exp.Paren)
 
 
-def is_volatile(subject: Subject) -> bool:
-    """Whether any word of a statement is a function that gives another answer each time."""
-    tokens = subject.judged.statement.tokens
-    return any(unquote(token.text) in _VOLATILE for token in tokens)
-
-
 class Scopes:
     """The sources of each statement in a tree, each worked out once."""
 
@@ -129,11 +119,12 @@ class Scopes:
 def replaced(subject: Subject, *changes: tuple[exp.Expr, exp.Expr]) -> str:
     """The statement's SQL with some nodes of its tree replaced by others.
 
-    "" where that may lose something, and for a statement that is longer than anybody would read.
-    No node may be inside another.
+    "" where that may lose something, for a statement that is longer than anybody would read, and
+    for one with a volatile function, which might be called more or less often. No node may be
+    inside another.
     """
     tree = subject.tree
-    if tree is None or not is_rewritable(subject):
+    if tree is None or not is_rewritable(subject) or not is_steady(subject):
         return ""
     twins = copied(tree)
     root = twins[id(tree)]

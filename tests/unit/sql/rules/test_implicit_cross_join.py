@@ -49,6 +49,7 @@ PASSES = [
     "with m as (select count(*) as n from b) select a.x / m.n from a, m",
     "select a.x from a, b where a.id = 3 and b.id = 4",
     "select a.x from a, settings s where s.key = 'x'",
+    "select a.x from a left join pg_extension e on e.extname = 'x'",
     # The same constant on both sides.
     "select a.x from a, b where a.tenant = $1 and b.tenant = $1",
     # It cannot be told whose column it is.
