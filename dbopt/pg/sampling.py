@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from psycopg import errors, sql
 
 from dbopt.pg.connect import Connection
+from dbopt.pg.sqlfile import statement
 from dbopt.sql.query import Relation
 from dbopt.sql.samples import Column, Ready
 from dbopt.sql.schema import RelationKind, SchemaColumn, SchemaRelation
@@ -54,7 +55,19 @@ def create(connection: Connection, sources: Iterable[SchemaRelation]) -> Samples
                 "CREATE TEMP TABLE {} (LIKE {} INCLUDING CONSTRAINTS INCLUDING INDEXES)"
             ).format(sql.Identifier(sample.name), _name(relation))
         )
+    _drop_deferrable(connection, [sample.name for sample in samples.values()])
     return samples
+
+
+def _drop_deferrable(connection: Connection, names: list[str]) -> None:
+    """ON CONFLICT knows no deferrable constraints. No plan may rely on one either."""
+    found = connection.execute(statement("sample_deferrable"), {"names": names}).fetchall()
+    for row in found:
+        connection.execute(
+            sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(
+                sql.Identifier("pg_temp", row["relation"]), sql.Identifier(row["constraint"])
+            )
+        )
 
 
 def fill(connection: Connection, samples: Samples, links: Iterable[tuple[Column, Column]]) -> None:

@@ -212,3 +212,61 @@ def test_an_older_server(pg15_dsn: str) -> None:
         for original, rewrite in EQUAL[:3]:
             found = check(connection, original, rewrite)
             assert (True, "") == (found.equal, found.why)
+
+
+STRANGE = """
+CREATE TYPE "My Mood" AS ENUM ('sad', 'it''s fine');
+CREATE DOMAIN small AS int CHECK (VALUE < 1000);
+CREATE TYPE pair AS (a int, b text);
+CREATE TABLE "Odd {table}" (
+    "Id %s" int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    mood "My Mood",
+    level small NOT NULL CHECK (level > 0),
+    doubled int GENERATED ALWAYS AS (level * 2) STORED,
+    both_ pair,
+    many int[],
+    doc json,
+    span int4range,
+    at timestamptz DEFAULT now(),
+    code char(5),
+    EXCLUDE USING gist (span WITH &&),
+    UNIQUE (level, code) DEFERRABLE INITIALLY DEFERRED
+);
+INSERT INTO "Odd {table}" (mood, level, both_, many, doc, span, at, code)
+    SELECT (ARRAY['sad', 'it''s fine', NULL]::"My Mood"[])[1 + n % 3], 1 + n % 99,
+           (n, 'x'::text)::pair, ARRAY[n, n + 1], '{"a": 1}', int4range(n, n + 1), 'infinity', n
+      FROM generate_series(1, 3000) n;
+CREATE INDEX ON "Odd {table}" (level);
+CREATE TABLE parts (id int, at date NOT NULL) PARTITION BY RANGE (at);
+CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
+INSERT INTO parts SELECT n, '2024-01-01'::date + n % 300 FROM generate_series(1, 5000) n;
+CREATE INDEX ON parts (at);
+CREATE MATERIALIZED VIEW kept AS SELECT id, at FROM parts;
+CREATE INDEX ON kept (id);
+ANALYZE;
+"""
+
+
+@pytest.mark.parametrize(
+    ("original", "rewrite"),
+    [
+        (
+            'SELECT * FROM "Odd {table}" WHERE level + 0 = 7 ORDER BY "Id %s"',
+            'SELECT * FROM "Odd {table}" WHERE level = 7 ORDER BY "Id %s"',
+        ),
+        (
+            'SELECT "Id %s" FROM "Odd {table}" WHERE level + 0 = $1 AND mood = $2 AND code = $3',
+            'SELECT "Id %s" FROM "Odd {table}" WHERE level = $1 AND mood = $2 AND code = $3',
+        ),
+        (
+            "SELECT id FROM parts WHERE at + 0 BETWEEN '2024-02-01' AND '2024-02-03'",
+            "SELECT id FROM parts WHERE at BETWEEN '2024-02-01' AND '2024-02-03'",
+        ),
+        ("SELECT at FROM kept WHERE id + 0 = 5", "SELECT at FROM kept WHERE id = 5"),
+    ],
+)
+def test_strange_tables(pg_dsn: str, original: str, rewrite: str) -> None:
+    with connect(pg_dsn) as connection:
+        connection.execute(STRANGE.encode())
+        found = check_rewrite(connection, original, rewrite, read_schema(connection))
+        assert (True, "") == (found.equal, found.why)
