@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from dbopt.sql.findings import Finding, Severity
 from dbopt.sql.fingerprint import fingerprint_hex
@@ -18,6 +18,8 @@ from dbopt.sql.split import position
 from dbopt.sql.suppress import Suppressions
 
 __all__ = ["MOST_FINDINGS", "RULES", "UNPARSED", "lint"]
+
+_Checked = TypeVar("_Checked")
 
 MOST_FINDINGS = 500
 """Findings of one text. Whoever has more has seen enough of them."""
@@ -86,15 +88,18 @@ def _matches(
         if UNPARSED not in ignore and _is_unread(subject):
             yield _UNPARSED_RULE, Match(subject, _CANNOT_READ)
         for rule in rules:
-            yield from ((rule, match) for match in _checked(rule, subject))
+            if rule.check is not None:
+                yield from _tried(rule, rule.check, subject, MOST_OF_A_RULE)
     for rule in rules:
         if rule.check_script is not None:
-            yield from ((rule, match) for match in rule.check_script(whole))
+            yield from _tried(rule, rule.check_script, whole, MOST_FINDINGS)
 
 
-def _checked(rule: Rule, subject: Subject) -> list[Match]:
+def _tried(
+    rule: Rule, check: Callable[[_Checked], Iterable[Match]], what: _Checked, most: int
+) -> list[tuple[Rule, Match]]:
     try:
-        return list(islice(rule.check(subject), MOST_OF_A_RULE)) if rule.check is not None else []
+        return [(rule, match) for match in islice(check(what), most)]
     except RecursionError:
         # sqlglot walks, copies and prints by recursion in places. A tree as deep as that is
         # nobody's statement.

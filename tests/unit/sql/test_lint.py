@@ -121,6 +121,7 @@ def test_a_deep_tree_does_no_harm() -> None:
         raise RecursionError
 
     assert [] == lint("select 1", rules=[replace(select_star.RULE, check=deep)])
+    assert [] == lint("select 1", rules=[replace(select_star.RULE, check=None, check_script=deep)])
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
