@@ -9,17 +9,28 @@ as the text that a client sent, so that a queryid maps to a fingerprint.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from hashlib import blake2b
+from threading import Lock
 
 from dbopt.sql import fold
 from dbopt.sql.lexer import WHITESPACE, fold_case, texts, without_marks
 from dbopt.sql.redact import redact
 from dbopt.sql.tags import tags
 
-__all__ = ["fingerprint", "fingerprint_hex", "fingerprint_int", "normalize", "redact", "tags"]
+__all__ = [
+    "FingerprintCache",
+    "fingerprint",
+    "fingerprint_hex",
+    "fingerprint_int",
+    "normalize",
+    "redact",
+    "tags",
+]
 
 _TABLE_SIZE = 8192
 _LONGEST_KEPT = 64
+_ESCAPE = re.compile(r"(?ia)uescape '[^']'").fullmatch
 _HEX = re.compile(r"[0-9a-fA-F]{16}").fullmatch
 
 
@@ -85,6 +96,8 @@ def normalize(text: str, *, conforming: bool | None = None) -> str:
 
 
 def _joined(text: str, found: list[str]) -> str:
+    if '&"' in text:
+        found = list(_with_escapes(found))
     canonical = list(map(_canonical.__getitem__, found))
     if "--" in text or "/*" in text:
         canonical = list(filter(None, canonical))
@@ -93,6 +106,18 @@ def _joined(text: str, found: list[str]) -> str:
     if not fold.needless(canonical):
         canonical = fold.fold(canonical)
     return " ".join(canonical)
+
+
+def _with_escapes(found: list[str]) -> Iterator[str]:
+    """The tokens, with `U&"..." uescape '!'` as one: another character makes another name."""
+    at = 0
+    while at < len(found):
+        last = found[at]
+        at += 1
+        if last[1:3] == '&"' and _ESCAPE(" ".join(found[at : at + 2])):
+            last = " ".join([last, "uescape", found[at + 1]])
+            at += 2
+        yield last
 
 
 def _either(text: str) -> str:
@@ -118,6 +143,59 @@ def fingerprint(text: str, *, conforming: bool | None = None) -> int:
     """
     canonical = normalize(text, conforming=conforming).encode("utf-8", "surrogatepass")
     return int.from_bytes(blake2b(canonical, digest_size=8).digest(), "big")
+
+
+class FingerprintCache:
+    """Fingerprints by text, for who meets the same texts again and again; for any thread.
+
+    A hit is one dict look-up. It keeps at most `entries` texts, of at most `size` characters
+    together, and none longer than `longest`; where a new one would not fit, all go at once: that
+    costs one pass over what is in use and no bookkeeping for each hit. A text may hold secrets:
+    it stays in memory, and nothing here shows it.
+    """
+
+    __slots__ = ("_entries", "_held", "_known", "_lock", "_longest", "_size", "conforming")
+
+    def __init__(
+        self,
+        entries: int = 20_000,
+        size: int = 8 << 20,
+        longest: int = 4096,
+        *,
+        conforming: bool | None = None,
+    ) -> None:
+        self._known: dict[str, int] = {}
+        self._lock = Lock()
+        self._entries, self._size, self._longest = entries, size, longest
+        self._held = 0
+        self.conforming = conforming
+
+    def __call__(self, text: str) -> int:
+        """The fingerprint of a text, as `fingerprint` gives it."""
+        found = self._known.get(text)
+        return self._new(text) if found is None else found
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def clear(self) -> None:
+        """Forget all."""
+        with self._lock:
+            self._known, self._held = {}, 0
+
+    def _new(self, text: str) -> int:
+        made = fingerprint(text, conforming=self.conforming)
+        if len(text) > min(self._longest, self._size):
+            return made
+        with self._lock:
+            if text in self._known:
+                return made
+            if len(self._known) >= self._entries or self._held + len(text) > self._size:
+                # A new dict: another thread may be looking into this one.
+                self._known, self._held = {}, 0
+            self._known[text] = made
+            self._held += len(text)
+        return made
 
 
 def fingerprint_hex(value: int) -> str:

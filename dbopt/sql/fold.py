@@ -9,6 +9,7 @@ Every scan stops at the next word that is no constant, so the work is linear in 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
 
 PLACEHOLDER = "?"
@@ -94,7 +95,9 @@ _NOT_OPERANDS = frozenset(
 _LIST_TOKENS = frozenset({PLACEHOLDER, ",", "(", ")", "[", "]", "-", "::", "."})
 _CONSTANT_WORDS = frozenset({"null", "true", "false"})
 _CONSTANTS = _CONSTANT_WORDS | {PLACEHOLDER}
-_PLAIN_LIST = frozenset({PLACEHOLDER, ","})
+_PLAIN_LIST = frozenset({PLACEHOLDER, ",", "-", *_CONSTANT_WORDS})
+_SIGNED = _CONSTANTS | {"-"}
+_OPERANDS = frozenset({")", "]", PLACEHOLDER})
 _TYPE_WORDS = {
     "precision": frozenset({"double"}),
     "varying": frozenset({"character", "char", "bit"}),
@@ -112,19 +115,17 @@ _OPENING = {"(": ")", "[": "]"}
 
 
 def _is_operand(token: str) -> bool:
-    """Whether a minus after this token subtracts."""
-    if token[0].isalpha() or token[0] in '_"':
-        return token not in _NOT_OPERANDS
-    return token in {")", "]", PLACEHOLDER}
+    """Whether a minus after this word subtracts."""
+    return (token[0].isalpha() or token[0] in '_"') and token not in _NOT_OPERANDS
 
 
 def _minus(tokens: list[str], at: int, out: list[str]) -> int:
-    stop = at + 1
-    while stop < len(tokens) and tokens[stop] == "-":
+    stop, end = at + 1, len(tokens)
+    while stop < end and tokens[stop] == "-":
         stop += 1
-    if stop == len(tokens) or tokens[stop] not in _CONSTANTS:
+    if stop == end or tokens[stop] not in _CONSTANTS:
         out += tokens[at:stop]
-    elif out and _is_operand(out[-1]):
+    elif out and (out[-1] in _OPERANDS or _is_operand(out[-1])):
         out.append("-")
     return stop
 
@@ -182,11 +183,13 @@ def _flat_end(tokens: list[str], start: int) -> int:
 
 
 def _plain_end(tokens: list[str], at: int) -> int:
-    """The first token from `at` on that is neither a plain constant nor a comma."""
-    size = _NEAR
+    """The first token from `at` on that is no plain constant, sign or comma."""
+    size = 4
     while chunk := tokens[at : at + size]:
         if not _PLAIN_LIST.issuperset(chunk):
-            return at + next(n for n, token in enumerate(chunk) if token not in _PLAIN_LIST)
+            while tokens[at] in _PLAIN_LIST:
+                at += 1
+            return at
         at += size
         size += size
     return len(tokens)
@@ -197,7 +200,7 @@ def _constants_end(tokens: list[str], start: int) -> int:
     plain = _plain_end(tokens, start + 1)
     if plain == len(tokens):
         return -1
-    found = plain > start + 1
+    found = not _CONSTANTS.isdisjoint(tokens[start + 1 : plain])
     if tokens[plain] == _OPENING[tokens[start]]:
         return plain if found else -1
     depth = 1
@@ -218,7 +221,7 @@ def _constants_end(tokens: list[str], start: int) -> int:
 def _constant_list(tokens: list[str], at: int, out: list[str]) -> int:
     """`in ( ... )` of constants becomes a list of one."""
     out.append(tokens[at])
-    if tokens[at + 1 : at + 2] != ["("]:
+    if tokens[at + 1] != "(" or tokens[at + 2] in _NO_CONSTANTS:
         return at + 1
     end = _constants_end(tokens, at + 1)
     if end < 0:
@@ -265,6 +268,7 @@ _COMMANDS = frozenset({"set", "savepoint", "release", "rollback", "deallocate"})
 _MARK_WORDS = frozenset({"savepoint", "prepare", "work", "transaction", "to"})
 _HANDLED = frozenset(_HANDLERS)
 _FOLDED = _HANDLED | {"values"}
+_NO_CONSTANTS = _HANDLED - _SIGNED
 
 
 def needless(tokens: list[str]) -> bool:
@@ -283,10 +287,20 @@ def fold(tokens: list[str]) -> list[str]:
     out: list[str] = []
     done = 0
     if not _HANDLED.isdisjoint(tokens):
-        for at in [at for at, token in enumerate(tokens) if token in _HANDLERS]:
-            if at >= done:
+        tokens = [*tokens, "", ""]
+        places = [at for at, token in enumerate(tokens) if token in _HANDLERS]
+        index, last = 0, len(places)
+        while index < last:
+            at = places[index]
+            index += 1
+            if tokens[at] == "-" and tokens[at + 1] not in _SIGNED:
+                continue
+            if at > done:
                 out += tokens[done:at]
-                done = _HANDLERS[tokens[at]](tokens, at, out)
+            done = _HANDLERS[tokens[at]](tokens, at, out)
+            if index < last and places[index] < done:
+                index = bisect_left(places, done, index)
+        del tokens[-2:]
     out += tokens[done:]
     return _fold_rows(out) if "values" in out else out
 

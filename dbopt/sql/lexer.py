@@ -11,7 +11,6 @@ Every loop is possessive or bounded, so that hostile text costs linear time.
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Iterator
 from enum import IntEnum
 from functools import cache, partial
@@ -35,8 +34,7 @@ _NEXT_PART = (
     r"[ \t\f\v]*+(?:--[^\n\r]*+)?[\n\r]"
     rf"(?:[{_SPACE}]*+--[^\n\r]*+[\n\r])*[{_SPACE}]*+'"
 )
-_UESCAPE = rf"(?:[{_SPACE}]++[uU][eE][sS][cC][aA][pP][eE][{_SPACE}]*+'[^']')?"
-_QUOTED_NAME = rf'[uU]&"[^"]*+(?:""[^"]*+)*(?:"{_UESCAPE}|\Z)|"[^"]*+(?:""[^"]*+)*(?:"|\Z)'
+_QUOTED_NAME = r'(?:[uU]&)?"[^"]*+(?:""[^"]*+)*(?:"|\Z)'
 _NUMBER = (
     r"0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+"
     r"|(?:[0-9][0-9_]*+(?:\.(?!\.)[0-9_]*+)?|\.[0-9][0-9_]*+)(?:[eE][+-]?[0-9][0-9_]*+)?"
@@ -99,22 +97,31 @@ def _token_pattern(conforming: bool) -> str:
     )
 
 
+_BLOCK_GROUP = 11
+
+
 def _full_pattern(conforming: bool) -> str:
-    """A token or whitespace of any text; of a block comment, which may nest, only its opening."""
+    """A token or whitespace of any text; of a block comment, which may nest, only its opening.
+
+    One group for each lexeme of `_GROUPS`, in that order; what is frequent comes first.
+    """
     return "|".join(
         [
-            rf"(?P<word>(?![eEbBxXnN]'|[uU]&['\"])[{_WORD_START}][{_WORD}]*+)",
-            rf"(?P<space>[{_SPACE}]++)",
-            r"(?P<punct>[(),;\[\]]|::|:=|\.\.)",
-            rf"(?P<string>{_strings(conforming)}"
-            rf"|(?P<tag>{_DOLLAR_TAG})(?:(?s:.*?)(?P=tag)|(?s:.*)))",
-            r"(?P<param>\$[0-9]++)",
-            rf"(?P<number>{_NUMBER})",
-            rf"(?P<line>{_LINE_COMMENT})",
-            r"(?P<block>/\*)",
-            rf"(?P<operator>{_OPERATOR})",
-            rf"(?P<name>{_QUOTED_NAME})",
-            r"(?P<other>.)",
+            rf"((?![eEbBxXnN]'|[uU]&['\"])[{_WORD_START}][{_WORD}]*+)",
+            rf"([{_SPACE}]++)",
+            r"([(),;\[\]]|\.(?![0-9.]))",
+            r'("[^"]*+(?:""[^"]*+)*(?:"|\Z))',
+            rf"([{_PLAIN_OP}](?![{_ANY_OP}]))",
+            r"([0-9]++(?![0-9_.A-Za-z]))",
+            rf"({_strings(conforming)}|({_DOLLAR_TAG})(?:(?s:.*?)\8|(?s:.*)))",
+            r"(\$[0-9]++)",
+            rf"({_LINE_COMMENT})",
+            r"(/\*)",
+            rf"({_NUMBER})",
+            r"(::|:=|\.\.)",
+            rf"({_OPERATOR})",
+            rf"({_QUOTED_NAME})",
+            r"(.)",
         ]
     )
 
@@ -148,7 +155,9 @@ _escaped_tokens = cache(partial(_finder, conforming=False))
 _dollar_quote = re.compile(_DOLLAR_TAG).search
 # The opening of a comment within another. It may lie in a string, which costs time alone.
 _nested_comment = re.compile(r"/\*(?:[^*/]|\*(?!/)|/(?!\*))*/\*").search
-_escape_clause = re.compile(r"(?ia)(?<![\w$\x80-\U0010ffff])(escape\s*+)'\\'(?!')").sub
+_escape_clause = re.compile(
+    rf"([eE](?<![\w$\x80-\U0010ffff].)[sS][cC][aA][pP][eE][{_SPACE}]*+)'\\'(?!')"
+).sub
 _comment_edge = re.compile(r"/\*|\*/").finditer
 
 
@@ -170,19 +179,26 @@ class Lexeme(IntEnum):
 LITERALS = frozenset({Lexeme.STRING, Lexeme.NUMBER})
 BLANKS = frozenset({Lexeme.SPACE, Lexeme.COMMENT})
 
-_LEXEMES = {
-    "word": Lexeme.WORD,
-    "space": Lexeme.SPACE,
-    "punct": Lexeme.PUNCT,
-    "string": Lexeme.STRING,
-    "param": Lexeme.PARAM,
-    "number": Lexeme.NUMBER,
-    "line": Lexeme.COMMENT,
-    "block": Lexeme.COMMENT,
-    "operator": Lexeme.OPERATOR,
-    "name": Lexeme.NAME,
-    "other": Lexeme.OTHER,
-}
+_GROUPS = (
+    Lexeme.OTHER,
+    Lexeme.WORD,
+    Lexeme.SPACE,
+    Lexeme.PUNCT,
+    Lexeme.NAME,
+    Lexeme.OPERATOR,
+    Lexeme.NUMBER,
+    Lexeme.STRING,
+    Lexeme.STRING,
+    Lexeme.PARAM,
+    Lexeme.COMMENT,
+    Lexeme.COMMENT,
+    Lexeme.NUMBER,
+    Lexeme.PUNCT,
+    Lexeme.OPERATOR,
+    Lexeme.NAME,
+    Lexeme.OTHER,
+)
+"""What each group of `_full_pattern` finds, from the first on; there is no group 0."""
 
 
 class Token(NamedTuple):
@@ -210,14 +226,20 @@ def tokens(text: str, at: int = 0, *, conforming: bool = True) -> Iterator[Token
     Their texts join to the text. The offset must be a token's. `conforming` is the server's
     standard_conforming_strings.
     """
-    end, match_at = len(text), _full(conforming).match
+    end, matches = len(text), _full(conforming).finditer
     while at < end:
-        match = match_at(text, at)
-        assert match is not None, "the last alternative takes any character"  # noqa: S101
-        group = match.lastgroup or "other"
-        stop = _comment_end(text, at) if group == "block" else match.end()
-        yield Token(_LEXEMES[group], text[at:stop], at)
-        at = stop
+        # A block comment may nest, so the expression stops at its opening.
+        for match in matches(text, at):
+            group = match.lastindex or 0
+            at = match.start()
+            if group == _BLOCK_GROUP:
+                stop = _comment_end(text, at)
+                yield Token(Lexeme.COMMENT, text[at:stop], at)
+                at = stop
+                break
+            yield Token(_GROUPS[group], match[0], at)
+        else:
+            return
 
 
 def texts(text: str, *, conforming: bool = True) -> list[str]:
@@ -233,17 +255,16 @@ def texts(text: str, *, conforming: bool = True) -> list[str]:
 
 
 def _nested_texts(text: str, conforming: bool) -> Iterator[str]:
-    at, every = 0, _full(conforming).finditer
+    at, matches = 0, _full(conforming).finditer
     while at < len(text):
-        # A block comment may nest, so the expression stops at its opening.
-        for match in every(text, at):
-            group = match.lastgroup
-            if group == "block":
+        for match in matches(text, at):
+            group = match.lastindex
+            if group == _BLOCK_GROUP:
                 at = _comment_end(text, match.start())
                 yield text[match.start() : at]
                 break
-            if group != "space":
-                yield match.group()
+            if group != Lexeme.SPACE:
+                yield match[0]
         else:
             return
 
@@ -280,24 +301,8 @@ def fold_case(word: str) -> str:
 
 
 def unquote(name: str) -> str:
-    """The identifier that a word or a quoted name stands for, the escapes of U&"..." resolved."""
+    """The identifier that a word or a quoted name stands for (U& escapes are left as written)."""
     if '"' not in name:
         return fold_case(name)
-    start = name.index('"') + 1
-    if start == 1:
-        return name[1:].removesuffix('"').replace('""', '"')
-    end = name.rindex('"')
-    body = name[start : end if end >= start else len(name)].replace('""', '"')
-    mark = name[-2] if name.endswith("'") and end < len(name) - 2 else "\\"
-    return _unescape(body, re.escape(mark))
-
-
-def _unescape(body: str, mark: str) -> str:
-    return re.sub(rf"{mark}(?:({mark})|([0-9a-fA-F]{{4}})|\+([0-9a-fA-F]{{6}}))", _character, body)
-
-
-def _character(found: re.Match[str]) -> str:
-    digits = found[2] or found[3]
-    # The server takes no surrogate alone and nothing beyond Unicode; what it refuses we leave.
-    code = int(digits, 16) if digits else 0
-    return found[1] or (chr(code) if code <= sys.maxunicode else found[0])
+    body = name[name.index('"') + 1 :].removesuffix('"')
+    return body.replace('""', '"')

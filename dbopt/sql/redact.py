@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import zip_longest
 
 from dbopt.sql.lexer import BLANKS, LITERALS, WHITESPACE, Lexeme, Token, tokens, without_marks
@@ -49,36 +49,29 @@ def _shared(text: str) -> list[Token] | None:
 
 def _redacted(found: Iterable[Token]) -> str:
     parts: list[str] = []
-    every = list(_visible(found))
-    number = max((_number(token) for token in every), default=0)
+    every = list(found)
+    number = max((_number(text) for lexeme, text, _ in every if lexeme is Lexeme.PARAM), default=0)
+    before, blank = " ", True
     for token in every:
-        shown = token.text
+        lexeme, shown, _ = token
+        if lexeme in BLANKS:
+            if not blank:
+                parts.append(" ")
+            blank = True
+            continue
         if _is_constant(token):
             number += 1
             shown = f"${number}"
-        if parts and _would_join(parts[-1], shown):
+        if not blank and _would_join(before, shown):
             parts.append(" ")
         parts.append(shown)
+        before, blank = shown, False
     return _LIST.sub(r"\1 (\2 /*, ... */)", "".join(parts).strip(WHITESPACE))
 
 
-def _number(token: Token) -> int:
-    """Of a parameter its number, within what the server takes."""
-    digits = token.text[1:6]
-    return int(digits) if token.lexeme is Lexeme.PARAM else 0
-
-
-def _visible(found: Iterable[Token]) -> Iterator[Token]:
-    """The tokens, each run of whitespace and comments as one space."""
-    blank = False
-    for token in found:
-        if token.lexeme in BLANKS:
-            blank = True
-            continue
-        if blank:
-            yield Token(Lexeme.SPACE, " ", token.start)
-        blank = False
-        yield token
+def _number(parameter: str) -> int:
+    """The number of a parameter, within what the server takes."""
+    return int(parameter[1:6])
 
 
 def _is_constant(token: Token) -> bool:
@@ -90,7 +83,8 @@ def _is_constant(token: Token) -> bool:
 
 def _would_join(before: str, after: str) -> bool:
     """Whether two tokens written together would be read as another: `interval'1 day'`."""
-    return _wordlike(before[-1]) and _wordlike(after[0]) and "$" in (before[0], after[0])
+    either = before[0] == "$" or after[0] == "$"
+    return either and _wordlike(before[-1]) and _wordlike(after[0])
 
 
 def _wordlike(char: str) -> bool:

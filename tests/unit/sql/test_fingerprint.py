@@ -60,7 +60,7 @@ NORMAL = [
     ("select extract(YEAR from a) limit all", "select extract ( ? from a ) limit ?"),
     ("select 1; select 2;", "select ? ; select ?"),
     ('set search_path = a, "B"', "set search_path = ?"),
-    ("SET LOCAL work_mem TO '4MB'; select 1", "set local work_mem to ? ; select ?"),
+    ("SET LOCAL work_mem TO '4MB'; select 1", "set local work_mem = ? ; select ?"),
     ("set session a.b = on", "set session a . b = ?"),
     ("set work_mem to default", "set work_mem to default"),
     ("set role bob", "set role ?"),
