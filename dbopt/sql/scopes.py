@@ -121,6 +121,8 @@ class Scopes:
             node = node.this
         if not isinstance(node, exp.Column) or not isinstance(node.this, exp.Identifier):
             return None
+        if isinstance(node.parent, exp.Is) and node.arg_key == "expression":
+            return None  # IS NORMALIZED
         column = folded(node.this)
         qualifier = folded(node.args["table"]) if node.args.get("table") else ""
         found = self._lookup(self.place(node), qualifier, column)
@@ -135,6 +137,8 @@ class Scopes:
             if sure:
                 return sure[0] if len(sure) == 1 and not unsure else None
             if unsure:
+                if not qualifier and column in self.of(at.owner):
+                    return None  # perhaps the whole row
                 # What is not known to have the column may still leave it to an outer query.
                 alone = len(unsure) == 1 and (qualifier != "" or self._ends_at(at))
                 return unsure[0] if alone else None

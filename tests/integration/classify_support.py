@@ -55,6 +55,16 @@ LOCKS: LiteralString = """
         and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')
     group by 1, 2
 """
+COLUMNS: LiteralString = """
+    select n.nspname, c.relname, a.attname
+    from pg_rewrite r
+    join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid
+        and d.refclassid = 'pg_class'::regclass
+    join pg_class c on c.oid = d.refobjid
+    join pg_namespace n on n.oid = c.relnamespace
+    join pg_attribute a on a.attrelid = c.oid and a.attnum = d.refobjsubid
+    where r.ev_class = 'as_view'::regclass
+"""
 _READING = {"AccessShareLock", "RowShareLock"}
 
 
@@ -83,6 +93,16 @@ def locked(conn: psycopg.Connection, text: str) -> Locked | None:
         {relation for relation, modes in by_mode if modes & _READING},
         {relation for relation, modes in by_mode if "RowExclusiveLock" in modes},
     )
+
+
+def columns_of(conn: psycopg.Connection, query: str) -> set[tuple[Relation, str]] | None:
+    """The columns that a query names, as a view of it depends on them; None where none can be."""
+    with conn.transaction(force_rollback=True):
+        made = f"create view as_view as select 1 as one from ({query}) as q"
+        if sqlstate(conn.pgconn.exec_(made.encode())):
+            return None
+        rows = conn.execute(COLUMNS).fetchall()
+    return {(Relation(schema, name), column) for schema, name, column in rows}
 
 
 def outcome(conn: psycopg.Connection, text: str) -> str:

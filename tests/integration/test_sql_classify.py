@@ -16,11 +16,20 @@ import pytest
 from dbopt.pg.connect import connect
 from dbopt.pg.schema import read_schema
 from dbopt.sql.classify import classify, judge
+from dbopt.sql.columns import uses_of_tree
 from dbopt.sql.parse import split
 from dbopt.sql.query import Kind, Relation
 from dbopt.sql.schema import RelationKind, Schema
 from tests.fix_pg import Server, fresh_database
-from tests.integration.classify_support import FUNCTIONS, OBJECTS, locked, mutant, outcome, sqlstate
+from tests.integration.classify_support import (
+    FUNCTIONS,
+    OBJECTS,
+    columns_of,
+    locked,
+    mutant,
+    outcome,
+    sqlstate,
+)
 from tests.support import examples
 from tests.unit.sql.test_classify import CASES, FILES, Case, cases
 
@@ -90,6 +99,26 @@ def test_what_is_read_and_written_is_what_the_server_locks(
             wrong.append((case.sql, ours, server))
     assert [] == wrong
     assert compared >= 250
+
+
+def test_no_column_is_attributed_to_another_table(conn: psycopg.Connection, schema: Schema) -> None:
+    """With a schema, and by the text alone. Nothing depends on the system's own relations."""
+    compared, wrong, found = 0, [], 0
+    for case in CASES:
+        server = columns_of(conn, case.sql) if case.kind == Kind.READ else None
+        judged = next(iter(judge(case.sql)), None)
+        if server is None or judged is None or judged.tree is None:
+            continue
+        compared += 1
+        if any(relation.name.startswith("pg_") for relation in judged.does.reads):
+            continue
+        known = {(use.relation, use.column) for use in uses_of_tree(judged.tree, schema)}
+        named = {(use.relation.name, use.column) for use in uses_of_tree(judged.tree)}
+        found += len(known)
+        if known - server or named - {(relation.name, name) for relation, name in server}:
+            wrong.append((case.sql, known - server, named, server))
+    assert [] == wrong
+    assert (compared >= 150, found >= 300) == (True, True)
 
 
 def _is_inner(relation: Relation, reads: set[Relation], schema: Schema) -> bool:

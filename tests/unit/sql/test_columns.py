@@ -207,6 +207,8 @@ def _by_text(text: str, schema: Schema | None = None) -> set[str]:
          "u.x join, t.y join"),
         ("SELECT a FROM t, generate_series(1, 3) g", ""),
         ("SELECT a FROM t x (a, b)", ""),
+        ("SELECT t, (t).a FROM t WHERE t = b", "t.b join"),
+        ("SELECT a FROM t WHERE b IS NORMALIZED", "t.a project, t.b equal"),
         ("UPDATE t SET a = 1 WHERE b = 2 RETURNING c", "t.b equal, t.c project"),
         ("DELETE FROM t USING u WHERE t.a = u.b AND t.c = 1", "t.a join, u.b join, t.c equal"),
         ("INSERT INTO t (a) SELECT b FROM u WHERE c = 1", "u.b project, u.c equal"),
