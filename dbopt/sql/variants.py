@@ -62,7 +62,9 @@ def variants(
         for name, found in values.items()
         for value in (*found[1:_FEW], *(n for one in found[:_FEW] for n in neighbours(one)))
     ]
-    alone = [{name: value} for name, found in values.items() for value in found]
+    alone: list[dict[str, str | None]] = [
+        {name: value} for name, found in values.items() for value in found
+    ]
     mixed = _woven(
         [whole | {name: None} for name in nulls], near, [{n: None} for n in nulls], alone
     )
