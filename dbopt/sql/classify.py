@@ -280,7 +280,10 @@ class _Judge:
         found = Found(writes=set(changed(statement.tokens)))
         if statement.words[:2] == ("create", "schema"):
             for one in elements(statement):
-                found.writes.update(changed(one.tokens))
+                does = self.judge(one).does
+                found.writes.update(does.writes)
+                found.reads.update(does.reads)
+            found.reads -= found.writes
         inner = created_as(statement)
         if inner is None or first_kind(inner.words) not in QUERIES:
             return self._command(statement, Kind.DDL, found=found)
