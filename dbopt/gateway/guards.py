@@ -21,7 +21,7 @@ from dbopt.guardsettings import GuardRules, guard_rules
 from dbopt.settings import Settings
 from dbopt.sql.fingerprint import fingerprint
 from dbopt.sql.tags import tags
-from dbopt.verdict import Question, Refusal, Verdict
+from dbopt.verdict import Question, Refusal, Verdict, unjudged
 
 LONGEST_JUDGED: Final = 1 << 20
 """Bytes. A longer statement is not asked about: `guard.fail` says what becomes of it."""
@@ -35,9 +35,6 @@ _UNSAFE_ENCODINGS: Final = frozenset(
 """A letter may end in the byte of a backslash there, so a string may not end where it seems to."""
 _LEAST: Final = 0.1
 """Seconds that a verdict holds at least."""
-UNJUDGED: Final = "unjudged"
-"""The rule that refuses, with guard.fail = "closed", what no verdict came for."""
-
 Key = tuple[int, str]
 """The fingerprint, and the route where routes have rules of their own."""
 
@@ -218,7 +215,7 @@ class Guard:
         del self._pending[number]
         self._down_until = self._clock() + _RETRY
         self.unanswered += len(pending.told)
-        verdict = self.failed(pending.watch.rules, self.wall() + _RETRY)
+        verdict = unjudged(pending.watch.rules.fails_closed, self.wall() + _RETRY)
         self._tell(pending, verdict)
 
     def _tell(self, pending: _Pending, verdict: Verdict) -> None:
@@ -231,21 +228,7 @@ class Guard:
     def unjudged(self, rules: GuardRules) -> Verdict:
         """What becomes of a statement that cannot be read as the server reads it."""
         self.unreadable += 1
-        return self.failed(rules, 0.0)
-
-    def failed(self, rules: GuardRules, expires: float) -> Verdict:
-        """What guard.fail says of a statement without a verdict."""
-        if not rules.fails_closed:
-            return Verdict(expires=expires)
-        return Verdict(
-            refused=True,
-            rule=UNJUDGED,
-            sqlstate="58000",
-            message="The guard has no verdict for this statement, and lets none run without.",
-            detail="No answer came in time, or its text is too long or cannot be read for sure.",
-            hint='Try again. With guard.fail = "open" such statements run.',
-            expires=expires,
-        )
+        return unjudged(rules.fails_closed, 0.0)
 
     def make_room(self) -> None:
         """Keep the verdicts of all scopes together bounded."""
