@@ -138,6 +138,8 @@ def _need_cheaper(before: float, after: float) -> None:
 def _compare(connection: Connection, before: Ready, after: Ready, tally: _Tally) -> None:
     _need_alike(before, after)
     sources = {one.relation: one for one in (*before.tables, *after.tables)}
+    if sampling.runs_others_functions(connection, sources.values()):
+        raise NotExamined("functions of other roles would run with a superuser's rights")
     samples = sampling.create(connection, sources.values())
     connection.execute("SET TRANSACTION READ ONLY")
     sampling.fill(connection, samples, (*before.links, *after.links))
@@ -207,9 +209,11 @@ class _Comparison:
 
     def _values(self, use: Compared) -> list[str | None]:
         found = sampling.values(self.connection, self.samples, use.column)[:_BINDINGS]
-        low, high = sampling.extremes(self.connection, self.samples, use.column)
         # First all ranges at their widest, then each parameter of one and the same row.
-        first = {"low": low, "high": high}.get(use.bound, found[0] if found else None)
+        first = found[0] if found else None
+        if use.bound:
+            low, high = sampling.extremes(self.connection, self.samples, use.column)
+            first = low if use.bound == "low" else high
         return [first, *found, None]
 
     def _result(self, statement: Ready, values: Mapping[int, str]) -> Result:

@@ -43,6 +43,25 @@ class Sample:
 Samples = Mapping[Relation, Sample]
 
 
+def runs_others_functions(connection: Connection, sources: Iterable[SchemaRelation]) -> bool:
+    """Whether samples of these would run functions of other roles with rights that those lack.
+
+    Constraints, index expressions and views call functions, and whoever wrote one may run in it
+    what our role may: with a superuser's rights, programs.
+    """
+    if not connection.execute(statement("explain_role")).fetchall()[0]["powerful"]:
+        return False
+    every = list(sources)
+    if any(schema != "pg_catalog" for source in every for schema, _ in source.functions):
+        return True
+    names = [source.relation for source in every]
+    found = connection.execute(
+        statement("sample_functions"),
+        {"schemas": [one.schema for one in names], "names": [one.name for one in names]},
+    )
+    return bool(found.fetchall())
+
+
 def create(connection: Connection, sources: Iterable[SchemaRelation]) -> Samples:
     """Empty temporary tables with the constraints and unique indexes of these relations."""
     samples = {
@@ -101,8 +120,8 @@ def vary(connection: Connection, samples: Samples, statements: Sequence[Ready]) 
 
 def values(connection: Connection, samples: Samples, column: Column) -> list[str | None]:
     """Values of a column in its sample as text: its rows' in order, some apart; none if empty."""
-    text = sql.SQL("SELECT s.{0}::text AS value FROM {1} AS s ORDER BY s.ctid LIMIT 100").format(
-        sql.Identifier(column.name), samples[column.relation].sql
+    text = sql.SQL("SELECT {} AS value FROM {} AS s ORDER BY s.ctid LIMIT 100").format(
+        _as_text(column), samples[column.relation].sql
     )
     found = [row["value"] for row in connection.execute(text).fetchall()]
     return found[:: max(1, len(found) // 4)]
@@ -112,13 +131,19 @@ def extremes(
     connection: Connection, samples: Samples, column: Column
 ) -> tuple[str | None, str | None]:
     """The least and the greatest value of a column in its sample, as text."""
-    name, table = sql.Identifier(column.name), samples[column.relation].sql
-    one = "(SELECT s.{0}::text FROM {1} AS s WHERE s.{0} IS NOT NULL ORDER BY s.{0} "
+    one = "(SELECT {1} FROM {2} AS s WHERE s.{0} IS NOT NULL ORDER BY s.{0} "
     text = sql.SQL("SELECT " + one + "LIMIT 1) AS low, " + one + "DESC LIMIT 1) AS high").format(
-        name, table
+        sql.Identifier(column.name), _as_text(column), samples[column.relation].sql
     )
     row = connection.execute(text).fetchall()[0]
     return row["low"], row["high"]
+
+
+def _as_text(column: Column) -> sql.Composed:
+    """By the type's output function: a cast to text may be a function of anybody's."""
+    return sql.SQL("CASE WHEN s.{0} IS NOT NULL THEN format('%s', s.{0}) END").format(
+        sql.Identifier(column.name)
+    )
 
 
 def _name(relation: Relation) -> sql.Identifier:

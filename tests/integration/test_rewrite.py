@@ -214,6 +214,33 @@ def test_an_older_server(pg15_dsn: str) -> None:
             assert (True, "") == (found.equal, found.why)
 
 
+def test_a_superuser_runs_nobody_elses_functions(connection: Connection) -> None:
+    pair = ("SELECT id FROM people WHERE age + 0 = 4", "SELECT id FROM people WHERE age = 4")
+    connection.execute("CREATE ROLE dbopt_rewrite_other")
+    try:
+        connection.execute(
+            "CREATE FUNCTION app.theirs(int) RETURNS boolean LANGUAGE sql IMMUTABLE"
+            " AS 'SELECT true';"
+            "ALTER FUNCTION app.theirs OWNER TO dbopt_rewrite_other;"
+            "ALTER TABLE people ADD CONSTRAINT spying CHECK (app.theirs(age))"
+        )
+        found = check(connection, *pair)
+        assert None is found.equal
+        assert "functions of other roles would run with a superuser's rights" in found.why
+
+        connection.execute("ALTER FUNCTION app.theirs OWNER TO CURRENT_USER")
+        assert check(connection, *pair).offered
+
+        connection.execute("CREATE DOMAIN app.aged AS int CHECK (app.theirs(VALUE))")
+        connection.execute("ALTER TABLE people DROP CONSTRAINT spying")
+        connection.execute("ALTER TABLE people ALTER age TYPE app.aged")
+        connection.execute("ALTER FUNCTION app.theirs OWNER TO dbopt_rewrite_other")
+        assert None is check(connection, *pair).equal
+    finally:
+        connection.execute("DROP OWNED BY dbopt_rewrite_other CASCADE")
+        connection.execute("DROP ROLE dbopt_rewrite_other")
+
+
 STRANGE = """
 CREATE TYPE "My Mood" AS ENUM ('sad', 'it''s fine');
 CREATE DOMAIN small AS int CHECK (VALUE < 1000);
