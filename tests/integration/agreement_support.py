@@ -81,13 +81,14 @@ class Recorder:
     def __init__(self, conn: psycopg.Connection) -> None:
         self._conn = conn
         conn.prepare_threshold = None
+        self._before: tuple[str, ...] = ()
         self._run((HERE / "data_sql_agreement_tables.sql").read_text(encoding="utf-8"))
 
     def every(self, texts: Iterable[str]) -> dict[str, Seen]:
         """Of each distinct text what the server keeps."""
-        return {text: self.one(text) for text in dict.fromkeys(texts)}
+        return {text: self.one(text, _parameters(text)) for text in dict.fromkeys(texts)}
 
-    def one(self, text: str) -> Seen:
+    def one(self, text: str, parameters: int = 0) -> Seen:
         """Runs one statement in a session as good as new."""
         for before in ("rollback", "discard all", f"{_TRACK}none"):
             self._run(before)
@@ -99,8 +100,9 @@ class Recorder:
                 "begin; savepoint s1; savepoint s2; declare c cursor for select 1;"
                 " declare sc scroll cursor for select 1"
             )
-        self._run(f"{_TRACK}top")
-        self._run(text, max(map(int, _PARAMETER.findall(text)), default=0))
+        for before in (*self._before, f"{_TRACK}top"):
+            self._run(before)
+        self._run(text, parameters)
         self._run(f"{_TRACK}none")
         self._run("rollback")
         rows = self._conn.execute(
@@ -109,6 +111,10 @@ class Recorder:
         ).fetchall()
         [(queryid, query)] = rows
         return Seen(queryid, query, fingerprint(text))
+
+    def run_before(self, *texts: str) -> None:
+        """What to run before each statement from now on."""
+        self._before = texts
 
     def _run(self, text: str, parameters: int = 0) -> None:
         """Runs a text, with NULL for each parameter if it has any; COPY's data is dropped."""
@@ -202,6 +208,10 @@ class _Sets:
     def join(self, one: tuple[int, int], other: tuple[int, int]) -> None:
         if self.of(one) != self.of(other):
             self._parent[self.of(one)] = self.of(other)
+
+
+def _parameters(text: str) -> int:
+    return max(map(int, _PARAMETER.findall(text)), default=0)
 
 
 def _pairs(counts: Counter[Any]) -> int:

@@ -8,11 +8,15 @@ from typing import LiteralString, cast
 
 import psycopg
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from dbopt.sql.fingerprint import fingerprint
+from dbopt.sql.fingerprint import fingerprint, normalize
 from dbopt.sql.functions import volatilities
 from dbopt.sql.indexdef import parse_index
+from dbopt.sql.redact import redact
 from tests.integration.agreement_support import Recorder, agreement, cases
+from tests.support import examples
 
 HERE = Path(__file__).parent
 TABLE: LiteralString = (
@@ -95,6 +99,72 @@ def test_an_older_server_agrees_but_for_lists_and_utility_statements(
     assert len(found.seen) >= 1000
     assert [] == [case for case in found.disagreed if not case.disputed]
     assert found.rate >= 0.99
+
+
+PIECES = (
+    "ab",
+    "'",
+    "''",
+    "\\",
+    "\\\\",
+    ";",
+    "--",
+    "/*",
+    "*/",
+    "$$",
+    "$a$",
+    "$1",
+    " ",
+    "\n",
+    '"',
+    "é",
+    "?",
+    ",",
+)
+BODIES = st.lists(st.sampled_from(PIECES), max_size=6).map("".join)
+BITS = st.text("01", max_size=5)
+PLAIN = BODIES.map(lambda body: body.replace("'", "''"))
+FORMS = [
+    BODIES.filter(lambda body: "$q$" not in body).map("$q${}$q$".format),
+    BODIES.map(lambda body: "E'" + body.replace("\\", "\\\\").replace("'", "\\'") + "'"),
+    BITS.map("B'{}'".format),
+    BITS.map("x'{}'".format),
+    st.integers(0, 10**20).map(str),
+    st.decimals(0, 1000, places=3).map(str),
+    st.sampled_from(
+        ["1e5", ".5", "2.", "1_000", "0x1F", "0o17", "0b1", "null", "true", "-1", "- .5"]
+    ),
+]
+GAPS = st.sampled_from([",", " , ", ",\n", "/* ' */, ", ", -- '\n", ", /* /* */ ' */"])
+
+
+def literals(conforming: bool) -> st.SearchStrategy[str]:
+    """Constants in every form that a server takes whose standard_conforming_strings is this."""
+    if conforming:
+        unicode = PLAIN.filter(lambda body: "\\" not in body).map("U&'{}\\0061'".format)
+        return st.one_of(PLAIN.map("'{}'".format), PLAIN.map("N'{}'".format), unicode, *FORMS)
+    escaped = PLAIN.map(lambda body: body.replace("\\", "\\\\"))
+    by_backslash = BODIES.map(lambda body: body.replace("\\", "\\\\").replace("'", "\\'"))
+    return st.one_of(escaped.map("'{}'".format), by_backslash.map("n'{}'".format), *FORMS)
+
+
+@pytest.mark.pg(">= 18")
+@pytest.mark.parametrize("conforming", [True, False])
+def test_the_server_finds_the_same_constants(recorder: Recorder, conforming: bool) -> None:
+    """Whatever they hold: each is one `$n` to it, and as many are one `?` each to us."""
+    recorder.run_before(f"set standard_conforming_strings = {conforming}")
+
+    @given(st.lists(st.tuples(literals(conforming), GAPS), min_size=1, max_size=6))
+    @settings(max_examples=examples(150), deadline=None)
+    def agree(parts: list[tuple[str, str]]) -> None:
+        text = "select " + "".join(part + gap for part, gap in parts) + "1"
+        expected = "select " + " , ".join("?" * (len(parts) + 1))
+        assert expected == normalize(text, conforming=conforming)
+        seen = recorder.one(text)
+        assert expected == normalize(seen.text, conforming=conforming)
+        assert expected == normalize(redact(text, conforming=conforming))
+
+    agree()
 
 
 def shown(conn: psycopg.Connection) -> str:

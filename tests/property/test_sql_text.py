@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from dbopt.sql.analyze import analyze
 from dbopt.sql.fingerprint import fingerprint, normalize
-from dbopt.sql.lexer import Lexeme, flat_tokens, is_flat, texts, tokens
+from dbopt.sql.lexer import Lexeme, code, flat_tokens, is_flat, texts, tokens
 from dbopt.sql.parse import split
 from dbopt.sql.redact import redact
 from dbopt.sql.split import statements
@@ -19,7 +19,22 @@ WORDS = (
     " > = ? ?| @> <-> ! ~ & a A _ é $b 0 1 1_0 0x1f 1e5 .5 null true false is not in values array"
     " limit all extract from select insert into update delete begin atomic case end explain copy as"
 )
-BLANKS = " ", "\n", "\t", "\r\n", "\x00", "\udcff", "'x'", "in (1,2)", "values (1),(2)"
+BLANKS = (
+    "escape '\\'",
+    "'\\'",
+    "uescape '!'",
+    "cast(1 as int)",
+    "array[[1,2],",
+    " ",
+    "\n",
+    "\t",
+    "\r\n",
+    "\x00",
+    "\udcff",
+    "'x'",
+    "in (1,2)",
+    "values (1),(2)",
+)
 PIECES = st.sampled_from([*WORDS.split(" "), *BLANKS])
 TEXTS = st.lists(PIECES | st.text(max_size=3), max_size=40).map("".join)
 SPACED = st.lists(PIECES, max_size=40).map(" ".join)
@@ -57,17 +72,45 @@ def test_the_tokens_join_to_the_text(text: str) -> None:
 @settings(max_examples=examples(500))
 def test_both_lexers_find_the_same_tokens(text: str) -> None:
     text = text.rstrip(" \t\n\r\f\v")
-    every = [token.text for token in tokens(text) if token.lexeme is not Lexeme.SPACE]
-    assert every == list(texts(text))
+    for mode in (True, False):
+        read = tokens(text, conforming=mode)
+        every = [token.text for token in read if token.lexeme is not Lexeme.SPACE]
+        assert every == texts(text, conforming=mode)
     if is_flat(text):
-        assert every == flat_tokens(text)
+        assert texts(text) == flat_tokens(text)
+
+
+@given(ANY, st.booleans())
+@example("\x80in (1,2)", True)
+@settings(max_examples=examples(300))
+def test_redacting_keeps_the_fingerprint(text: str, conforming: bool) -> None:
+    shown = redact(text, conforming=conforming)
+    assert normalize(text, conforming=conforming) == normalize(shown)
+    if "\\'" not in text:
+        assert redact(text, conforming=conforming) == redact(text)
 
 
 @given(ANY)
-@example("\x80in (1,2)")
 @settings(max_examples=examples(300))
-def test_redacting_keeps_the_fingerprint(text: str) -> None:
-    assert normalize(text) == normalize(redact(text))
+def test_without_backslashes_there_is_one_reading(text: str) -> None:
+    text = text.replace("\\", "")
+    assert {normalize(text)} == {normalize(text, conforming=mode) for mode in (True, False)}
+    assert {redact(text)} == {redact(text, conforming=mode) for mode in (True, False)}
+
+
+@given(ANY)
+@example("'\\' a ''")
+@settings(max_examples=examples(300))
+def test_an_unknown_reading_shows_no_more_than_either(text: str) -> None:
+    """What it shows of the code, each reading shows too, at the same places."""
+    shown = redact(text).removesuffix(" /* hidden: ambiguous quotes */")
+    if shown != redact(text):
+        for mode in (True, False):
+            assert words(shown) == words(redact(text, conforming=mode))[: len(words(shown))]
+
+
+def words(text: str) -> list[str]:
+    return [token.text for token in code(text) if token.lexeme is not Lexeme.PARAM]
 
 
 @given(ANY)
