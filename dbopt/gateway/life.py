@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import signal
 import socket
@@ -45,11 +46,21 @@ async def run(descriptor: int) -> None:
     await worker.serve(start.listeners)
     gc.collect()
     gc.freeze()
+    _give_back_memory()
     await _obey(worker, messages)
     worker.close()
     with contextlib.suppress(ConnectionError, OSError):
         await writer.drain()
         writer.close()
+
+
+def _give_back_memory() -> None:
+    """Return to the system what the heap holds free, where the C library can (glibc).
+
+    Source: malloc_trim(3). Importing modules leaves most of a megabyte behind.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 async def _obey(worker: Worker, messages: AsyncIterator[ToWorker]) -> None:
