@@ -143,8 +143,8 @@ class Scope:
         for count in self.by_fingerprint.values():
             count.timeout = 0.0
             count.special = count.effects or watch is not None
-        if watch is not None and watch.routed:
-            self.by_text.clear()  # whether they are tagged was not looked at
+        if watch is not None:
+            self.by_text.clear()  # each is to be looked at, see Watch.mark
             self.by_shape.clear()
 
     def _learn(self, text: bytes) -> Count:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from struct import Struct
 
 from dbopt.errors import ProtocolError
+from dbopt.gateway.guarding import FAILING_COPY
 from dbopt.gateway.hidden import Hidden
 from dbopt.gateway.ledger import (
     CLOSE_HIDDEN,
@@ -19,6 +20,7 @@ from dbopt.gateway.ledger import (
     Ledger,
     Request,
 )
+from dbopt.gateway.naming import FAILING_MESSAGE, FLUSH, REFUSED
 from dbopt.gateway.replies import (
     KNOWN,
     PASSING,
@@ -43,6 +45,7 @@ from dbopt.wire.types import (
     B_DATA_ROW,
     B_EMPTY_QUERY,
     B_ERROR,
+    B_NOTICE,
     B_NOTIFICATION,
     B_PARAMETER_STATUS,
     B_PARSE_COMPLETE,
@@ -61,7 +64,10 @@ _CANCELLED = "57014"
 _OUTDATED = "0A000"
 _REVALIDATION = b"RevalidateCachedQuery"
 """Where PostgreSQL says `cached plan must not change result type`."""
-_ENDS_WELL = frozenset((B_COMMAND_COMPLETE, B_PORTAL_SUSPENDED, B_READY_FOR_QUERY))
+_ENDS_WELL = frozenset(
+    (B_COMMAND_COMPLETE, B_EMPTY_QUERY, B_PORTAL_SUSPENDED, B_COPY_IN, B_READY_FOR_QUERY)
+)
+_FAILING = {B_READY_FOR_QUERY: encode.query(REFUSED), B_COPY_IN: FAILING_COPY}
 _FATAL = frozenset(("FATAL", "PANIC"))
 
 
@@ -74,12 +80,13 @@ class Downstream(Hidden):
     the client's settings, `probed` the rows of a probe (None while there are none to read).
     `reset` tells that the client ran RESET or DISCARD ALL, `reset_all` that it was of all
     settings, and `reset_over` that all it changed has been reported: who has read `settings` then
-    calls `reset_read`. `failed`: something did since the last transaction was over. `ended_well`:
-    the request whose rows are counted has, although they are too many.
+    calls `reset_read`. `failed`: something did since the last transaction was over. `late`: the
+    request whose rows are counted has ended well, although they are too many, and fails if the
+    server is sent this.
     """
 
     __slots__ = (
-        "_drop_bytes", "_pass_bytes", "_rest", "ended_well", "failed", "partial", "reset",
+        "_drop_bytes", "_pass_bytes", "_rest", "failed", "late", "partial", "reset",
         "reset_all", "reset_over",
     )  # fmt: skip
 
@@ -87,7 +94,7 @@ class Downstream(Hidden):
         super().__init__()
         self._rest = b""
         self._pass_bytes = self._drop_bytes = 0
-        self.ended_well = False
+        self.late = b""
         self.partial = False
         self.failed = False
         self.reset = self.reset_all = self.reset_over = False
@@ -145,7 +152,7 @@ class Downstream(Hidden):
             if not position + 5 <= end <= position + 1 + MAX_MESSAGE_LENGTH:
                 raise ProtocolError(f"The server sent a message of type {kind:#04x} of no length.")
             if kind in PASSING and (end <= size or ledger.requests or ledger.open_batch):
-                if limited is not None and kind == B_DATA_ROW and _too_many(limited):
+                if limited is not None and _too_many(limited, kind):
                     if start < position:
                         out.append(data[start:position])
                     start = end
@@ -158,7 +165,7 @@ class Downstream(Hidden):
             if limited is not None and limited.over and kind in _ENDS_WELL:
                 out.append(data[start:position])
                 start = end
-                self.ended_well = limited.kind == EXECUTE or kind == B_READY_FOR_QUERY
+                self.late = _failing(limited, kind)
             elif kind == B_READY_FOR_QUERY:
                 self._ready(data[position + 5 : end], upstream, prepared, now)
             else:
@@ -329,8 +336,19 @@ class Downstream(Hidden):
         return refusal or upstream.in_clients_words(error, head)
 
 
-def _too_many(limited: Request) -> bool:
-    """One more row has come: whether it is more than the client may have."""
-    limited.returned += 1
-    limited.over = limited.returned > limited.max_rows
-    return limited.over
+def _too_many(limited: Request, kind: int) -> bool:
+    """Whether a reply is more than the client may have: a row too many, or what follows it."""
+    if kind == B_DATA_ROW:
+        limited.returned += 1
+        limited.over = limited.returned > limited.max_rows
+    return limited.over and kind != B_NOTICE
+
+
+def _failing(limited: Request, kind: int) -> bytes:
+    """What the server is to be sent after this reply, so that the request fails; b"" for nothing.
+
+    A Query with several statements goes on after the first.
+    """
+    if limited.kind == EXECUTE:
+        return FAILING_MESSAGE + FLUSH
+    return _FAILING.get(kind, b"")

@@ -6,32 +6,36 @@ server connection is taken for it.
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
+
 from dbopt.clock import Clock
-from dbopt.errors import QueueFull, TooManyRows
+from dbopt.errors import QueryCancelled, QueueFull, TooManyRows
 from dbopt.gateway.backend import Backend
 from dbopt.gateway.counts import Scope
 from dbopt.gateway.ending import READY, Ending
 from dbopt.gateway.framing import is_one_request
 from dbopt.gateway.guarding import refusal_of
 from dbopt.gateway.lease import Owner
-from dbopt.gateway.ledger import QUERY
 from dbopt.gateway.multiplexer import Pool
-from dbopt.gateway.naming import FAILING_MESSAGE, FLUSH, REFUSED
 from dbopt.verdict import Verdict
 from dbopt.wire import encode
 from dbopt.wire.types import F_QUERY
 
 
 class Guarded(Ending):
-    """See the module. `_asked`: a verdict is waited for."""
+    """See the module. `_asked` is the number of the question whose answer is waited for, or 0.
 
-    __slots__ = ("_asked",)
+    `_stops`: cancels under way for what has returned too many rows.
+    """
+
+    __slots__ = ("_asked", "_questions", "_stops")
 
     def __init__(
         self, client: Owner, pool: Pool, scope: Scope, settings: dict[str, str], clock: Clock
     ) -> None:
         super().__init__(client, pool, scope, settings, clock)
-        self._asked = False
+        self._asked = self._questions = self._stops = 0
 
     def _cleared(self, data: bytes) -> bool:
         """Whether a client that holds no backend may have one for these messages.
@@ -60,6 +64,8 @@ class Guarded(Ending):
     def _refused_alone(self, text: bytes, report: bytes, sqlstate: str) -> None:
         """Tell a client that is in no transaction; what it asked for has come to nothing."""
         self.transport.write(report + READY)
+        self._upstream.unnamed = None  # as any simple Query ends it
+        self._sent = self._clock()
         count = self._scope.count(text)
         count.add(0.0, 0)
         count.failed(sqlstate)
@@ -70,18 +76,30 @@ class Guarded(Ending):
     def _ask(self, text: bytes) -> None:
         """Ask what may become of a statement; the client goes on when that is known."""
         watch = self._scope.watch
-        self._asked = True
+        self._questions += 1
+        self._asked = self._questions
         if watch is None:
-            self._told()
+            self._told(self._asked)
         else:
-            watch.ask(text, self._told)
+            watch.ask(text, partial(self._told, self._asked))
 
-    def _told(self) -> None:
+    def _told(self, question: int) -> None:
         """There is a verdict, or what stands for one."""
-        self._asked = False
+        if question != self._asked:
+            return  # it was cancelled
+        self._asked = 0
         self._upstream.unjudged = b""
         if not self.closed:
             self._resume()
+
+    def cancel(self) -> asyncio.Task[None] | None:
+        """See Ending: what waits for its verdict too."""
+        if self._asked and self.backend is None:
+            self._asked = 0
+            self._upstream.unjudged = b""
+            self.refused(QueryCancelled("The statement was cancelled before it ran."))
+            return None
+        return super().cancel()
 
     def _resume(self) -> None:
         """Go on with what was kept."""
@@ -105,13 +123,29 @@ class Guarded(Ending):
             request.sqlstate = TooManyRows.sqlstate
             if self._scope.watch is not None:
                 self._scope.watch.refuse(request.text, Verdict(rule="max-rows"))
-            if not downstream.ended_well:
-                self._pool.cancel(backend)
-        if downstream.ended_well:
+            if not downstream.late:
+                self._stops += 1
+                stopped = partial(self._stopped, backend)
+                self._pool.cancel(backend).add_done_callback(stopped)
+        if downstream.late and not self._stops:
             # The client must find its transaction failed, and its pipeline skipped.
-            downstream.ended_well = False
-            query = request.kind == QUERY
-            backend.transport.write(encode.query(REFUSED) if query else FAILING_MESSAGE + FLUSH)
+            backend.transport.write(downstream.late)
+            downstream.late = b""
+
+    def _stopped(self, backend: Backend, _: asyncio.Task[None]) -> None:
+        """A cancel is over: if the statement was done before, the next could have been hit."""
+        self._stops -= 1
+        if self.backend is backend and not self.closed:
+            self._mind_rows(backend)
+
+    def _leave(self, cancel: bool) -> None:
+        backend, ledger = self.backend, self._ledger
+        if backend is not None and ledger.limited is not None:
+            ledger.limited = None  # nobody gets its rows
+            if backend.downstream.late and not backend.closed:
+                backend.transport.write(backend.downstream.late)
+            backend.downstream.late = b""
+        super()._leave(cancel)
 
     # The lane
 
@@ -148,6 +182,6 @@ class Guarded(Ending):
     def _join_lane(self) -> None:
         """A heavy statement has passed within a transaction."""
         self._upstream.heavy = False
-        if not self._in_lane:
+        if self._in_flight and not self._in_lane:
             self._in_lane = True
             self._pool.lane.join()

@@ -14,6 +14,7 @@ from hashlib import blake2b
 from typing import Final
 
 import msgspec
+import structlog
 
 from dbopt.clock import Clock, monotonic, wall
 from dbopt.gateway.counts import FINGERPRINTED, Count, Scope
@@ -23,18 +24,32 @@ from dbopt.sql.fingerprint import fingerprint
 from dbopt.sql.tags import tags
 from dbopt.verdict import Question, Refusal, Verdict, unjudged
 
+log = structlog.get_logger("dbopt.gateway")
+
 LONGEST_JUDGED: Final = 1 << 20
 """Bytes. A longer statement is not asked about: `guard.fail` says what becomes of it."""
 _MAX_VERDICTS: Final = 50_000
 _MAX_REFUSALS: Final = 1000
 _RETRY: Final = 1.0
 """Seconds after which a statement without a verdict is asked about anew."""
+_SILENCE: Final = 10.0
+"""Seconds for which no client waits for a verdict, once one did not come: any answer ends them."""
 _UNSAFE_ENCODINGS: Final = frozenset(
     ("BIG5", "GBK", "GB18030", "JOHAB", "SJIS", "SHIFT_JIS_2004", "UHC")
 )
 """A letter may end in the byte of a backslash there, so a string may not end where it seems to."""
 _LEAST: Final = 0.1
 """Seconds that a verdict holds at least."""
+_UNREAD: Final = b"\\"
+"""A text with one is read otherwise by some clients' servers: each execution is looked at."""
+_ENDINGS: Final = frozenset(
+    first + second
+    for first in (b"commit", b"rollback", b"end", b"abort")
+    for second in (b"", b" work", b" transaction")
+)
+"""A client must always be able to end its transaction: these are not asked about."""
+_FREE: Final = Verdict()
+
 Key = tuple[int, str]
 """The fingerprint, and the route where routes have rules of their own."""
 
@@ -68,9 +83,10 @@ class Watch:
     def mark(self, count: Count, text: bytes) -> None:
         """A text of a statement is new: whether it must go the general way."""
         # Of what is not told apart, or not read to its end, each text has a verdict of its own.
-        alone = not count.fingerprint or len(text) > FINGERPRINTED
+        alone = not count.fingerprint or len(text) > FINGERPRINTED or _UNREAD in text
         count.tagged = count.tagged or alone or (self.routed and _tagged(text))
-        verdict = self._verdicts.get((count.fingerprint, ""))
+        verdict = self._verdicts.get((count.fingerprint, "")) if self.rules.enforced else _FREE
+        count.timeout = verdict.timeout if verdict is not None else 0.0
         count.special = count.effects or count.tagged or verdict is None or not verdict.plain
 
     def verdict(self, text: bytes, settings: dict[str, str]) -> Verdict | None:
@@ -78,19 +94,37 @@ class Watch:
 
         `settings` are the client's: they say how the server reads the text.
         """
-        if misleading(text, settings) or len(text) > LONGEST_JUDGED:
-            return self._guard.unjudged(self.rules)
-        key = self._key(text)
+        route = self._route(text)
+        free = not (route or self.rules.enforced) or _is_ending(text)
+        if not free and (misleading(text, settings) or len(text) > LONGEST_JUDGED):
+            self._guard.unreadable += 1
+            return self.failed(route, 0.0)
+        key = self._number(text), route
         known = self._verdicts.get(key)
+        if known is None and free:
+            self.learn(key, _FREE)
+            return _FREE
         if known is not None and 0.0 < known.expires <= self._guard.wall():
-            del self._verdicts[key]
             return None
         return known
+
+    def failed(self, route: str, expires: float) -> Verdict:
+        """What guard.fail says of a statement of that route that has no verdict."""
+        rules = self._rules(route)
+        return unjudged(rules.enforced and rules.fails_closed, expires)
+
+    def _rules(self, route: str) -> GuardRules:
+        scope = self.scope
+        if not route:
+            return self.rules
+        return guard_rules(
+            self._guard.settings, scope.database, scope.user, scope.application, route
+        )
 
     def ask(self, text: bytes, told: Callable[[], None]) -> None:
         """Ask about a statement; `told` is called when there is a verdict, of whatever kind."""
         sql = text.decode("utf-8", "replace")
-        scope, key = self.scope, self._key(text)
+        scope, key = self.scope, (self._number(text), self._route(text))
         question = Question(
             key[0] if len(text) <= FINGERPRINTED else fingerprint(sql[:FINGERPRINTED]),
             sql, scope.database, scope.user, scope.application, key[1],
@@ -99,7 +133,8 @@ class Watch:
 
     def learn(self, key: Key, verdict: Verdict) -> None:
         """The verdict for a statement of this scope."""
-        self._guard.make_room()
+        if key not in self._verdicts:
+            self._guard.make_room()
         soon = self._guard.wall() + _LEAST
         if 0.0 < verdict.expires < soon:  # else it would be asked for without end
             verdict = msgspec.structs.replace(verdict, expires=soon)
@@ -124,15 +159,14 @@ class Watch:
 
     def refuse(self, text: bytes, verdict: Verdict) -> None:
         """Note that a statement was refused."""
-        number, route = self._key(text)
-        self._guard.note(self.scope, number, route, verdict.rule)
+        self._guard.note(self.scope, self._number(text), self._route(text), verdict.rule)
 
-    def _key(self, text: bytes) -> Key:
+    def _number(self, text: bytes) -> int:
         if len(text) > FINGERPRINTED:
             # Only so much of it is read for its fingerprint; what follows must count too.
-            return int.from_bytes(blake2b(text, digest_size=8).digest()), self._route(text)
+            return int.from_bytes(blake2b(text, digest_size=8).digest())
         number = self.scope.count(text).fingerprint
-        return number or fingerprint(text.decode("utf-8", "replace")), self._route(text)
+        return number or fingerprint(text.decode("utf-8", "replace"))
 
     def _route(self, text: bytes) -> str:
         if not (self.routed and _tagged(text)):
@@ -213,22 +247,26 @@ class Guard:
         if pending is None:
             return
         del self._pending[number]
-        self._down_until = self._clock() + _RETRY
+        self._down_until = self._clock() + _SILENCE
         self.unanswered += len(pending.told)
-        verdict = unjudged(pending.watch.rules.fails_closed, self.wall() + _RETRY)
-        self._tell(pending, verdict)
+        self._tell(pending, pending.watch.failed(pending.key[1], self.wall() + _RETRY))
+
+    def orphaned(self) -> None:
+        """The control process is gone: guard.fail decides at once for all who wait."""
+        for number, pending in list(self._pending.items()):
+            if pending.timer is not None:
+                pending.timer.cancel()
+            self._expired(number)
 
     def _tell(self, pending: _Pending, verdict: Verdict) -> None:
         self._numbers.pop((pending.watch, pending.key), None)
         if not pending.stale:
             pending.watch.learn(pending.key, verdict)
         for told in pending.told:
-            told()
-
-    def unjudged(self, rules: GuardRules) -> Verdict:
-        """What becomes of a statement that cannot be read as the server reads it."""
-        self.unreadable += 1
-        return unjudged(rules.fails_closed, 0.0)
+            try:
+                told()
+            except Exception:  # the others must not wait for ever
+                log.exception("a client failed when the guard had a verdict")
 
     def make_room(self) -> None:
         """Keep the verdicts of all scopes together bounded."""
@@ -260,6 +298,10 @@ def misleading(text: bytes, settings: dict[str, str]) -> bool:
         return True
     encoding = settings.get("client_encoding", "").upper()
     return encoding in _UNSAFE_ENCODINGS and not text.isascii()
+
+
+def _is_ending(text: bytes) -> bool:
+    return len(text) < 40 and text.strip(b"; \t\r\n").lower() in _ENDINGS
 
 
 def _tagged(text: bytes) -> bool:

@@ -200,7 +200,7 @@ class Lease(Express):
     def _give_up(self, backend: Backend, *, cancel_first: bool = False) -> None:
         """The backend cannot be used any more, and what the session held is gone with it."""
         self._kept = self._session
-        self._pending = False
+        self._pending = self._upstream.paced = False
         self._holdings = None
         self._detach(backend)
         self._pool.discard(backend, cancel_first=cancel_first)

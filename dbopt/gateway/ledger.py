@@ -29,6 +29,7 @@ FUNCTION: Final = 8
 SYNC: Final = 9
 SETTINGS: Final = 10  # sent by the gateway to bring the session to the client's settings
 ENSURE: Final = 11  # sent by the gateway to prepare what the client's SQL names
+_RUNS: Final = frozenset((EXECUTE, QUERY, FUNCTION))
 EVERY: Final = None
 """What stands for all names, where one does."""
 PROBE: Final = 12  # sent by the gateway to see what the session holds
@@ -160,7 +161,7 @@ class Ledger:
     @property
     def executes(self) -> bool:
         """Whether a statement of the client's is in flight that may return rows, but for a COPY."""
-        return not self.copying and any(EXECUTE <= r.kind <= FUNCTION for r in self.requests)
+        return not self.copying and any(r.kind in _RUNS for r in self.requests)
 
     def hides(self) -> bool:
         """Whether the next reply is to the gateway itself."""

@@ -38,8 +38,9 @@ class Pool(Leases):
     """All of one (database, user): what it has counted, and what happens as time goes by."""
 
     __slots__ = (
-        "_noticed", "_queued_at", "_refill_at", "clients", "lane", "pins", "queue_timeouts",
-        "received", "registry", "sent", "statements", "timeouts", "transactions", "unused_since",
+        "_filling", "_noticed", "_queued_at", "_refill_at", "clients", "lane", "pins",
+        "queue_timeouts", "received", "registry", "sent", "statements", "timeouts", "transactions",
+        "unused_since",
     )  # fmt: skip
 
     def __init__(self, route: Route, targets: Targets, limits: Limits | None = None) -> None:
@@ -53,6 +54,7 @@ class Pool(Leases):
         self.pins = 0
         self.timeouts = dict.fromkeys(TIMEOUTS, 0)
         self.unused_since = monotonic()
+        self._filling = False
         self._noticed = -1.0
         self._refill_at = 0.0
         self._queued_at = -_FORGIVE_AFTER
@@ -96,8 +98,15 @@ class Pool(Leases):
         self._fill_lane()
 
     def _fill_lane(self) -> None:
-        while (waiter := self.lane.next(monotonic())) is not None:
-            self._safely(waiter.let_in)
+        """In a loop: who leaves at once, and there may be a thousand, must not nest."""
+        if self._filling:
+            return
+        self._filling = True
+        try:
+            while (waiter := self.lane.next(monotonic())) is not None:
+                self._safely(waiter.let_in)
+        finally:
+            self._filling = False
 
     def _end_lane_waits(self, now: float) -> None:
         timeout = self.route.queue_timeout

@@ -102,9 +102,11 @@ class Names:
             if request.work is not None:
                 undo(request.work, self.names, prepared)
             statement = request.statement
+            failed = request is skipped[0]
+            if request.kind == PARSE and request.refusal and not request.name:
+                self._unname(request, statement, failed)
             if statement is None or request.kind in (EXECUTE, CHECK):
                 continue
-            failed = request is skipped[0]
             if request.kind == CLOSE:
                 self._restore(request.name, statement)
                 continue
@@ -113,7 +115,7 @@ class Names:
             if (failed or not request.known) and statement not in self.ledger.touched:
                 self._forget(statement, prepared)
 
-    def _unname(self, request: Request, statement: Statement, failed: bool) -> None:
+    def _unname(self, request: Request, statement: Statement | None, failed: bool) -> None:
         if request.name:
             if self.names.get(request.name) is statement:
                 del self.names[request.name]

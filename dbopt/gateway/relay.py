@@ -101,7 +101,7 @@ class Relay(Guarded):
         if data[0] == F_TERMINATE:
             self.close()
             return
-        if self._client.gate.draining:
+        if self._client.gate.draining and not self._in_lane:  # who waited already is served
             raise ShuttingDown("The gateway is shutting down.")
         if self._scope.watch is not None and not self._cleared(data):
             return
@@ -216,7 +216,7 @@ class Relay(Guarded):
             if self._notifications:
                 self._tell()
             if self._rest and not self._ledger.requests:
-                self._receive(b"")
+                self._resume()
         elif self._single:
             self._open_transaction()
         else:

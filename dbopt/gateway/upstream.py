@@ -9,7 +9,7 @@ from __future__ import annotations
 from struct import Struct
 
 from dbopt.gateway.framing import KNOWN, check_length, terminator, unknown_type
-from dbopt.gateway.guarding import Guarding
+from dbopt.gateway.guarding import FAILING_CALL, Guarding
 from dbopt.gateway.ledger import (
     CLOSE_HIDDEN,
     EXECUTE,
@@ -123,9 +123,9 @@ class Upstream(Guarding):
         request.count = count = ledger.scope.count(text)
         request.timeout = count.timeout
         instead = self._special_query(request, text, prepared) if count.special else None
+        if self.paced:
+            return [FLUSH]  # the server may keep back the answers that this waits for
         if self.blocked or self.held or self.unjudged:
-            return None
-        if not ledger.copying and self._must_be_alone(request):
             return None
         ledger.copying = False  # a COPY that still went on would end the connection
         if request.work is not None:
@@ -144,7 +144,10 @@ class Upstream(Guarding):
         entries = bounded_effects(text)
         if self._refuses_query(text, entries, request):
             return [encode.query(REFUSED)]
-        if self.unjudged or not entries or self._hold_entries(entries) or self._must_wait(entries):
+        if self.unjudged or self._hold_entries(entries) or self._must_wait(entries):
+            return None
+        # Before any name is changed: this is done again when what is in flight is answered.
+        if (not self.ledger.copying and self._must_be_alone(request)) or not entries:
             return None
         if refused := self._refusal(entries, text):
             request.refusal = refused
@@ -239,7 +242,10 @@ class Upstream(Guarding):
         ledger = self.ledger
         if ledger.skipping:
             return None
-        fence = [self._fence(), data[position:end]] if ledger.open_batch else None
-        ledger.end_batch(Request(FUNCTION, b"function call", now))
+        request = Request(FUNCTION, b"function call", now)
+        refused = self._refuses_function(request)
+        call = FAILING_CALL if refused else data[position:end]
+        instead = [self._fence(), call] if ledger.open_batch else [call] if refused else None
+        ledger.end_batch(request)
         ledger.open_batch = False
-        return fence
+        return instead

