@@ -105,6 +105,7 @@ DEFINITIONS: tuple[Definition, ...] = (
     Definition("dbopt_gateway_login_failures_total", _C, "Logins refused."),
     Definition("dbopt_gateway_worker_restarts_total", _C, "Workers started again."),
     Definition("dbopt_statements_total", _C, "Statements by kind.", ("database", "kind")),
+    Definition("dbopt_sql_unparsed_total", _C, "Statements that could not be parsed."),
     Definition("dbopt_statement_errors_total", _C, "Statements that failed.", ("sqlstate",)),
     Definition(
         "dbopt_statement_duration_seconds", _H, "Wait and time on the server.", ("database",)

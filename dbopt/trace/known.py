@@ -39,12 +39,16 @@ class Known:
 
 
 class Book:
-    """Statements by fingerprint; the longest unseen go first once their texts fill the memory."""
+    """Statements by fingerprint; the longest unseen go first once their texts fill the memory.
+
+    `unparsed` counts those that were judged by their words alone.
+    """
 
     def __init__(self, judge: Judge, most: int = _MAX_CHARACTERS) -> None:
         self._judge = judge
         self._most = most
         self._size = 0
+        self.unparsed = 0
         self._known: OrderedDict[int, Known] = OrderedDict()
 
     def __len__(self) -> int:
@@ -71,6 +75,7 @@ class Book:
         known = self.known(number)
         if not known.judged:
             query = self._judge.analyze(known.text)
+            self.unparsed += not query.parsed
             known.kind, known.complexity = str(query.kind), query.complexity
             known.judged = True
         return known

@@ -162,3 +162,4 @@ class Recorder:
         yield from self.lifetime.samples()
         for (database, kind), calls in self._kinds.items():
             yield Sample("dbopt_statements_total", calls, (database, kind))
+        yield Sample("dbopt_sql_unparsed_total", self.book.unparsed)

@@ -49,3 +49,12 @@ def test_a_new_limit_judges_anew() -> None:
     assert after is not None
     assert (before.score, "extreme") == (after.score, after.grade)
     assert "other" == book.judged(0).kind
+
+
+def test_what_cannot_be_parsed_is_counted_once() -> None:
+    book = Book(Analyzer())
+    for number, text in ((1, "SELECT 1"), (2, "SELECT FROM FROM WHERE (")):
+        book.learn(number, text)
+        book.judged(number)
+        book.judged(number)
+    assert 1 == book.unparsed
