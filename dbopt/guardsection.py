@@ -46,7 +46,7 @@ class Guard:
     ddl: str = option(
         "allow",
         "Statements that change what the database is made of: CREATE, ALTER, DROP, TRUNCATE, "
-        "and GRANT and REVOKE.",
+        "GRANT and REVOKE, and DO, which may hold them. What a function does inside is not seen.",
         choices=("allow", "refuse"),
         reload=True,
     )

@@ -102,7 +102,7 @@ def _answer(
     if found is None:
         return Answer(where, number, Verdict(), "")
     cost, note = _cost(settings, rules, database, found)
-    return Answer(where, number, decide(found.query, rules, cost), note)
+    return Answer(where, number, decide(found.query, rules, cost, inside=found.inside), note)
 
 
 def _cost(

@@ -199,7 +199,8 @@ class GuardControl:
         except StoreMissing:
             self._no_store, held = _LOOKS_WITHOUT_STORE, []
         if changed := self.ward.take(held):
-            self._judge_anew(changed)
+            # All: what holds one of these, or is too long to be told by its fingerprint, too.
+            self._judge_anew([])
             log.info("quarantine changed", fingerprints=[fingerprint_hex(f) for f in changed])
 
     # What is shown

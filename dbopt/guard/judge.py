@@ -14,8 +14,9 @@ from msgspec.structs import replace
 from dbopt.clock import Clock, wall
 from dbopt.guard.costs import Cost, Costs
 from dbopt.guard.policy import decide, needs_cost
-from dbopt.guard.subject import subject
+from dbopt.guard.subject import Analyze, Subject, subject
 from dbopt.guardsettings import GuardRules
+from dbopt.sql.fingerprint import fingerprint
 from dbopt.sql.query import Query
 from dbopt.store.quarantine import Quarantine
 from dbopt.verdict import Question, Verdict
@@ -151,22 +152,27 @@ class Judge:
 
     async def _decide(self, number: int, scope: Scope, text: str) -> Verdict:
         found = await asyncio.get_running_loop().run_in_executor(
-            self._threads, subject, text, number, self.analyzer.analyze
+            self._threads, _subject, text, number, self.analyzer.analyze
         )
         if found is None:
             return Verdict()
-        query, sql = found
+        query, sql, _ = found
         rules = self._rules(scope)
         if not sql or not needs_cost(query, rules):
-            return self._said(query, rules, scope, None)
+            return self._said(found, number, rules, scope, None)
         asked = (number, scope.database, scope.user)
         cost = await self._costs.cost(asked, sql, rules.verdict_timeout / 2)
-        verdict = self._said(query, rules, scope, cost.value)
+        verdict = self._said(found, number, rules, scope, cost.value)
         return replace(verdict, expires=self._until(verdict, cost))
 
-    def _said(self, query: Query, rules: GuardRules, scope: Scope, cost: float | None) -> Verdict:
-        held = self._held(query.fingerprint, scope.database)
-        return decide(query, rules, cost, held, self._clock())
+    def _said(
+        self, found: Subject, number: int, rules: GuardRules, scope: Scope, cost: float | None
+    ) -> Verdict:
+        inside = {number, *found.inside}
+        numbers = {found.query.fingerprint, *inside}
+        held = [one for n in numbers if (one := self._held(n, scope.database)) is not None]
+        longest = max(held, key=lambda one: one.expires, default=None)
+        return decide(found.query, rules, cost, longest, self._clock(), inside)
 
     def _until(self, verdict: Verdict, cost: Cost) -> float:
         """When a verdict that stands on a cost ends: soon where the cost may yet come.
@@ -179,6 +185,14 @@ class Judge:
             return 0.0
         left = max(cost.until - self._costs.now(), SOON)
         return self._clock() + min(left, 60.0)
+
+
+def _subject(text: str, number: int, analyze: Analyze) -> Subject | None:
+    """See guard.subject. A long text is allowed by the fingerprint of all of it.
+
+    Else what is behind a beginning that is on the list would be allowed too.
+    """
+    return subject(text, number if len(text) <= _LONG else fingerprint(text), analyze)
 
 
 def _key(question: Question) -> Key | _Long:

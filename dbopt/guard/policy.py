@@ -8,7 +8,7 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 
 from dbopt.guard import words
@@ -28,12 +28,16 @@ hold (dbopt.guard.subject)."""
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """All that a rule looks at. `cost` is the planner's, None where it is not known."""
+    """All that a rule looks at. `cost` is the planner's, None where it is not known.
+
+    `inside`: fingerprints of what the statement holds and runs, which may be denied too.
+    """
 
     query: Query
     rules: GuardRules
     cost: float | None
     quarantined: Quarantine | None
+    inside: Set[int] = frozenset()
 
 
 def _quarantine(case: Case) -> Refusal | None:
@@ -41,7 +45,8 @@ def _quarantine(case: Case) -> Refusal | None:
 
 
 def _deny(case: Case) -> Refusal | None:
-    return words.deny() if case.query.fingerprint in case.rules.deny else None
+    deny = case.rules.deny
+    return words.deny() if deny and deny & {case.query.fingerprint, *case.inside} else None
 
 
 def _read_only(case: Case) -> Refusal | None:
@@ -104,8 +109,10 @@ def decide(
     cost: float | None = None,
     quarantined: Quarantine | None = None,
     now: float = 0.0,
+    inside: Set[int] = frozenset(),
 ) -> Verdict:
     """The verdict on a statement. `now` is epoch seconds: a quarantine that has ended is none.
+    `inside`: see Case.
 
     What the rules say does not depend on rules.mode, so that observing tells what enforcing
     would do.
@@ -113,7 +120,7 @@ def decide(
     if quarantined is not None and quarantined.expires <= now:
         quarantined = None
     allowed = query.fingerprint in rules.allow
-    case = Case(query, rules, cost, quarantined)
+    case = Case(query, rules, cost, quarantined, inside)
     for rule in RULES:
         refusal = None if allowed and not rule.despite_allow else rule.check(case)
         if refusal is not None:

@@ -11,6 +11,7 @@ from dbopt.sql.columns import MOST_USES, uses_of_tree
 from dbopt.sql.complexity import DEFAULT, DEFAULT_LIMIT, Weights, complexity_of
 from dbopt.sql.fingerprint import fingerprint
 from dbopt.sql.functions import is_harmless
+from dbopt.sql.parse import LONGEST_READ
 from dbopt.sql.query import ColumnUse, Query
 from dbopt.sql.redact import redact
 from dbopt.sql.schema import Schema
@@ -108,7 +109,9 @@ class Analyzer:
         with self._lock:
             self.parsed += query.parsed
             self.unparsed += not query.parsed
-            self._queries[print_] = query
+            if len(text) <= LONGEST_READ:
+                # Else a DELETE behind a long comment, unread, would stand for each such DELETE.
+                self._queries[print_] = query
             while len(self._queries) > self._capacity:
                 self._queries.popitem(last=False)
         return query

@@ -186,6 +186,53 @@ def test_each_long_text_has_a_verdict_of_its_own() -> None:
     run(work, rules=GuardRules(read_only=True))
 
 
+def test_a_long_text_is_allowed_by_all_of_it_and_denied_by_its_beginning_too() -> None:
+    """Else what is behind a beginning that is on the list would be allowed too."""
+    start = "INSERT INTO t VALUES (1)" + ",(1)" * 20_000
+    number = fingerprint(start[:65_536])
+
+    async def work(bench: Bench) -> None:
+        bench.rules = GuardRules(read_only=True, allow=frozenset({number}))
+        assert not (await bench.judge.judge(Question(number, start, *SCOPE))).refused
+        longer = Question(number, f"{start}; DELETE FROM t", *SCOPE)
+        assert (await bench.judge.judge(longer)).refused
+        bench.judge.forget()
+        bench.rules = GuardRules(deny=frozenset({number}), max_complexity=0)
+        assert "deny" == (await bench.judge.judge(longer)).rule
+        bench.judge.forget()
+        bench.rules = GuardRules()
+        bench.held[number] = Quarantine(number, 1060.0)
+        assert "quarantine" == (await bench.judge.judge(longer)).rule
+
+    run(work)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "PREPARE p AS SELECT a FROM t", "DECLARE c CURSOR FOR SELECT a FROM t",
+        "BEGIN; SELECT a FROM t; COMMIT", "EXPLAIN ANALYZE SELECT a FROM t",
+        "EXPLAIN (ANALYZE) SELECT a FROM t", "SELECT 1; PREPARE p AS SELECT a FROM t",
+    ],
+)  # fmt: skip
+def test_what_holds_a_statement_that_may_not_run(text: str) -> None:
+    number = fingerprint("SELECT a FROM t")
+
+    async def work(bench: Bench) -> None:
+        bench.rules = GuardRules(deny=frozenset({number}))
+        assert "deny" == (await bench.judge.judge(ask(text))).rule
+        assert not (await bench.judge.judge(ask("EXPLAIN SELECT a FROM t"))).refused
+        bench.judge.forget()
+        bench.rules = GuardRules()
+        assert not (await bench.judge.judge(ask(text))).refused
+        bench.judge.forget()
+        bench.held[number] = Quarantine(number, 1060.0)
+        verdict = await bench.judge.judge(ask(text))
+        assert ("quarantine", 1060.0) == (verdict.rule, verdict.expires)
+
+    run(work)
+
+
 def test_only_so_many_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(judging, "CAPACITY", 2)
 

@@ -8,6 +8,7 @@ from sqlglot import exp
 from dbopt.sql.analyze import Analyzer, analyze
 from dbopt.sql.classify import judge
 from dbopt.sql.fingerprint import fingerprint
+from dbopt.sql.parse import LONGEST_READ
 from dbopt.sql.query import ColumnUse, Kind, Relation, Role
 from dbopt.sql.schema import Schema, SchemaColumn, SchemaRelation
 
@@ -130,3 +131,12 @@ def test_the_class_of_a_statement_inside_another() -> None:
     assert (Kind.SESSION, False) == (prepared.does.kind, prepared.does.read_only)
     [plain] = judge("select 1")
     assert plain.source is plain.statement
+
+
+def test_what_was_not_read_to_its_end_is_not_remembered() -> None:
+    analyzer = Analyzer()
+    padded = f"/* {'x' * LONGEST_READ} */ DELETE FROM t"
+    assert fingerprint("DELETE FROM t") == fingerprint(padded)
+    assert not analyzer.analyze(padded).parsed
+    assert analyzer.analyze("DELETE FROM t").unqualified
+    assert analyzer.analyze(padded).parsed, "what is known of it is of the same statement"
