@@ -14,7 +14,7 @@ from hashlib import blake2b
 from threading import Lock
 
 from dbopt.sql import fold
-from dbopt.sql.lexer import WHITESPACE, fold_case, texts, without_marks
+from dbopt.sql.lexer import WHITESPACE, fold_case, texts
 from dbopt.sql.redact import redact
 from dbopt.sql.tags import tags
 
@@ -90,7 +90,7 @@ def normalize(text: str, *, conforming: bool | None = None) -> str:
     both, so that neither passes for the other, nor for anything else.
     """
     if conforming is None and "\\'" in text:
-        return _either(without_marks(text).rstrip(WHITESPACE))
+        return _either(text.rstrip(WHITESPACE))
     text = text.rstrip(WHITESPACE)
     return _joined(text, texts(text, conforming=conforming is not False))
 
@@ -121,7 +121,7 @@ def _with_escapes(found: list[str]) -> Iterator[str]:
 
 
 def _either(text: str) -> str:
-    on, off = texts(f"{text}\n;"), texts(f"{text}\n;", conforming=False)
+    on, off = texts(f"{text}\n;"), texts(f"{text}\n;", conforming=None)
     strict, escaped = _joined(text, on), _joined(text, off)
     if strict == escaped or not _may_run(off):
         return strict

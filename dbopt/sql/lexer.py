@@ -2,8 +2,8 @@
 
 Source: PostgreSQL 18 documentation, 4.1 Lexical Structure, and src/backend/parser/scan.l.
 Text is read with standard_conforming_strings on, which is the server's default, or, where asked,
-with it off: a backslash in '...' then escapes. `two_readings` tells where that matters. Nothing
-here raises on any text: an unterminated string, identifier or comment runs to the end.
+with it off: a backslash in '...' then escapes. Nothing here raises on any text: an unterminated
+string, identifier or comment runs to the end.
 
 Every loop is possessive or bounded, so that hostile text costs linear time.
 """
@@ -13,12 +13,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from enum import IntEnum
-from functools import cache, partial
+from functools import cache
 from typing import NamedTuple
 
 # All but the rest of ASCII: so said, a class is one table of 128 bits for `re`.
 _WORD_START = r"^\x00-@\[-\^`{-\x7f"
 _WORD = r"^\x00-#%-/:-@\[-\^`{-\x7f"
+_IN_WORD = r"[\w$\x80-\U0010ffff]"
 _TAG = r"^\x00-/:-@\[-\^`{-\x7f"
 _SPACE = r" \t\n\r\f\v"
 _ANY_OP = r"~!@#%^&|`?*/<>=+\-"
@@ -53,19 +54,29 @@ _FLAT_COMMENT = r"/\*[^*]*+(?:\*(?!/)[^*]*+)*(?:\*/|\Z)"
 _DOLLAR_TAG = rf"\$(?:[{_WORD_START}][{_TAG}]*+)?\$"
 
 
-def _body(conforming: bool) -> str:
-    """What follows the quote that opens '...', up to the last of the parts that scan.l joins."""
+_WORD_ESCAPE = "[eE][sS][cC][aA][pP][eE]"
+# In `escape '\'`, a server that takes the backslash for an escape would find a longer string there,
+# which it refuses. A look-behind has one width.
+_MARK = "|".join(
+    rf"(?<!{_IN_WORD}{_WORD_ESCAPE}{blank})(?<={_WORD_ESCAPE}{blank})'\\'(?!')"
+    for blank in ("", f"[{_SPACE}]")
+)
+
+
+def _plain(conforming: bool | None) -> str:
+    """A string without a prefix, up to the last of the parts that scan.l joins."""
     body = _QUOTED_BODY if conforming else _ESCAPED_BODY
-    return rf"{body}(?:{_NEXT_PART}{body})*"
+    string = rf"'{body}(?:{_NEXT_PART}{body})*"
+    return string if conforming is not None else f"{_MARK}|{string}"
 
 
-def _strings(conforming: bool) -> str:
+def _strings(conforming: bool | None) -> str:
     # An N'...' is read as '...' is; B, X and U& know no backslash, nor does a part that follows.
-    plain, quoted, escaped = _body(conforming), _body(True), _body(False)
-    return rf"[nN]?'{plain}|(?:[bBxX]|[uU]&)'{quoted}|[eE]'{escaped}"
+    plain, quoted, escaped = _plain(conforming), _plain(True), _plain(False)
+    return rf"{plain}|[nN](?:{plain})|(?:[bBxX]|[uU]&){quoted}|[eE]{escaped}"
 
 
-def _token_pattern(conforming: bool) -> str:
+def _token_pattern(conforming: bool | None) -> str:
     """A token of a text without dollar quotes and nested comments.
 
     The order is for speed: the frequent first, and those that begin with a set of characters
@@ -79,7 +90,7 @@ def _token_pattern(conforming: bool) -> str:
             r"\.(?![0-9.])",
             rf"[{_PLAIN_OP}](?![{_ANY_OP}])",
             r"\$[0-9]++",
-            rf"'{_body(conforming)}",
+            _plain(conforming),
             r'"[^"]*+(?:""[^"]*+)*(?:"|\Z)',
             r"[0-9]++(?![0-9_.A-Za-z])",
             r"[\x00-\x08\x0e-\x1f\x7f\\{}]",
@@ -100,7 +111,7 @@ def _token_pattern(conforming: bool) -> str:
 _BLOCK_GROUP = 11
 
 
-def _full_pattern(conforming: bool) -> str:
+def _full_pattern(conforming: bool | None) -> str:
     """A token or whitespace of any text; of a block comment, which may nest, only its opening.
 
     One group for each lexeme of `_GROUPS`, in that order; what is frequent comes first.
@@ -132,32 +143,29 @@ _Find = Callable[[str], list[str]]
 _FindPairs = Callable[[str], list[tuple[str, str]]]
 
 
-def _finder(conforming: bool) -> _Find:
+def _finder(conforming: bool | None) -> _Find:
     return re.compile(rf"[{_SPACE}]*+({_token_pattern(conforming)})", re.DOTALL).findall
 
 
 @cache
-def _dollar_finder(conforming: bool) -> _FindPairs:
+def _dollar_finder(conforming: bool | None) -> _FindPairs:
     quoted = rf"({_DOLLAR_TAG}).*?(?:\2|\Z)"
     pattern = rf"[{_SPACE}]*+({quoted}|{_token_pattern(conforming)})"
     return re.compile(pattern, re.DOTALL).findall
 
 
 @cache
-def _full(conforming: bool) -> re.Pattern[str]:
+def _full(conforming: bool | None) -> re.Pattern[str]:
     return re.compile(_full_pattern(conforming), re.DOTALL)
 
 
 flat_tokens: _Find = _finder(conforming=True)
 """All tokens of a text that ends in no whitespace and that `is_flat`, comments among them."""
-_escaped_tokens = cache(partial(_finder, conforming=False))
+_escaped_finder = cache(_finder)
 
 _dollar_quote = re.compile(_DOLLAR_TAG).search
 # The opening of a comment within another. It may lie in a string, which costs time alone.
 _nested_comment = re.compile(r"/\*(?:[^*/]|\*(?!/)|/(?!\*))*/\*").search
-_escape_clause = re.compile(
-    rf"([eE](?<![\w$\x80-\U0010ffff].)[sS][cC][aA][pP][eE][{_SPACE}]*+)'\\'(?!')"
-).sub
 _comment_edge = re.compile(r"/\*|\*/").finditer
 
 
@@ -220,11 +228,11 @@ def _may_nest(text: str) -> bool:
     return text.count("/*") > 1 and _nested_comment(text) is not None
 
 
-def tokens(text: str, at: int = 0, *, conforming: bool = True) -> Iterator[Token]:
+def tokens(text: str, at: int = 0, *, conforming: bool | None = True) -> Iterator[Token]:
     """Every token of any text from an offset on, whitespace and comments included.
 
     Their texts join to the text. The offset must be a token's. `conforming` is the server's
-    standard_conforming_strings.
+    standard_conforming_strings; None is as False, but that `escape '\\'` ends where it seems to.
     """
     end, matches = len(text), _full(conforming).finditer
     while at < end:
@@ -242,7 +250,7 @@ def tokens(text: str, at: int = 0, *, conforming: bool = True) -> Iterator[Token
             return
 
 
-def texts(text: str, *, conforming: bool = True) -> list[str]:
+def texts(text: str, *, conforming: bool | None = True) -> list[str]:
     """The texts of a text's tokens, comments among them and whitespace not.
 
     The text must not end in whitespace.
@@ -251,10 +259,10 @@ def texts(text: str, *, conforming: bool = True) -> list[str]:
         return list(_nested_texts(text, conforming))
     if "$" in text and _dollar_quote(text) is not None:
         return [token for token, _ in _dollar_finder(conforming)(text)]
-    return flat_tokens(text) if conforming else _escaped_tokens()(text)
+    return flat_tokens(text) if conforming else _escaped_finder(conforming)(text)
 
 
-def _nested_texts(text: str, conforming: bool) -> Iterator[str]:
+def _nested_texts(text: str, conforming: bool | None) -> Iterator[str]:
     at, matches = 0, _full(conforming).finditer
     while at < len(text):
         for match in matches(text, at):
@@ -272,15 +280,6 @@ def _nested_texts(text: str, conforming: bool) -> Iterator[str]:
 def code(text: str) -> list[Token]:
     """The tokens of a text without whitespace and comments."""
     return [token for token in tokens(text) if token.lexeme not in BLANKS]
-
-
-def without_marks(text: str) -> str:
-    """The text with another mark in each `escape '\\'`, where it stands for nothing else.
-
-    To a server that reads it as an escaped quote, the clause would be longer than one character,
-    which it refuses.
-    """
-    return _escape_clause(r"\1'!'", text)
 
 
 def _comment_end(text: str, start: int) -> int:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from itertools import zip_longest
 
-from dbopt.sql.lexer import BLANKS, LITERALS, WHITESPACE, Lexeme, Token, tokens, without_marks
+from dbopt.sql.lexer import BLANKS, LITERALS, WHITESPACE, Lexeme, Token, tokens
 
 _LIST = re.compile(r"(?<![\w$\x80-\U0010ffff])(in|IN|In) ?\((\$[0-9]+)(?:, ?\$[0-9]+)+\)")
 
@@ -38,9 +38,8 @@ def _shared(text: str) -> list[Token] | None:
     """Of a text that reads in two ways, the tokens up to and with the first that is told apart."""
     if "\\'" not in text:
         return None
-    text = without_marks(text)
     shared: list[Token] = []
-    for one, other in zip_longest(tokens(text), tokens(text, conforming=False)):
+    for one, other in zip_longest(tokens(text), tokens(text, conforming=None)):
         if one != other:
             return [*shared, Token(Lexeme.STRING, "''", len(text))]
         shared.append(one)

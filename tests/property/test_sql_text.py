@@ -82,6 +82,7 @@ def test_both_lexers_find_the_same_tokens(text: str) -> None:
 
 @given(ANY, st.booleans())
 @example("\x80in (1,2)", True)
+@example("\"escape'\\'\"", False)
 @settings(max_examples=examples(300))
 def test_redacting_keeps_the_fingerprint(text: str, conforming: bool) -> None:
     shown = redact(text, conforming=conforming)
