@@ -20,14 +20,22 @@ import uvloop
 
 from dbopt.wire import encode
 from tests.faults.soak_wire import COLUMNS, Fault, Lost, Wire, Wrong, simple, tag
-from tests.faults.soak_work import STATEFUL, WITHOUT_TRANSACTIONS, WORK, Me, Unit, cleanup
+from tests.faults.soak_work import (
+    GUARDED,
+    STATEFUL,
+    WITHOUT_TRANSACTIONS,
+    WORK,
+    Me,
+    Unit,
+    cleanup,
+)
 
 PATIENCE = 45.0
 """Seconds without an answer after which a reply counts as lost; queue_timeout is far below."""
 
 
 class Options(msgspec.Struct):
-    """What to do. `stateful` names units of soak_work.STATEFUL; a connection makes from `least`
+    """What to do. `stateful` names units of STATEFUL and GUARDED; a connection makes from `least`
     to `most` units.
     """
 
@@ -75,7 +83,7 @@ class Soak:
         self.counts: Counter[str] = Counter()
         self.wrong: list[str] = []
         work = WORK if options.transactions_open else WITHOUT_TRANSACTIONS
-        self.work: list[Unit] = [*work, *(STATEFUL[name] for name in options.stateful)]
+        self.work: list[Unit] = [*work, *((STATEFUL | GUARDED)[name] for name in options.stateful)]
         self.open: dict[str, Wire] = {}
 
     @property

@@ -34,6 +34,7 @@ from tests.integration.gateway_support import (
 )
 
 ACCOUNTS = 50
+REFUSED = "54001"
 COPY_TEXT: Message = (b"H", b"\0\0\1\0\0")
 COPY_TO: Message = (b"G", b"\0\0\1\0\0")
 ZONES = ("UTC", "Asia/Tokyo", "America/Lima", "Europe/Oslo")
@@ -289,6 +290,27 @@ def listen(me: Me) -> Turns:
 STATEFUL: dict[str, Unit] = {
     unit.__name__: unit for unit in (temp_table, advisory_lock, sql_prepare, listen)
 }
+
+
+# What the guard refuses: by the name of the column, since constants make no other statement.
+
+
+def refused(me: Me) -> Turns:
+    mark = me.mark()
+    send = parse("SELECT $1::text AS refuse") + bind(mark) + execute() + SYNC
+    alone = simple(f"SELECT '{mark}' AS refuse", sqlstate=REFUSED)
+    fine = simple(f"SELECT '{mark}'", COLUMNS, row(mark), SELECTED)
+    yield me.chance.choice(([alone], [Batch(send, [], REFUSED)], [fine, alone, fine]))
+
+
+def refused_within(me: Me) -> Turns:
+    yield [simple("BEGIN", tag("BEGIN"), status="T")]
+    yield [simple(f"SELECT '{me.mark()}' AS refuse", sqlstate=REFUSED, status="E")]
+    yield [simple("SELECT 1", sqlstate="25P02", status="E")]
+    yield [simple("ROLLBACK", tag("ROLLBACK"))]
+
+
+GUARDED: dict[str, Unit] = {unit.__name__: unit for unit in (refused, refused_within)}
 
 
 def cleanup(me: Me, unit: Unit) -> list[Batch]:

@@ -5,6 +5,7 @@ The clients are in processes of their own (soak_clients.py); here are those who 
 
 from __future__ import annotations
 
+import asyncio
 import random
 import subprocess
 import sys
@@ -19,8 +20,17 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from dbopt.verdict import Question, Verdict
 from tests.faults.soak_clients import Options, Report
-from tests.faults.soak_work import ACCOUNTS, STATEFUL, WITHOUT_TRANSACTIONS, WORK, Unit
+from tests.faults.soak_work import (
+    ACCOUNTS,
+    GUARDED,
+    REFUSED,
+    STATEFUL,
+    WITHOUT_TRANSACTIONS,
+    WORK,
+    Unit,
+)
 from tests.fix_gateway import Gateway, GatewayFactory
 from tests.support import wait_until
 
@@ -61,12 +71,29 @@ class Mode:
     stateful: list[str]
     work: tuple[Unit, ...] = WORK
     most: int = 400
+    guard: bool = False
 
 
 TRANSACTION = Mode("transaction", 200, [*STATEFUL])
 SESSION = Mode("session", 20, [*STATEFUL], most=40)
 """Each client has its backend until it leaves, so the others wait that long."""
 STATEMENT = Mode("statement", 100, ["sql_prepare", "listen"], WITHOUT_TRANSACTIONS)
+UNDER_GUARD = Mode("transaction", 200, [*STATEFUL, *GUARDED], guard=True)
+
+
+async def judged(question: Question) -> Verdict:
+    """Some are heavy, some counted, some soon forgotten, and some verdicts come late."""
+    if "refuse" in question.text:
+        return Verdict(refused=True, rule="complexity", sqlstate=REFUSED, message="Too complex.")
+    kind = question.fingerprint % 11
+    if kind == 0:
+        await asyncio.sleep(0.05)
+    return Verdict(
+        heavy=kind in (1, 2, 3),
+        max_rows=1_000_000 if kind in (3, 4, 5) else 0,
+        timeout=60.0 if kind in (5, 6) else 0.0,
+        expires=time.time() + 0.3 if kind in (2, 4, 7) else 0.0,
+    )
 
 
 class Trouble:
@@ -170,7 +197,10 @@ def check_at_rest(gateway: Gateway, direct: str) -> None:
     def at_rest() -> bool:
         gateway.seen.next_frame()
         snapshot = gateway.seen.snapshots[0]
-        held = [p for p in snapshot.pools if p.cl_active or p.cl_waiting or p.sv_active]
+        held = [
+            p for p in snapshot.pools
+            if p.cl_active or p.cl_waiting or p.sv_active or p.lane_active or p.lane_waiting
+        ]  # fmt: skip
         return snapshot.clients == 0 and not held
 
     wait_until(at_rest, 15, "the gateway at rest")
@@ -188,6 +218,7 @@ def check_at_rest(gateway: Gateway, direct: str) -> None:
         pytest.param(SHORT, TRANSACTION, id="short"),
         pytest.param(BRIEF, SESSION, id="session"),
         pytest.param(BRIEF, STATEMENT, id="statement"),
+        pytest.param(SHORT, UNDER_GUARD, id="guard"),
         pytest.param(
             LONG, TRANSACTION, id="long",
             marks=[pytest.mark.soak, pytest.mark.timeout(2 * LONG.seconds)],
@@ -199,7 +230,9 @@ def test_no_reply_is_lost_or_crossed(
 ) -> None:
     with psycopg.connect(pg_dsn, autocommit=True) as connection:
         connection.execute(SETUP)
-    gateway = make_gateway(**POOL, pool__mode=mode.name)
+    enforce = {"guard__mode": "enforce"} if mode.guard else {}
+    gateway = make_gateway(**POOL, **enforce, pool__mode=mode.name)
+    gateway.seen.verdict = judged
     pids, restarts = gateway.pids, gateway.supervisor.restarts
     started = time.monotonic()
     with Trouble(gateway, pg_dsn, length.kill_every) as trouble:
