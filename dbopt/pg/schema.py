@@ -8,11 +8,11 @@ Sources: PostgreSQL's documentation, "System Catalogs" and "Schemas".
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dbopt.pg.catalog import index_of
+from dbopt.pg.catalog import Index, index_of
 from dbopt.pg.connect import AsyncConnection, Connection, Row
 from dbopt.pg.refusal import translated
 from dbopt.pg.sqlfile import statement
@@ -149,11 +149,12 @@ def _relations(
     for row in columns:
         oid = row.pop("oid")
         columns_of[oid][row["name"]] = SchemaColumn(**row)
+    inherited = {row["oid"] for row in rows if row["inherited"]}
     indexes_of: defaultdict[int, list[IndexDefinition]] = defaultdict(list)
     for row in indexes:
         index = index_of(row)
         if index.valid:
-            indexes_of[index.table_oid].append(index.definition)
+            indexes_of[index.table_oid].append(_definition(index, inherited))
     known = {row["oid"]: _relation(row, columns_of, indexes_of) for row in rows}
     known |= _partitioned(rows, known)
     known |= _views(known, examined, named)
@@ -174,6 +175,14 @@ def _relation(
         tuple(indexes.get(row["oid"], ())),
         row_security=row["row_security"],
     )
+
+
+def _definition(index: Index, inherited: Collection[int]) -> IndexDefinition:
+    """An index that is `unique` only if no two rows that a query sees share its keys: a deferrable
+    one lets them until COMMIT, and it knows nothing of tables that inherit from its own."""
+    if index.deferrable or index.table_oid in inherited:
+        return replace(index.definition, unique=False)
+    return index.definition
 
 
 def _partitioned(

@@ -78,7 +78,7 @@ _UNSHARED = frozenset({"field", "depth", "unparsed"})
 _FULL_ROWS = 6.0
 """log10 of the rows from which on what is done with them counts in full."""
 _HIGHEST = 1e30
-"""More cost than this adds no point: the planner's disable_cost is 1e10, an endless one infinity."""
+"""More cost than this adds no point: it may be infinite, and disable_cost is 1e10."""
 _LEAST, _MOST = 0.1, 1.5
 """Bounds of the share that rows give."""
 

@@ -26,7 +26,10 @@ class RelationKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SchemaColumn:
-    """A column; `type` as SQL writes it. `distinct` is pg_stats.n_distinct, 0 where unknown."""
+    """A column; `type` as SQL writes it. `distinct` is pg_stats.n_distinct, 0 where unknown.
+
+    `not_null`: no row that a query of its table gives has a NULL there.
+    """
 
     name: str
     type: str
@@ -39,8 +42,10 @@ class SchemaRelation:
     """A relation. `rows` is the planner's estimate and `size_bytes` without indexes.
 
     `row_security`: policies may hide rows of it, or it is not known whether they do. `indexes`
-    are the valid ones. Of a view, `reads` are the relations that it stands on, views
-    among them expanded, and `functions` those that it calls (schema, name).
+    are the valid ones, and one is `unique` if at no time a query gives two rows with its keys:
+    a deferrable one is not, nor is one of a table that others inherit from. Of a view, `reads`
+    are the relations that it stands on, views among them expanded, and `functions` those that it
+    calls (schema, name).
     """
 
     relation: Relation

@@ -94,9 +94,9 @@ def list_length(node: exp.Expr) -> int:
     return 0
 
 
-def conjuncts(condition: exp.Expr) -> Iterator[exp.Expr]:
-    """The parts that AND joins."""
-    return _parts(condition, exp.And)
+def conjuncts(condition: exp.Expr | None) -> Iterator[exp.Expr]:
+    """The parts that AND joins; none of no condition."""
+    return _parts(condition, exp.And) if condition is not None else iter(())
 
 
 def alternatives(condition: exp.Expr) -> Iterator[exp.Expr]:

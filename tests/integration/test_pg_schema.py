@@ -154,6 +154,50 @@ def test_the_search_path_of_a_role(connection: Connection) -> None:
         connection.execute("DROP ROLE dbopt_reader_a, app_owner")
 
 
+def test_what_is_unique_and_not_null_holds_of_every_row(connection: Connection) -> None:
+    """Not so where others inherit, of a deferrable constraint, of a foreign table."""
+    connection.execute(
+        """CREATE TABLE app.parent (id int PRIMARY KEY);
+           CREATE TABLE app.child () INHERITS (app.parent);
+           CREATE TABLE app.late (id int NOT NULL, UNIQUE (id) DEFERRABLE);
+           CREATE FOREIGN DATA WRAPPER nowhere;
+           CREATE SERVER far FOREIGN DATA WRAPPER nowhere;
+           CREATE FOREIGN TABLE app.abroad (id int NOT NULL) SERVER far;
+           CREATE TABLE app.parted (id int PRIMARY KEY) PARTITION BY RANGE (id);
+           CREATE TABLE app.part PARTITION OF app.parted DEFAULT"""
+    )
+    known = read_schema(connection).relations
+    tables = {
+        name: known[Relation("app", name)]
+        for name in ("parent", "child", "late", "abroad", "parted", "part")
+    }
+
+    assert {
+        "parent": ([False], False),
+        "child": ([], True),
+        "late": ([False], True),
+        "abroad": ([], False),
+        "parted": ([True], True),
+        "part": ([True], True),
+    } == {
+        name: ([index.unique for index in table.indexes], table.columns["id"].not_null)
+        for name, table in tables.items()
+    }
+
+
+@pytest.mark.parametrize("validated", [False, True])
+def test_not_null_that_is_not_validated(connection: Connection, validated: bool) -> None:
+    if connection.info.server_version < 180000:
+        pytest.skip("NOT NULL NOT VALID came with PostgreSQL 18")
+    connection.execute("ALTER TABLE people ADD CONSTRAINT city_known NOT NULL city NOT VALID")
+    if validated:
+        connection.execute("UPDATE people SET city = 'c' WHERE city IS NULL")
+        connection.execute("ALTER TABLE people VALIDATE CONSTRAINT city_known")
+    people = read_schema(connection).relations[Relation("public", "people")]
+
+    assert validated is people.columns["city"].not_null
+
+
 def test_without_privileges_what_pg_stats_hides_is_0(connection: Connection) -> None:
     connection.execute("CREATE ROLE dbopt_reader_b")
     try:

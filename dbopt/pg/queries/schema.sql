@@ -33,6 +33,7 @@ SELECT c.oid::bigint AS oid,
        c.relpages::bigint * current_setting('block_size')::bigint AS size_bytes,
        l.relation IS NOT NULL AS locked,
        c.relrowsecurity AS row_security,
+       c.relkind = 'r' AND c.relhassubclass AS inherited,
        CASE WHEN c.relispartition
             THEN (SELECT i.inhparent::bigint FROM pg_inherits i WHERE i.inhrelid = c.oid) END
            AS parent
@@ -51,12 +52,19 @@ SELECT c.oid::bigint AS oid,
 
 -- name: schema_columns
 -- The columns of the relations :relations, in order; n_distinct is 0 where pg_stats shows none,
--- or hides them. A partitioned table has figures of its partitions together.
--- Source: pg_attribute, pg_stats.
+-- or hides them. A partitioned table has figures of its partitions together. `not_null` holds of
+-- every row: so not where tables that inherit from it may have NULLs, of a foreign table, whose
+-- constraints nobody enforces, or of a constraint that is not validated (18 and later).
+-- Source: pg_attribute, pg_constraint, pg_stats.
 SELECT a.attrelid::bigint AS oid,
        a.attname AS name,
        format_type(a.atttypid, a.atttypmod) AS type,
-       a.attnotnull AS not_null,
+       a.attnotnull
+           AND c.relkind <> 'f'
+           AND NOT (c.relkind = 'r' AND c.relhassubclass)
+           AND NOT EXISTS (SELECT FROM pg_constraint o
+                            WHERE o.conrelid = a.attrelid AND o.contype = 'n'
+                              AND NOT o.convalidated AND o.conkey = ARRAY[a.attnum]) AS not_null,
        coalesce(s.n_distinct, 0)::float8 AS "distinct"
   FROM pg_attribute a
   JOIN pg_class c ON c.oid = a.attrelid

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from sqlglot import exp
 
 from dbopt.sql.findings import Severity
-from dbopt.sql.rules.indexed import FLIPPED
-from dbopt.sql.rules.predicates import bare, replaced
+from dbopt.sql.rules.indexed import FLIPPED, type_name
+from dbopt.sql.rules.predicates import Scopes, as_column, bare, enclosed, replaced
 from dbopt.sql.rules.support import Match, Rule
 from dbopt.sql.script import Subject
 
@@ -33,10 +33,6 @@ _NOT_ALLOWED = (
     "locks",
     "into",
 )
-_HOLDERS = (
-    *(exp.Where, exp.And, exp.Or, exp.Paren, exp.Join, exp.Having, exp.If, exp.Alias, exp.Select),
-)
-"""What may hold a NOT without parentheses."""
 _UNNAMED = exp.to_identifier("?column?", quoted=True)
 """The name that PostgreSQL gives to an output that has none."""
 _MESSAGE = "All rows are counted, only to learn whether there is one."
@@ -45,16 +41,19 @@ _MESSAGE = "All rows are counted, only to learn whether there is one."
 def _check(subject: Subject) -> Iterator[Match]:
     if subject.tree is None:
         return
+    scopes = Scopes(subject.schema)
     for node in subject.tree.find_all(exp.GT, exp.GTE, exp.LT, exp.LTE, exp.EQ, exp.NEQ):
         asked = _asked(node)
         if asked is None:
             continue
         side, wanted = asked
         if isinstance(side, exp.Subquery) and _is_count(side.this):
-            rewrite = replaced(subject, (node, _existence(node, side.this, wanted)))
+            known = _is_null_alone(side.this, side.this.expressions[0].unalias(), scopes)
+            rewrite = _existence(subject, node, side.this, wanted) if known else ""
             yield Match(subject, _MESSAGE, node, rewrite)
         elif isinstance(side, exp.Count) and (select := _only_output(node)) is not None:
-            rewrite = _select_existence(subject, node, select, wanted)
+            known = _is_null_alone(select, side, scopes)
+            rewrite = _select_existence(subject, node, select, wanted) if known else ""
             yield Match(subject, _MESSAGE, node, rewrite)
 
 
@@ -90,6 +89,18 @@ def _counts(node: exp.Expr) -> bool:
     return constant or (isinstance(counted, exp.Column) and not counted.is_star)
 
 
+def _is_null_alone(select: exp.Select, count: exp.Expr, scopes: Scopes) -> bool:
+    """Whether what is counted is NULL just where IS NULL says so.
+
+    It also says so of a whole row, or a value of a composite type, with nothing but NULLs in it,
+    and count() counts that. Of a type that sqlglot does not know that cannot be told.
+    """
+    if not isinstance(count.this, exp.Column):
+        return True
+    known = scopes.column(as_column(count.this), select)
+    return known is not None and type_name(known.type) not in {"", "USERDEFINED"}
+
+
 def _only_output(node: exp.Expr) -> exp.Select | None:
     """The SELECT whose one output is this comparison of a count."""
     output = node.parent if isinstance(node.parent, exp.Alias) else node
@@ -110,14 +121,17 @@ def _exists(select: exp.Select, count: exp.Expr | None) -> exp.Expr:
     return exp.Exists(this=inner)
 
 
-def _existence(node: exp.Expr, select: exp.Select, wanted: bool) -> exp.Expr:
+def _existence(subject: Subject, node: exp.Expr, select: exp.Select, wanted: bool) -> str:
+    return replaced(subject, (node, _test(node, select, wanted)))
+
+
+def _test(node: exp.Expr, select: exp.Select, wanted: bool) -> exp.Expr:
     """EXISTS in place of the comparison, with the name that it has had as an output."""
     found = _exists(select, select.expressions[0].unalias())
     if wanted:
         unnamed = isinstance(node.parent, exp.Select)
         return exp.Alias(this=found, alias=_UNNAMED.copy()) if unnamed else found
-    denied = exp.Not(this=found)
-    return denied if isinstance(node.parent, _HOLDERS) else exp.Paren(this=denied)
+    return enclosed(exp.Not(this=found), node)
 
 
 def _select_existence(subject: Subject, node: exp.Expr, select: exp.Select, wanted: bool) -> str:

@@ -10,7 +10,7 @@ from sqlglot import exp
 from dbopt.sql.columns import folded
 from dbopt.sql.findings import Severity
 from dbopt.sql.rules.predicates import is_rewritable, replaced
-from dbopt.sql.rules.sources import Source, is_key, source_of, sources
+from dbopt.sql.rules.sources import Source, is_key, is_named, source_of, sources
 from dbopt.sql.rules.steady import is_steady
 from dbopt.sql.rules.support import Match, Rule
 from dbopt.sql.script import Subject
@@ -75,8 +75,7 @@ def _is_inner(join: exp.Join) -> bool:
 
 
 def _is_table(source: Source) -> bool:
-    plain = isinstance(source.node, exp.Table) and isinstance(source.node.this, exp.Identifier)
-    return plain and not source.node.args.get("joins")
+    return is_named(source.node) and not source.node.args.get("joins")
 
 
 def _owners(nodes: Sequence[exp.Expr], among: Sequence[Source]) -> list[Source | None]:
@@ -184,7 +183,7 @@ def _select(tables: Sequence[Source], parts: Sequence[_Part]) -> exp.Select:
         seen.append(source)
         on = [p for p in rest if source in p[1] and all(owner in seen for owner in p[1])]
         rest = [p for p in rest if all(p is not one for one in on)]
-        join = exp.Join(this=source.node.copy(), kind="" if on else "CROSS")
+        join = exp.Join(this=source.node.copy(), kind=None if on else "CROSS")
         if on:
             join.set("on", exp.and_(*(part for part, _ in on)))
         select.append("joins", join)

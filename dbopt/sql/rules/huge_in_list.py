@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sqlglot import exp
 
 from dbopt.sql.findings import Severity
-from dbopt.sql.rules.predicates import is_rewritable, replaced
+from dbopt.sql.rules.predicates import compares_as_real, enclosed, is_rewritable, replaced
 from dbopt.sql.rules.render import printed
 from dbopt.sql.rules.sources import column_of, sources, statement_of
 from dbopt.sql.rules.support import Match, Rule
@@ -46,12 +46,15 @@ def _rewrite(subject: Subject, node: exp.In) -> str:
     array = _array(node.expressions)
     if array is None or not isinstance(node.this, exp.Column):
         return ""
+    if compares_as_real(subject, node.this, node.expressions):
+        return ""
     value, negation = node.this.copy(), node.parent
     if isinstance(negation, exp.Not):
-        every = exp.All(this=exp.Paren(this=array))
-        return replaced(subject, (negation, exp.NEQ(this=value, expression=every)))
+        every = exp.Anonymous(this="ALL", expressions=[array])
+        test = exp.NEQ(this=value, expression=every)
+        return replaced(subject, (negation, enclosed(test, negation)))
     some = exp.Any(this=exp.Paren(this=array))
-    return replaced(subject, (node, exp.EQ(this=value, expression=some)))
+    return replaced(subject, (node, enclosed(exp.EQ(this=value, expression=some), node)))
 
 
 def _has_arrays(subject: Subject, value: exp.Expr) -> bool:

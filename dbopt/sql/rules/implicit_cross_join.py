@@ -13,12 +13,12 @@ from dbopt.sql.rules.predicates import (
     Scopes,
     as_column,
     bare,
-    conjuncts,
     is_constant,
 )
-from dbopt.sql.rules.sources import Source, is_key, source_of, statement_of
+from dbopt.sql.rules.sources import Source, is_key, is_named, source_of, statement_of
 from dbopt.sql.rules.support import Match, Rule
 from dbopt.sql.script import Subject
+from dbopt.sql.shape import conjuncts
 
 _MOST = 100
 """Tables in one FROM. No person wrote more, and each costs a walk over the statement."""
@@ -176,7 +176,7 @@ def _is_table(node: exp.Expr) -> bool:
     """Whether this is a table, a CTE or a subquery: a function in FROM mostly unfolds a column."""
     if isinstance(node, exp.Subquery):
         return isinstance(node.this, exp.Query)
-    return isinstance(node, exp.Table) and isinstance(node.this, exp.Identifier)
+    return is_named(node)
 
 
 def _gives_one_row(query: exp.Expr) -> bool:

@@ -13,13 +13,13 @@ from dbopt.sql.rules.predicates import (
     Scopes,
     as_column,
     bare,
-    conjuncts,
     is_column,
     replaced,
 )
 from dbopt.sql.rules.sources import Source, source_of, statement_of
 from dbopt.sql.rules.support import Match, Rule
 from dbopt.sql.script import Subject
+from dbopt.sql.shape import conjuncts
 
 _TRAP = "NOT IN (SELECT ...) is true of no row as soon as the subquery gives a NULL."
 _SLOW = "NOT IN (SELECT ...) cannot be an anti-join."
@@ -86,7 +86,9 @@ def _rewrite(
         return ""
     outer, inner = source_of(tested, scopes.of(owner)), source_of(given, scopes.of(select))
     known = scopes.column(tested, owner)
-    if outer is None or inner is None or known is None or not known.not_null:
+    if outer is None or inner is None or not inner.name:
+        return ""
+    if known is None or not known.not_null:
         return ""
     if owner.args.get("group") or _pads_with_nulls(owner) or not _is_plain(select):
         return ""
@@ -112,7 +114,7 @@ def _not_exists(
 def _qualified(column: exp.Column, source: Source) -> exp.Column:
     alias = source.node.args.get("alias")
     name = alias.this if alias is not None else source.node.this
-    assert folded(name) == source.name  # noqa: S101 - a source is a table here
+    assert folded(name) == source.name  # noqa: S101 - a source is a table here, or has an alias
     return exp.Column(this=column.this.copy(), table=name.copy())
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sqlglot import exp
 
 from dbopt.sql.findings import Severity
-from dbopt.sql.rules.predicates import replaced
+from dbopt.sql.rules.predicates import compares_as_real, enclosed, replaced
 from dbopt.sql.rules.support import Match, Rule
 from dbopt.sql.script import Subject
 
@@ -59,9 +59,11 @@ def _sort(value: exp.Expr) -> str:
 
 
 def _rewrite(subject: Subject, node: exp.Or, column: exp.Column, values: list[exp.Expr]) -> str:
+    if compares_as_real(subject, column, values):
+        return ""
     listed = exp.In(this=column.copy(), expressions=[value.copy() for value in values])
     whole = node.parent if isinstance(node.parent, exp.Paren) else node
-    return replaced(subject, (whole, listed))
+    return replaced(subject, (whole, enclosed(listed, whole)))
 
 
 RULE = Rule(

@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from dbopt.sql.findings import Severity
 from dbopt.sql.rules.predicates import SMALL_TABLE, Scopes
-from dbopt.sql.rules.sources import Source
+from dbopt.sql.rules.sources import Source, is_named
 from dbopt.sql.rules.support import Match, Rule
 from dbopt.sql.script import Subject
 
@@ -39,8 +39,7 @@ def _is_random(key: exp.Expr) -> bool:
 
 def _is_stored(source: Source) -> bool:
     """Whether a source may be a table: VALUES and functions in FROM are short."""
-    node = source.node
-    return isinstance(node, exp.Table) and isinstance(node.this, exp.Identifier)
+    return is_named(source.node)
 
 
 def _is_small(source: Source) -> bool:

@@ -32,6 +32,7 @@ _REMOVABLE = (
 )
 """Calls that give one value, write nothing and are no other each time: whoever drops one drops
 neither rows nor a side effect. Anything else is kept."""
+_KEY_LISTS = (exp.Ordered, exp.Order, exp.Group, exp.Cube, exp.Rollup, exp.GroupingSets)
 _MOST = 20
 """Subqueries and CTEs that are looked at: each costs a walk over the whole statement."""
 
@@ -126,12 +127,20 @@ def _can_be_cut(body: exp.Select) -> bool:
     """No DISTINCT and no place in a set operation, which compare whole rows; no ordinals."""
     if body.args.get("distinct") or body.args.get("into"):
         return False
-    keys: list[exp.Expr] = []
-    for part in ("order", "group"):
-        clause = body.args.get(part)
-        keys += [key.unalias() for key in clause.expressions] if clause is not None else []
-    values = [key.this if isinstance(key, exp.Ordered) else key for key in keys]
-    return not any(isinstance(value, exp.Literal) for value in values)
+    clauses = [body.args.get(part) for part in ("order", "group")]
+    return not any(_has_ordinal(clause) for clause in clauses if clause is not None)
+
+
+def _has_ordinal(clause: exp.Expr) -> bool:
+    """Whether a number stands for an output, be it in ROLLUP or GROUPING SETS."""
+    return any(isinstance(_around(literal), _KEY_LISTS) for literal in clause.find_all(exp.Literal))
+
+
+def _around(literal: exp.Expr) -> exp.Expr | None:
+    above = literal.parent
+    while isinstance(above, exp.Paren | exp.Tuple):
+        above = above.parent
+    return above
 
 
 def _references(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from sqlglot import exp
@@ -15,6 +15,21 @@ from dbopt.sql.schema import Schema, SchemaColumn, SchemaRelation
 from dbopt.sql.script import Subject
 
 STATEMENTS = (exp.Select, exp.Update, exp.Delete)
+_HOLDERS = (
+    *(
+        exp.Where,
+        exp.Not,
+        exp.And,
+        exp.Or,
+        exp.Paren,
+        exp.Join,
+        exp.Having,
+        exp.If,
+        exp.Alias,
+        exp.Select,
+    ),
+)
+"""What holds a condition that is NOT or a comparison without parentheses."""
 SMALL_TABLE = 1000.0
 """Rows that a server reads so fast that no index is needed."""
 _LARGEST_REWRITTEN = 2000
@@ -38,17 +53,6 @@ def predicates(tree: exp.Expr) -> Iterator[Predicate]:
         owner = holder.parent if isinstance(holder, exp.Where) else statement_of(holder)
         if isinstance(root, exp.Expr) and isinstance(owner, STATEMENTS):
             yield from (Predicate(node, owner) for node in _parts(root))
-
-
-def conjuncts(node: exp.Expr | None) -> Iterator[exp.Expr]:
-    """What AND joins, parentheses aside."""
-    todo = [node] if node is not None else []
-    while todo:
-        part = bare(todo.pop())
-        if isinstance(part, exp.And):
-            todo += [part.expression, part.this]
-        elif part is not None:
-            yield part
 
 
 def bare(node: exp.Expr | None) -> exp.Expr | None:
@@ -87,6 +91,20 @@ def column_name(node: exp.Expr) -> str:
 def is_conjunct(node: exp.Expr) -> bool:
     """Whether AND, WHERE or ON holds a node: what is there needs no parentheses to be an AND."""
     return isinstance(node.parent, exp.And | exp.Where | exp.Join | exp.Paren)
+
+
+def enclosed(new: exp.Expr, place: exp.Expr) -> exp.Expr:
+    """A condition to stand in place of a node: in parentheses where an operator could bind it."""
+    return new if isinstance(place.parent, _HOLDERS) else exp.Paren(this=new)
+
+
+def compares_as_real(subject: Subject, column: exp.Column, values: Sequence[exp.Expr]) -> bool:
+    """Whether IN compares a column of type real with numbers: it makes them real, so that
+    16777217 is 16777216; = and = ANY compare as double precision."""
+    owner = statement_of(column)
+    known = Scopes(subject.schema).column(column, owner) if owner is not None else None
+    numbers = any(isinstance(value, exp.Literal) and not value.is_string for value in values)
+    return numbers and known is not None and known.type == "real"
 
 
 class Scopes:

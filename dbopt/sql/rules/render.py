@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from dbopt.sql.lexer import Lexeme, Token, code, tokens, unquote
+from dbopt.sql.parse import parse, split
 from dbopt.sql.script import Subject
 
 _SPELLINGS = frozenset(
@@ -40,7 +41,8 @@ def rewritten(subject: Subject, changed: exp.Expr) -> str:
     try:
         if subject.tree is None or not _is_faithful(subject):
             return ""
-        return _with_comments(subject.sql, _printed(changed, subject.judged.statement.tokens))
+        sql = _printed(changed, subject.judged.statement.tokens)
+        return _with_comments(subject.sql, sql) if _reads_back(sql, changed) else ""
     except RecursionError:
         return ""
 
@@ -74,6 +76,13 @@ def _is_faithful(subject: Subject) -> bool:
         and before.operators == after.operators
         and before.constants == after.constants
     )
+
+
+def _reads_back(sql: str, tree: exp.Expr) -> bool:
+    """Whether the text is read as this tree: sqlglot prints no parentheses of its own accord, so
+    what was put into a tighter operator would bind to other things than it was meant to."""
+    statements = split(sql)
+    return len(statements) == 1 and parse(statements[0]) == tree
 
 
 def _content(found: Sequence[Token]) -> _Content:

@@ -11,7 +11,7 @@ from dbopt.sql.findings import Severity
 from dbopt.sql.indexdef import quote_name
 from dbopt.sql.query import Kind
 from dbopt.sql.rules.predicates import Scopes
-from dbopt.sql.rules.sources import Source
+from dbopt.sql.rules.sources import Source, is_named
 from dbopt.sql.rules.support import Match, Rule
 from dbopt.sql.script import Subject
 
@@ -66,12 +66,11 @@ class _Outputs:
         return self._ctes.get(self._cte_name(node))
 
     def _cte_name(self, node: exp.Expr) -> str:
-        is_named = isinstance(node, exp.Table) and isinstance(node.this, exp.Identifier)
-        return folded(node.this) if is_named and not node.args.get("db") else ""
+        return folded(node.this) if is_named(node) and not node.args.get("db") else ""
 
     def _is_table(self, source: Source) -> bool:
         node = source.node
-        if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
+        if not isinstance(node, exp.Table) or not is_named(node):
             return False
         names = (folded(node.this), node.db)
         return names[0] not in self._ctes and not any(n.startswith(_SYSTEM) for n in names)

@@ -65,9 +65,14 @@ def column_of(column: exp.Expr | None, among: Sequence[Source]) -> SchemaColumn 
 
 
 def keys(relation: SchemaRelation | None) -> Iterator[frozenset[str]]:
-    """Sets of columns that no two rows share: unique without a predicate, and none may be NULL."""
+    """Sets of columns that no two rows share: unique without a predicate, and none may be NULL.
+
+    Of another collation or operator class, 'a' and 'A' may be two values to the index and one
+    to DISTINCT and UNION.
+    """
     for index in relation.indexes if relation is not None else ():
-        names = frozenset(key.expression for key in index.keys if key.is_column)
+        plain = (key for key in index.keys if key.is_column and not (key.collation or key.opclass))
+        names = frozenset(key.expression for key in plain)
         whole = len(names) == len(index.keys) and not index.predicate
         if index.unique and whole and relation is not None and _not_null(relation, names):
             yield names
@@ -76,6 +81,11 @@ def keys(relation: SchemaRelation | None) -> Iterator[frozenset[str]]:
 def is_key(relation: SchemaRelation | None, names: frozenset[str]) -> bool:
     """Whether these columns hold a key of the table."""
     return any(key <= names for key in keys(relation))
+
+
+def is_named(node: exp.Expr | None) -> bool:
+    """Whether a name in FROM: a table, a view or a CTE, and no function or subquery."""
+    return isinstance(node, exp.Table) and isinstance(node.this, exp.Identifier)
 
 
 def statement_of(node: exp.Expr) -> exp.Expr | None:
@@ -91,7 +101,7 @@ def _not_null(relation: SchemaRelation, names: frozenset[str]) -> bool:
 def _source(node: exp.Expr, schema: Schema | None, ctes: frozenset[str]) -> Source:
     alias = node.args.get("alias")
     named = alias.this if isinstance(alias, exp.TableAlias) and alias.this else None
-    if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
+    if not isinstance(node, exp.Table) or not is_named(node):
         return Source(folded(named) if named is not None else "", node, None)
     name = folded(named if named is not None else node.this)
     renames = isinstance(alias, exp.TableAlias) and bool(alias.args.get("columns"))

@@ -11,6 +11,7 @@ from sqlglot import exp
 
 from dbopt.sql.columns import folded
 from dbopt.sql.findings import Severity
+from dbopt.sql.lexer import Lexeme
 from dbopt.sql.rules.predicates import replaced
 from dbopt.sql.rules.sources import Source, column_of, is_key, sources
 from dbopt.sql.rules.support import Match, Rule
@@ -64,7 +65,7 @@ def _is_link(union: exp.Union) -> bool:
 
 def _recurs(union: exp.Union) -> bool:
     """In WITH RECURSIVE, UNION is what ends a walk in circles."""
-    cte = union.parent
+    cte = _outside(union)
     return isinstance(cte, exp.CTE) and isinstance(cte.parent, exp.With) and cte.parent.recursive
 
 
@@ -87,7 +88,7 @@ def _proof(subject: Subject, chain: Sequence[exp.Union]) -> str:
     known = [branch for branch in branches if branch is not None]
     if len(known) < len(branches) or not all(_is_distinct(one, known) for one in known):
         return ""
-    if _tagged(known):
+    if _tagged(known) and _is_plainly_spelled(subject):
         return "each side has a constant of its own and no duplicates within"
     if all(_are_disjoint(one, other) for one, other in combinations(known, 2)):
         return "the sides read different rows of one table, each with its key"
@@ -96,11 +97,17 @@ def _proof(subject: Subject, chain: Sequence[exp.Union]) -> str:
 
 def _only_membership(union: exp.Union) -> bool:
     """Whether it is the whole subquery of IN, EXISTS or ANY."""
+    node = _outside(union)
+    asked = isinstance(node, exp.In | exp.Exists | exp.Any)
+    return asked and not any(union.args.get(clause) for clause in _CLAUSES)
+
+
+def _outside(union: exp.Union) -> exp.Expr | None:
+    """What a UNION is a part of, parentheses aside."""
     node = union.parent
     while isinstance(node, exp.Subquery | exp.Paren):
         node = node.parent
-    asked = isinstance(node, exp.In | exp.Exists | exp.Any)
-    return asked and not any(union.args.get(clause) for clause in _CLAUSES)
+    return node
 
 
 def _branch(subject: Subject, part: exp.Expr) -> _Branch | None:
@@ -205,6 +212,14 @@ def _tagged(branches: Sequence[_Branch]) -> bool:
         if None not in values and len(kinds) == 1 and len(set(values)) == len(values):
             return True
     return False
+
+
+def _is_plainly_spelled(subject: Subject) -> bool:
+    """Whether the tree has all constants as they are: it keeps E'\\x61' as a text of its own."""
+    written = subject.judged.statement.tokens
+    strings = (token.text for token in written if token.lexeme is Lexeme.STRING)
+    numbers = (token.text for token in written if token.lexeme is Lexeme.NUMBER)
+    return all(text[0] in "'$" for text in strings) and not any("_" in text for text in numbers)
 
 
 def _constant(item: exp.Expr) -> str | Decimal | None:

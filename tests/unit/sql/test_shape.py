@@ -142,5 +142,6 @@ def test_mixes_columns(text: str, expected: bool) -> None:
 def test_conjuncts_and_alternatives_in_their_order() -> None:
     found = condition("a = 1 and ((b = 2 or c = 3 or (d = 4)) and e = 5)")
     parts = list(shape.conjuncts(found))
+    assert [] == list(shape.conjuncts(None))
     assert ["a = 1", "b = 2 OR c = 3 OR (d = 4)", "e = 5"] == [p.sql() for p in parts]
     assert ["b = 2", "c = 3", "d = 4"] == [p.sql() for p in shape.alternatives(parts[1])]

@@ -24,7 +24,7 @@ def test_strings_become_one_string_that_takes_the_columns_type() -> None:
     sql = f"select name from t where id not in ({listed(chr(39) + 'a' + chr(39))}) -- c"
     inside = ",".join(['"a"'] * (LONGEST_LIST + 1))
 
-    assert [f"SELECT name FROM t WHERE id <> ALL ('{{{inside}}}')"] == rewrites(RULE, sql)
+    assert [f"SELECT name FROM t WHERE id <> ALL('{{{inside}}}')"] == rewrites(RULE, sql)
 
 
 def test_elements_are_quoted_as_arrays_want_it() -> None:

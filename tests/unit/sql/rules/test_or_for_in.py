@@ -16,6 +16,8 @@ from tests.unit.sql.rules.asking import matches, rewrites
             "select 1 from t where (a = 1 or a = 2 or (a = 3)) and b = 4",
             "SELECT 1 FROM t WHERE a IN (1, 2, 3) AND b = 4",
         ),
+        ("select 'v' || (a = 1 or a = 2) from t", "SELECT 'v' || (a IN (1, 2)) FROM t"),
+        ("select 1 from t where (a = 1 or a = 2) = b", "SELECT 1 FROM t WHERE (a IN (1, 2)) = b"),
         ("delete from t where not (a = 1 or a = 2)", "DELETE FROM t WHERE NOT a IN (1, 2)"),
         (
             "select now() from t where a = 1 /* both */ or a = 2",

@@ -3,14 +3,17 @@ from __future__ import annotations
 import pytest
 from sqlglot import exp
 
+from dbopt.sql.query import Relation
 from dbopt.sql.rules.predicates import (
-    conjuncts,
+    compares_as_real,
     copied,
+    enclosed,
     is_constant,
     is_rewritable,
     predicates,
     replaced,
 )
+from dbopt.sql.schema import Schema, SchemaColumn, SchemaRelation
 from dbopt.sql.script import Subject, script
 
 
@@ -45,11 +48,35 @@ def test_predicates_are_what_decides_on_rows(text: str, expected: list[str]) -> 
     assert all(map(str.startswith, found, sorted(expected)))
 
 
-def test_conjuncts_pass_through_parentheses() -> None:
-    where = tree("select 1 from t where (a and (b or c)) and d").find(exp.Where)
-    assert where is not None
-    assert ["a", "b OR c", "d"] == [node.sql() for node in conjuncts(where.this)]
-    assert [] == list(conjuncts(None))
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("select 1 from t where a = 1 and b", "x IN (1)"),
+        ("select a = 1 from t", "x IN (1)"),
+        ("select case when a = 1 then 2 end", "x IN (1)"),
+        ("select 'v' || (a = 1)", "x IN (1)"),
+        ("select f(a = 1)", "(x IN (1))"),
+    ],
+)
+def test_what_an_operator_could_bind_is_enclosed(text: str, expected: str) -> None:
+    place = tree(text).find(exp.EQ)
+    assert place is not None
+    new = exp.In(this=exp.column("x"), expressions=[exp.Literal.number(1)])
+    assert expected == enclosed(new, place).sql(dialect="postgres")
+
+
+@pytest.mark.parametrize(
+    ("type_", "value", "expected"),
+    [("real", "1", True), ("real", "'1'", False), ("double precision", "1", False)],
+)
+def test_in_makes_numbers_real(type_: str, value: str, expected: bool) -> None:
+    """The server: 16777216::real in (16777217) is true, and = any (array[16777217]) is not."""
+    t = Relation("public", "t")
+    schema = Schema({t: SchemaRelation(t, columns={"a": SchemaColumn("a", type_)})})
+    (one,) = script(f"select 1 from t where a in ({value})", schema).subjects
+    node = one.tree.find(exp.In) if one.tree is not None else None
+    assert node is not None
+    assert expected is compares_as_real(one, node.this, node.expressions)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from sqlglot import exp
 
 from dbopt.sql.rules.render import rewritten
 from dbopt.sql.script import script
@@ -29,6 +30,21 @@ def unchanged(sql: str) -> str:
 )
 def test_what_was_written_comes_back(sql: str, expected: str) -> None:
     assert expected == unchanged(sql)
+
+
+def test_what_would_be_read_as_another_tree_is_not_offered() -> None:
+    (subject,) = script("select 'v' || (a = 1) from t").subjects
+    assert subject.tree is not None
+    changed = subject.tree.copy()
+    bracket = changed.find(exp.Paren)
+    assert bracket is not None
+    listed = exp.In(this=exp.column("a"), expressions=[exp.Literal.number(1)])
+    bracket.replace(exp.Paren(this=listed.copy()))
+    assert "SELECT 'v' || (a IN (1)) FROM t" == rewritten(subject, changed)
+    again = changed.find(exp.Paren)
+    assert again is not None
+    again.replace(listed)
+    assert "" == rewritten(subject, changed)
 
 
 @pytest.mark.parametrize(

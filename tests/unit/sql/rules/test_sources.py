@@ -3,9 +3,10 @@ from __future__ import annotations
 import pytest
 from sqlglot import exp
 
+from dbopt.sql.indexdef import parse_index
 from dbopt.sql.query import Relation
 from dbopt.sql.rules.sources import column_of, is_key, keys, source_of, sources, statement_of
-from dbopt.sql.schema import Schema
+from dbopt.sql.schema import Schema, SchemaColumn, SchemaRelation
 from dbopt.sql.script import script
 from tests.unit.sql.rules.sample import SAMPLE
 
@@ -78,3 +79,25 @@ def test_keys_are_unique_whole_and_not_null() -> None:
     assert not is_key(items, frozenset({"order_id"}))
     assert is_key(items, frozenset({"order_id", "position", "sku"}))
     assert not is_key(None, frozenset({"id"}))
+
+
+@pytest.mark.parametrize(
+    ("index", "expected"),
+    [
+        ("unique index on t (a)", True),
+        ("unique index on t (a desc) include (b)", True),
+        ("unique index on t (a, b)", False),
+        ("unique index on t (lower(a))", False),
+        ("unique index on t (a) where b > 1", False),
+        # Unique by one equality, and alike by the column's own.
+        ('unique index on t (a collate "C")', False),
+        ("unique index on t (a own_ops)", False),
+        ("index on t (a)", False),
+    ],
+)
+def test_which_index_makes_a_key(index: str, expected: bool) -> None:
+    columns = {name: SchemaColumn(name, "text", True) for name in "ab"}
+    definition = parse_index(f"create {index}")
+    table = SchemaRelation(Relation("public", "t"), columns=columns, indexes=(definition,))
+
+    assert expected is is_key(table, frozenset({"a"}))

@@ -67,6 +67,10 @@ def test_proven_by_the_schema(sql: str) -> None:
         "select 'a', id from (select * from users) x union select 'b', id from orders",
         "select 1 union select 2 union select 1",
         "select 1 union (select 2 union all select 2)",
+        # 'a' and 10, spelled in another way.
+        "select 'a', id from users union select E'\\x61', id from users",
+        "select 'a', id from users union select U&'\\0061', id from users",
+        "select 10, id from users union select 1_0, id from users",
         "select a from t where b in (select c from u union select d from v limit 3)",
     ],
 )
@@ -85,6 +89,7 @@ def test_not_proven(sql: str) -> None:
         "select a from t intersect select b from u",
         "select a from t except select b from u",
         "with recursive r as (select 1 as n union select n + 1 from r) select * from r",
+        "with recursive r as ((select 1 as n union select n + 1 from r)) select * from r",
         "select 'union'",
     ],
 )

@@ -118,6 +118,21 @@ def test_a_schema_tells_what_a_star_gives() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "keys", ["1, 2", "rollup (1, 2)", "cube ((2), 1)", "grouping sets ((1), (2), ())", "a, (2)"]
+)
+def test_what_a_number_names_stays(keys: str) -> None:
+    text = f"select s.n from (select a, b, count(*) as n from t group by {keys}) s"
+    assert [] == matches(RULE, text)
+
+
+def test_a_number_in_an_expression_names_nothing() -> None:
+    text = (
+        "select s.n from (select max(c) as c, count(*) as n from t group by b + 1 order by b + 1) s"
+    )
+    assert 1 == len(rewrites(RULE, text))
+
+
 def test_one_rewrite_leaves_out_everything() -> None:
     text = "select s.a, q.a from (select a, b from t) s join (select a, b from u) q on q.a = s.a"
     one, other = rewrites(RULE, text)
