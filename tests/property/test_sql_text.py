@@ -103,10 +103,13 @@ def test_without_backslashes_there_is_one_reading(text: str) -> None:
 @example("'\\' a ''")
 @settings(max_examples=examples(300))
 def test_an_unknown_reading_shows_no_more_than_either(text: str) -> None:
-    """What it shows of the code, each reading shows too, at the same places."""
+    r"""What it shows of the code, each reading shows too, at the same places.
+
+    But for `escape '\'`, which it takes for whole: no server runs the other reading.
+    """
     shown = redact(text).removesuffix(" /* hidden: ambiguous quotes */")
     if shown != redact(text):
-        for mode in (True, False):
+        for mode in (True,) if "escape" in text.lower() else (True, False):
             assert words(shown) == words(redact(text, conforming=mode))[: len(words(shown))]
 
 
