@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from dbopt.gateway.naming import REFUSED
 from dbopt.wire import encode
 from dbopt.wire import messages as m
 from dbopt.wire.scan import messages as scan
@@ -97,7 +98,7 @@ class ModelServer:
     def _run(self, sql: bytes, columns: bool = False, limit: int = 0) -> None:
         word, _, rest = sql.partition(b" ")
         word = word.lower()
-        if word == b"error":
+        if word == b"error" or sql == REFUSED:
             raise Fails("22012")
         if not sql:
             self.out += m.EmptyQueryResponse().encode()
@@ -137,7 +138,7 @@ class ModelServer:
         parse = m.Parse.parse(payload)
         if not parse.name:
             self.statements.pop(b"", None)
-        if parse.sql == b"bad":
+        if parse.sql in (b"bad", REFUSED):
             raise Fails("42601")
         if parse.name and parse.name in self.statements:
             raise Fails("42P05")
