@@ -45,7 +45,7 @@ def _check(subject: Subject) -> Iterator[Match]:
             subject,
             f"DISTINCT hides the rows that the join with {names} multiplies: "
             "no column of it is in the result.",
-            select.args["distinct"],
+            case.hidden[0].node,
             _rewrite(subject, case),
             evidence={"tables": [source.name for source in case.hidden]},
         )

@@ -18,7 +18,7 @@ from dbopt.sql.rules.indexed import (
     type_name,
     unqualified,
 )
-from dbopt.sql.rules.predicates import Scopes, column_name, predicates, replaced
+from dbopt.sql.rules.predicates import Scopes, as_column, column_name, predicates, replaced
 from dbopt.sql.rules.support import Match, Rule
 from dbopt.sql.schema import SchemaColumn
 from dbopt.sql.script import Subject
@@ -90,8 +90,8 @@ def _makes_date(call: exp.Expr) -> bool:
 
 
 def _is_cast_of_less(call: exp.Expr) -> bool:
-    """`(a || b)::text`, `(x + 1)::date`: more than the cast is in the index's way."""
-    return isinstance(call, exp.Cast) and not isinstance(call.this, exp.Column | exp.Paren)
+    """`(x + 1)::date`, `(data->>'n')::int`: more than the cast is in the index's way."""
+    return isinstance(call, exp.Cast) and as_column(call.this) is None
 
 
 def _may_matter(call: exp.Expr) -> bool:
@@ -125,6 +125,8 @@ def _index_remedy(
     """The range where the call is of time, else the index that is missing."""
     column = only_column(call)
     name = folded(column.this) if column is not None else "c"
+    if isinstance(call, exp.Extract) and call.this.name.upper() != "YEAR":
+        return _PART
     if isinstance(call, _OF_TIME) or (isinstance(call, exp.Cast) and call.to.this.name in _TIMES):
         return _RANGE.format(column=name)
     if isinstance(call, exp.Cast):
@@ -136,6 +138,10 @@ def _index_remedy(
     return ""
 
 
+_PART = (
+    "No range of the column is all Mondays, or every May: index the expression, if it is immutable "
+    "(of a timestamptz it is with AT TIME ZONE 'UTC' or another fixed zone)."
+)
 _RANGE = (
     "Compare the column with a half-open range: {column} >= :start AND {column} < :end, where "
     ":end is the start of the next day, month or year."

@@ -141,7 +141,8 @@ def _match(
         remedy = f"Create an index on {', '.join(found.columns)}: a BitmapOr then joins the sides."
         return Match(subject, message, node, remedy=remedy, evidence=evidence)
     message = f"OR between {columns}: each side needs an index of its own, or the table is read."
-    return Match(subject, message, node, rewrite, severity=Severity.INFO, evidence=evidence)
+    remedy = f"See that each of {columns} has an index: a BitmapOr then joins the sides."
+    return Match(subject, message, node, rewrite, remedy, Severity.INFO, evidence)
 
 
 # --- the rewrite

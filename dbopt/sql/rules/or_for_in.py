@@ -16,7 +16,7 @@ _FEWEST = 2
 
 def _check(subject: Subject) -> Iterator[Match]:
     for node in subject.tree.find_all(exp.Or) if subject.tree is not None else ():
-        if isinstance(node.parent, exp.Or):
+        if isinstance(node.parent, exp.Or) or not _decides(node):
             continue
         found = _alternatives(node)
         if found is None:
@@ -29,6 +29,12 @@ def _check(subject: Subject) -> Iterator[Match]:
             _rewrite(subject, node, column, values),
             evidence={"column": column.name, "alternatives": len(values)},
         )
+
+
+def _decides(node: exp.Expr) -> bool:
+    """Whether it is asked which rows there are: elsewhere no index is at stake."""
+    holder = node.find_ancestor(exp.Where, exp.Join, exp.Query)
+    return isinstance(holder, exp.Where | exp.Join)
 
 
 def _alternatives(node: exp.Or) -> tuple[exp.Column, list[exp.Expr]] | None:

@@ -35,7 +35,8 @@ def _match(subject: Subject, write: exp.Expr, how: str) -> Match:
             "Add a WHERE. To empty the table, TRUNCATE is faster and leaves no dead rows; "
             "it takes an ACCESS EXCLUSIVE lock, and fires no row triggers."
         )
-    message = f"{verb} {how} writes every row of {table or 'its table'}."
+    does = "changes" if verb == "UPDATE" else "deletes"
+    message = f"{verb} {how} {does} every row of {table or 'its table'}."
     return Match(subject, message, write, remedy=remedy, evidence={"table": table})
 
 

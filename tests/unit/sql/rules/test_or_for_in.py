@@ -16,7 +16,10 @@ from tests.unit.sql.rules.asking import matches, rewrites
             "select 1 from t where (a = 1 or a = 2 or (a = 3)) and b = 4",
             "SELECT 1 FROM t WHERE a IN (1, 2, 3) AND b = 4",
         ),
-        ("select 'v' || (a = 1 or a = 2) from t", "SELECT 'v' || (a IN (1, 2)) FROM t"),
+        (
+            "select 1 from t where b = 'v' || (a = 1 or a = 2)",
+            "SELECT 1 FROM t WHERE b = 'v' || (a IN (1, 2))",
+        ),
         ("select 1 from t where (a = 1 or a = 2) = b", "SELECT 1 FROM t WHERE (a IN (1, 2)) = b"),
         ("delete from t where not (a = 1 or a = 2)", "DELETE FROM t WHERE NOT a IN (1, 2)"),
         (
@@ -35,6 +38,8 @@ def test_fires(sql: str, rewrite: str) -> None:
     "sql",
     [
         "select 1 from t where a = 1 or b = 2",
+        "select sum(case when a = 1 or a = 2 then 1 else 0 end) from t where b = 1",
+        "select a = 1 or a = 2 from t order by b = 1 or b = 2",
         "select 1 from t where a = 1 or a > 2",
         "select 1 from t where a = 1 or a is null",
         "select 1 from t where a = 1 or a = 'x'",

@@ -10,12 +10,12 @@ from tests.unit.sql.rules.asking import matches
 @pytest.mark.parametrize(
     ("sql", "message"),
     [
-        ("delete from t", "DELETE without WHERE writes every row of t."),
-        ("update t set a = 1", "UPDATE without WHERE writes every row of t."),
-        ("update only s.t as x set a = 1", "UPDATE without WHERE writes every row of t."),
+        ("delete from t", "DELETE without WHERE deletes every row of t."),
+        ("update t set a = 1", "UPDATE without WHERE changes every row of t."),
+        ("update only s.t as x set a = 1", "UPDATE without WHERE changes every row of t."),
         (
             "delete from t where true",
-            "DELETE whose WHERE looks at no column writes every row of t.",
+            "DELETE whose WHERE looks at no column deletes every row of t.",
         ),
         ("delete from t where 1 = 1", "DELETE whose WHERE looks at no column"),
         ("update t set a = b where $1", "UPDATE whose WHERE looks at no column"),
