@@ -31,9 +31,8 @@ def _check(subject: Subject) -> Iterator[Match]:
         relation = scopes.relation(column, statement)
         if relation is not None and _is_served(relation, unqualified(subject, searched)):
             continue
-        message = (
-            f"The pattern for {column_name(column)} starts with a wildcard: no btree finds it."
-        )
+        name = column_name(column)
+        message = f"The pattern for {name} starts with a wildcard: no btree can find it."
         index = missing_index(subject, scopes, statement, searched, "gin", "gin_trgm_ops")
         yield Match(subject, message, like, remedy=_remedy(index))
 

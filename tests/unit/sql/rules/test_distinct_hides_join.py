@@ -131,3 +131,9 @@ def test_names_without_a_table_are_told_by_the_schema() -> None:
 
     assert [] == matches(RULE, sql)
     assert 1 == len(rewrites(RULE, sql, SAMPLE))
+
+
+def test_the_join_is_where_it_is() -> None:
+    (found,) = matches(RULE, RULE.fires)
+    assert found.node is not None
+    assert "orders AS o" == found.node.sql(dialect="postgres")

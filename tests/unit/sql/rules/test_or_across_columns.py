@@ -96,3 +96,8 @@ def test_the_schema_names_the_missing_index() -> None:
 )
 def test_passes(sql: str) -> None:
     assert [] == matches(RULE, sql, SAMPLE)
+
+
+def test_of_one_table_indexes_are_the_first_remedy() -> None:
+    (found,) = matches(RULE, "select id from t where a = 1 or b = 2")
+    assert "See that each of a, b has an index: a BitmapOr then joins the sides." == found.remedy
