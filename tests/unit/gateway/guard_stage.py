@@ -13,6 +13,7 @@ from dbopt.gateway.multiplexer import Pool
 from dbopt.gateway.relay import Relay
 from dbopt.settings import Settings
 from dbopt.verdict import Question, Verdict
+from dbopt.wire.types import IDLE
 from tests.unit.gateway.stage import Stage, wire_of
 
 
@@ -37,6 +38,7 @@ class GuardStage(Stage):
     def __init__(self, backends: int = 1, limit: int = 1, **guard: Any) -> None:
         super().__init__(backends)
         self.lane: Lane[Relay] = Lane(limit)
+        self.name = "shop/ann"
         self.queue_refusals = 0
         self._filling = False
         self.questions: dict[int, Question] = {}
@@ -89,6 +91,12 @@ class GuardStage(Stage):
     def _safely(self, call: Callable[..., None], *given: Any) -> bool:
         call(*given)
         return True
+
+    def release(self, backend: Backend, now: float) -> None:
+        if backend.status == IDLE:
+            super().release(backend, now)
+        else:
+            self.discard(backend)  # the real one has its transaction rolled back
 
     def discard(self, backend: Backend, *, cancel_first: bool = False) -> None:
         """Another takes its place."""
