@@ -13,6 +13,16 @@ from dbopt.sql.schema import Schema
 from dbopt.sql.split import position
 
 
+@dataclass(slots=True)
+class Rewriting:
+    """What the rewrites of one statement have cost so far, in tokens that were printed and read
+    back, and what is known of it, None where nobody has asked."""
+
+    tokens: int = 0
+    faithful: bool | None = None
+    steady: bool | None = None
+
+
 @dataclass(frozen=True)
 class Subject:
     """One statement. `start` is its offset in the text, in characters; line and column from 1."""
@@ -32,6 +42,11 @@ class Subject:
     def tree(self) -> exp.Expression | None:
         """Its tree; None where it is no query or DML, or cannot be parsed. Not to be changed."""
         return self.judged.tree
+
+    @cached_property
+    def rewriting(self) -> Rewriting:
+        """For dbopt.sql.rules alone."""
+        return Rewriting()
 
     @cached_property
     def fingerprint(self) -> int:

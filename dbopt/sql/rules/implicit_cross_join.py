@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from sqlglot import exp
 
@@ -30,13 +30,18 @@ def _check(subject: Subject) -> Iterator[Match]:
     if subject.tree is None:
         return
     scopes = Scopes(subject.schema)
+    single = {
+        folded(cte.args["alias"].this)
+        for cte in subject.tree.find_all(exp.CTE)
+        if _gives_one_row(cte.this)
+    }
     for statement in subject.tree.find_all(*STATEMENTS):
         if not 1 <= _other_tables(statement) < _MOST:
             continue
         sources = scopes.of(statement)
         if len(sources) < 2 or not all(source.name for source in sources):
             continue
-        lonely = _Links(scopes, statement, sources).unlinked()
+        lonely = _Links(scopes, statement, sources, single).unlinked()
         if lonely is not None:
             yield Match(subject, _message(lonely, sources), lonely.node)
 
@@ -59,9 +64,17 @@ def _message(lonely: Source, sources: Sequence[Source]) -> str:
 class _Links:
     """The sources of one statement, and which of them some condition links, however far."""
 
-    def __init__(self, scopes: Scopes, statement: exp.Expr, sources: Sequence[Source]) -> None:
+    def __init__(
+        self,
+        scopes: Scopes,
+        statement: exp.Expr,
+        sources: Sequence[Source],
+        single: Collection[str],
+    ) -> None:
+        """`single` are the names of CTEs that give one row."""
         self._scopes = scopes
         self._statement = statement
+        self._single = single
         self._sources = sources
         self._numbers = {source.name: at for at, source in enumerate(sources)}
         # One more than there are sources: what is linked by intent, and what stands outside.
@@ -98,12 +111,7 @@ class _Links:
     def _has_one_row(self, node: exp.Expr) -> bool:
         if isinstance(node, exp.Subquery):
             return _gives_one_row(node.this)
-        if node.args.get("db") is not None:
-            return False
-        name = folded(node.this)
-        ctes = self._statement.root().find_all(exp.CTE)
-        bodies = [cte.this for cte in ctes if folded(cte.args["alias"].this) == name]
-        return any(map(_gives_one_row, bodies))
+        return node.args.get("db") is None and folded(node.this) in self._single
 
     def _link(self, part: exp.Expr) -> bool:
         """Notes what a condition links; False where it may link what cannot be told."""

@@ -34,6 +34,8 @@ SMALL_TABLE = 1000.0
 """Rows that a server reads so fast that no index is needed."""
 _LARGEST_REWRITTEN = 2000
 """Tokens. A longer statement was written by a program, and is not read by a person."""
+_MOST_REWRITTEN = 20_000
+"""Tokens of all rewrites of one statement. Nobody reads a tenth one of a long statement."""
 
 
 class Predicate(NamedTuple):
@@ -155,8 +157,10 @@ def replaced(subject: Subject, *changes: tuple[exp.Expr, exp.Expr]) -> str:
 
 
 def is_rewritable(subject: Subject) -> bool:
-    """Whether a statement is short enough to be rewritten; to be asked before much is done."""
-    return len(subject.judged.statement.tokens) <= _LARGEST_REWRITTEN
+    """Whether a statement is short enough to be rewritten, and was not too often already; to be
+    asked before much is done."""
+    length = len(subject.judged.statement.tokens)
+    return length <= _LARGEST_REWRITTEN and subject.rewriting.tokens + length <= _MOST_REWRITTEN
 
 
 def copied(tree: exp.Expr) -> dict[int, exp.Expr]:

@@ -38,8 +38,12 @@ class _Content:
 
 def rewritten(subject: Subject, changed: exp.Expr) -> str:
     """The statement's SQL with this tree in place of its own; "" where that may lose something."""
+    known = subject.rewriting
+    known.tokens += len(subject.judged.statement.tokens)
     try:
-        if subject.tree is None or not _is_faithful(subject):
+        if known.faithful is None:
+            known.faithful = subject.tree is not None and _is_faithful(subject, subject.tree)
+        if not known.faithful:
             return ""
         sql = _printed(changed, subject.judged.statement.tokens)
         return _with_comments(subject.sql, sql) if _reads_back(sql, changed) else ""
@@ -66,11 +70,10 @@ def _printed(tree: exp.Expr, written: Sequence[Token]) -> str:
     return tree.sql(dialect="postgres", normalize_functions=False)
 
 
-def _is_faithful(subject: Subject) -> bool:
-    assert subject.tree is not None  # noqa: S101 - its only caller looked
+def _is_faithful(subject: Subject, tree: exp.Expr) -> bool:
     written = subject.judged.statement.tokens
     before = _content(written)
-    after = _content(code(_printed(subject.tree, written)))
+    after = _content(code(_printed(tree, written)))
     return (
         before.words ^ after.words <= _SPELLINGS
         and before.operators == after.operators

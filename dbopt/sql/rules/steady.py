@@ -12,6 +12,13 @@ from dbopt.sql.script import Subject
 
 def is_steady(subject: Subject) -> bool:
     """Whether it calls no volatile function, as far as is known; the unknown counts as volatile."""
+    known = subject.rewriting
+    if known.steady is None:
+        known.steady = _is_steady(subject)
+    return known.steady
+
+
+def _is_steady(subject: Subject) -> bool:
     tree, schema = subject.tree, subject.schema
     if tree is None or tree.find(exp.TableSample) is not None:
         return False
