@@ -55,13 +55,16 @@ def started(name: str, cluster: EmbeddedCluster, max_clients: int) -> Iterator[P
 
 
 @contextmanager
-def dbopt(cluster: EmbeddedCluster, max_clients: int) -> Iterator[Peer]:
-    """dbopt with tracing as it is by default. Snapshots of pg_stat_* are the control process's."""
+def dbopt(cluster: EmbeddedCluster, max_clients: int, **more: object) -> Iterator[Peer]:
+    """dbopt with tracing as it is by default. Snapshots of pg_stat_* are the control process's.
+
+    `more` are further settings; a key's dot is written as two underscores.
+    """
     settings = {
         "server.dsn": cluster.dsn(), "pool.max_size": POOL, "pool.min_size": POOL,
         "gateway.max_clients": max_clients, "gateway.shutdown_timeout": 1.0,
         "log.level": "error", "stats.enabled": False,
-    }  # fmt: skip
+    } | {key.replace("__", "."): value for key, value in more.items()}  # fmt: skip
     with ExitStack() as stack:
         try:
             sidecar = stack.enter_context(Sidecar(settings))
