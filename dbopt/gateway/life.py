@@ -36,6 +36,7 @@ async def run(descriptor: int) -> None:
     messages = read_to_worker(reader)
     start = await anext(messages, None)
     if not isinstance(start, Start):
+        writer.close()
         return
     configure(start.settings.log)
     raise_limit()
