@@ -19,6 +19,7 @@ _DISTINCT = (
     "join banned b on b.user_id = o.user_id",
     "select distinct u.name from users u join banned b on b.user_id = u.id and u.active",
     "select distinct u.name from users u cross join banned b where b.reason is null",
+    f"select distinct u.id, unnest(array[1, 1]) as n {USERS_ORDERS}",
     "select distinct upper(u.name) as n from users u join banned b on b.user_id = u.score",
     "select count(*) from (select distinct u.id from users u join orders o on o.user_id = u.id) x",
     "with x as (select distinct b.reason from banned b join users u on u.score = b.user_id) "

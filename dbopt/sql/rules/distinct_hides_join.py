@@ -191,7 +191,12 @@ def _select(tables: Sequence[Source], parts: Sequence[_Part]) -> exp.Select:
 
 
 def _is_unique(case: _Case) -> bool:
-    """Whether the result names a key of its only table: then no two rows are alike."""
+    """Whether the result names a key of its only table: then no two rows are alike.
+
+    But for functions, which may give a set of equal values for each row.
+    """
+    if any(item.find(exp.Func, exp.Dot) is not None for item in case.select.expressions):
+        return False
     names = frozenset(
         folded(item.unalias().this)
         for item in case.select.expressions

@@ -137,3 +137,9 @@ def test_the_join_is_where_it_is() -> None:
     (found,) = matches(RULE, RULE.fires)
     assert found.node is not None
     assert "orders AS o" == found.node.sql(dialect="postgres")
+
+
+@pytest.mark.parametrize("item", ["unnest(array[1, 1])", "own(u.name)", "own.set_of(1)"])
+def test_a_function_may_give_equal_rows(item: str) -> None:
+    sql = f"select distinct u.id, {item} as n from users u join orders o on o.user_id = u.id"
+    assert all("DISTINCT" in rewrite for rewrite in rewrites(RULE, sql, SAMPLE))
