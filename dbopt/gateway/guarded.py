@@ -94,7 +94,7 @@ class Guarded(Ending):
 
     def cancel(self) -> asyncio.Task[None] | None:
         """See Ending: what waits for its verdict too."""
-        if self._asked and self.backend is None:
+        if self._asked and self.backend is None and is_one_request(bytes(self._rest)):
             self._asked = 0
             self._upstream.unjudged = b""
             self.refused(QueryCancelled("The statement was cancelled before it ran."))

@@ -194,6 +194,8 @@ class Guard:
         self._send = send
         self._clock = clock
         self._next = 0
+        self._rules_of = settings
+        self._rules: dict[tuple[str, str, str], tuple[GuardRules, bool, bool]] = {}
         self._down_until = -1.0
         self._size = 0
         self._pending: dict[int, _Pending] = {}
@@ -203,18 +205,33 @@ class Guard:
 
     def watch(self, scope: Scope) -> Watch | None:
         """The Watch of a scope's statements; None where none is judged before it runs."""
-        settings = self.settings
-        who = scope.database, scope.user, scope.application
-        rules = guard_rules(settings, *who)
-        routed = any(guard_rules(settings, *who, route) != rules for route in settings.routes)
-        if not (rules.enforced or (routed and self._enforced_on_a_route(who))):
+        rules, routed, enforced = self._resolved(scope)
+        if not enforced:
             self._watches.pop(scope, None)
             return None
         found = self._watches[scope] = Watch(self, scope, rules, routed)
         return found
 
-    def _enforced_on_a_route(self, who: tuple[str, str, str]) -> bool:
-        return any(guard_rules(self.settings, *who, r).enforced for r in self.settings.routes)
+    def _resolved(self, scope: Scope) -> tuple[GuardRules, bool, bool]:
+        """The rules of a scope; whether routes have others; whether any of these are enforced.
+
+        Kept by the sections that count: there may be a thousand applications that have none.
+        """
+        settings = self.settings
+        if self._rules_of is not settings:
+            self._rules_of, self._rules = settings, {}
+        key = (
+            scope.database if scope.database in settings.databases else "",
+            scope.user if scope.user in settings.users else "",
+            scope.application if scope.application in settings.applications else "",
+        )
+        found = self._rules.get(key)
+        if found is None:
+            rules = guard_rules(settings, *key)
+            others = {guard_rules(settings, *key, route) for route in settings.routes} - {rules}
+            enforced = any(each.enforced for each in (rules, *others))
+            found = self._rules[key] = rules, bool(others), enforced
+        return found
 
     def ask(self, watch: Watch, key: Key, question: Question, told: Callable[[], None]) -> None:
         """See Watch.ask. While no answers come, what is asked anew does not wait for one."""

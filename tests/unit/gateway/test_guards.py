@@ -14,7 +14,8 @@ from dbopt.gateway import guards
 from dbopt.gateway.counts import Count, Counts, Scope
 from dbopt.gateway.guards import LONGEST_JUDGED, Guard, Watch, misleading
 from dbopt.guardsection import AppRoute
-from dbopt.settings import Settings
+from dbopt.guardsettings import GuardRules, guard_rules
+from dbopt.settings import Application, Settings
 from dbopt.sql.fingerprint import fingerprint
 from dbopt.verdict import Question, Refusal, Verdict
 
@@ -455,6 +456,27 @@ async def test_on_a_route_that_fails_closed_others_run() -> None:
     verdicts = [world.verdict(t) for t in (TAGGED, b"select 1")]
     assert [True, False] == [v is not None and v.refused for v in verdicts]
     assert Verdict() == world.verdict(b"select '\\'", standard_conforming_strings="off")
+
+
+def test_rules_are_resolved_once_for_all_that_have_no_section(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(routes=REPORT)
+    calls: list[tuple[str, ...]] = []
+
+    def counted(settings: Settings, *who: str) -> GuardRules:
+        calls.append(who)
+        return guard_rules(settings, *who)
+
+    monkeypatch.setattr(guards, "guard_rules", counted)
+    for number in range(100):
+        world.counts.scope("shop", "ann", f"app {number}")
+    assert [("", "", ""), ("", "", "", "/report")] == calls
+    own = {"web": Application(guard_mode="off")}
+    world.guard.settings = replace(world.settings(), applications=own)
+    world.counts.watch_with(world.guard.watch)
+    scopes = [world.counts.scope("shop", "ann", name) for name in ("web", "app 1", "app 2")]
+    assert [False, True, True] == [scope.watch is not None for scope in scopes]
 
 
 # Refusals
