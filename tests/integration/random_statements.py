@@ -58,6 +58,111 @@ class Statements:
         ]
         return " union ".join(parts)
 
+    def asked(self) -> str:
+        """Conditions that rules write anew, in WHERE and as outputs, whatever they stand in."""
+        among, from_, where = self._joined(self._random.randint(1, 2), sided=True)
+        where = f"{where} and {self._asked(among)}" if where else f" where {self._asked(among)}"
+        items = [f"{alias[0]}.{name}" for alias in among for name in TYPES[alias[1]]]
+        outputs = self._list(self._random.sample(items, 2))
+        output = f", {self._asked(among)} as q" if self._random.random() < 0.4 else ""
+        return f"select {outputs}{output} from {from_}{where}"
+
+    def nested(self) -> str:
+        """Subqueries in FROM and CTEs that give more than is read of them."""
+        inner, names = self._inner()
+        read = self._random.sample(names, self._random.randint(1, 2))
+        shape = self._random.choice(["from", "from", "lateral", "cte", "materialized", "twice"])
+        if shape == "lateral":
+            items = ", ".join(f"s.{name}" for name in read)
+            return f"select u.id, {items} from users u left join lateral ({inner}) s on u.score = 3"
+        condition = f" where s.{self._random.choice(names)} is not null"
+        condition = condition if self._random.random() < 0.5 else ""
+        items = ", ".join(f"s.{name}" for name in read)
+        if shape == "from":
+            return f"select {items} from ({inner}) s{condition}"
+        how = " materialized" if shape == "materialized" else ""
+        joined = f"x s join x t using ({read[0]})" if shape == "twice" else "x s"
+        items = ", ".join(read[:1] + [f"s.{name}" for name in read[1:]])
+        return f"with x as{how} ({inner}) select {items} from {joined}{condition}"
+
+    def _inner(self) -> tuple[str, list[str]]:
+        """A SELECT and the names that it gives; what it says of rows is the same each time."""
+        among, from_, where = self._joined(self._random.randint(1, 2))
+        columns = [self._column(among)[0] for _ in range(3)]
+        number = f"{among[0][0]}.{self._random.choice(NUMBERS[among[0][1]])}"
+        shape = self._random.choice(["plain", "group", "one", "window", "distinct", "sets"])
+        named = [f"{column} as a{at}" for at, column in enumerate(columns)]
+        if "payload" in str(columns):
+            shape = "plain"
+        groups = {"group": "", "sets": self._random.choice(["rollup ", "cube ", "grouping sets "])}
+        if shape in groups:
+            first = self._random.choice(["1", columns[0]])
+            keys = f"{groups[shape]}({first}, {columns[1]})" if groups[shape] else columns[0]
+            named = [named[0], f"min({columns[1]}::text) as a1", f"count({number}) as a2"]
+            tail = f" group by {keys}" + self._random.choice(["", f" having count({number}) > 1"])
+            return f"select {', '.join(named)} from {from_}{where}{tail}", ["a0", "a1", "a2"]
+        if shape == "one":
+            named = [f"count({columns[0]}) as a0", f"max({number}) as a1", "count(*) > 2 as a2"]
+        elif shape == "window":
+            named[2] = f"sum({number}) over (partition by {columns[0]}) as a2"
+        distinct = "distinct " * (shape == "distinct")
+        return f"select {distinct}{', '.join(named)} from {from_}{where}", ["a0", "a1", "a2"]
+
+    def _asked(self, among: list[Alias]) -> str:
+        """One condition, or two, in what may bind it."""
+        one = self._askable(among)
+        pick = self._random.choice
+        around = ["{}", "{}", "not ({})", "({}) is null", "({}) = ({other})", "({}) or {other}"]
+        around += ["'v' || ({}) = 'vtrue'", "case when {} then {other} else true end"]
+        return pick(around).format(one, other=pick([self._askable, self._test_of])(among))
+
+    def _test_of(self, among: list[Alias]) -> str:
+        return self._test(among)
+
+    def _askable(self, among: list[Alias]) -> str:
+        name, table = self._random.choice(among)
+        number = f"{name}.{self._random.choice(NUMBERS[table])}"
+        other, inside = self._subquery(name, number)
+        signs = ["=", "<", ">", "<=", ">="]
+        constant = self._random.randint(-1, 6)
+        return self._random.choice(
+            [
+                f"(select count(*) from {inside}) {self._random.choice([*signs, '<>'])} "
+                f"{self._random.randint(0, 1)}",
+                f"(select count({other}) from {inside}) {self._random.choice(['>', '=', '<>'])} 0",
+                f"{number} not in (select {other} from {inside})",
+                f"not ({number} in (select {other} from {inside}))",
+                f"{number} + {constant} {self._random.choice(signs)} {self._random.randint(0, 9)}",
+                f"{constant} - {number} {self._random.choice(signs)} {self._random.randint(-9, 2)}",
+                f"({number} = 1 or {number} = 3 or ({number} = {constant}))",
+                self._dated(name, table),
+            ]
+        )
+
+    def _subquery(self, outer: str, number: str) -> tuple[str, str]:
+        """A column of a number, and the FROM and WHERE of a subquery that gives it."""
+        table = self._random.choice(list(TYPES))
+        alias = self._random.choice(["i", "i", "t0", table])
+        column = f"{alias}.{self._random.choice(NUMBERS[table])}"
+        own = f"{alias}.{self._random.choice(NUMBERS[table])}"
+        parts = [f"{own} {self._random.choice(['=', '<', '>'])} {self._random.randint(0, 20)}"]
+        if alias != outer and self._random.random() < 0.5:
+            parts = [f"{own} = {number}", *parts * self._random.randint(0, 1)]
+        parts += [f"{column} is not null"] * self._random.randint(0, 1)
+        word = self._random.choice([" and ", " and ", " or "])
+        where = f" where {word.join(parts)}" if self._random.random() < 0.9 else ""
+        return column, f"{table} {alias}{where}"
+
+    def _dated(self, name: str, table: str) -> str:
+        times = {"orders": "placed_at", "events": "at", "users": "created_at"}
+        if table not in times:
+            return f"{name}.{NUMBERS[table][0]} = 2"
+        call = self._random.choice(["date({})", "{}::date", "extract(year from {})"])
+        sign = self._random.choice(["=", "<", ">", "<=", ">="])
+        year = "year" in call
+        constant = "2024" if year else self._random.choice(["'2024-01-02'", "date '2024-01-03'"])
+        return f"{call.format(f'{name}.{times[table]}')} {sign} {constant}"
+
     def _part(self, table: str, columns: list[str], parting: str, tags: str) -> str:
         tag = {"": "", "text": f"'{self._random.choice('abcd')}', "}.get(tags)
         tag = f"{self._random.randint(1, 4)}, " if tag is None else tag
@@ -71,14 +176,17 @@ class Statements:
         distinct = "distinct " if shape == "distinct" else ""
         return f"select {distinct}{tag}{names} from {table}{where}{group}"
 
-    def _joined(self, count: int, keyed: bool = False) -> tuple[list[Alias], str, str]:
+    def _joined(
+        self, count: int, keyed: bool = False, sided: bool = False
+    ) -> tuple[list[Alias], str, str]:
         tables = list(KEYS if keyed else TYPES)
         among = [(f"t{at}", self._random.choice(tables)) for at in range(count)]
         from_, conditions = f"{among[0][1]} t0", list[str]()
         for at in range(1, count):
             name, table = among[at]
             link = self._link(self._random.choice(among[:at]), among[at])
-            how = self._random.choice(["join", "join", "cross join", *["left join"] * keyed])
+            sides = ["left join"] * keyed + ["left join", "right join"] * sided
+            how = self._random.choice(["join", "join", "cross join", *sides])
             if how == "cross join":
                 conditions.append(link)
                 from_ += f" cross join {table} {name}"

@@ -16,7 +16,10 @@ from tests.unit.sql.rules.sample import DATA, DDL, SAMPLE
 
 STATEMENTS = 150
 Row = tuple[bytes | None, ...]
-KINDS = (Statements.distinct, Statements.either, Statements.union)
+KINDS = (
+    *(Statements.distinct, Statements.either, Statements.union),
+    *(Statements.asked, Statements.nested),
+)
 
 
 @pytest.fixture(scope="module")

@@ -38,12 +38,12 @@ class _Content:
 
 def rewritten(subject: Subject, changed: exp.Expr) -> str:
     """The statement's SQL with this tree in place of its own; "" where that may lose something."""
-    known = subject.rewriting
+    known, tree = subject.rewriting, subject.tree
     known.tokens += len(subject.judged.statement.tokens)
     try:
         if known.faithful is None:
-            known.faithful = subject.tree is not None and _is_faithful(subject, subject.tree)
-        if not known.faithful:
+            known.faithful = tree is not None and _is_faithful(subject, tree)
+        if tree is None or not known.faithful or not _same_parameters(tree, changed):
             return ""
         sql = _printed(changed, subject.judged.statement.tokens)
         return _with_comments(subject.sql, sql) if _reads_back(sql, changed) else ""
@@ -79,6 +79,20 @@ def _is_faithful(subject: Subject, tree: exp.Expr) -> bool:
         and before.operators == after.operators
         and before.constants == after.constants
     )
+
+
+def _same_parameters(tree: exp.Expr, changed: exp.Expr) -> bool:
+    """Whether the client's values still fit: each parameter is there, however often. Those without
+    a name go by their order, which two may have changed."""
+    before, after = _parameters(tree), _parameters(changed)
+    return before == after and before[""] <= 1
+
+
+def _parameters(tree: exp.Expr) -> Counter[str]:
+    """The names; those without one count as often as they are there."""
+    found = tree.find_all(exp.Parameter, exp.Placeholder)
+    names = [node.name if node.args.get("this") is not None else "" for node in found]
+    return Counter({name: 1 if name else names.count("") for name in names})
 
 
 def _reads_back(sql: str, tree: exp.Expr) -> bool:

@@ -103,8 +103,8 @@ def test_replacing_leaves_the_tree_and_keeps_comments() -> None:
     before = one.tree.sql()
     condition = one.tree.find(exp.EQ)
     assert condition is not None
-    changed = replaced(one, (condition, exp.column("c")))
-    assert "SELECT a FROM t WHERE c /* why */" == changed
+    changed = replaced(one, (condition.this, exp.column("c")))
+    assert "SELECT a FROM t WHERE c = $1 /* why */" == changed
     assert before == one.tree.sql()
 
 

@@ -32,6 +32,29 @@ def test_what_was_written_comes_back(sql: str, expected: str) -> None:
     assert expected == unchanged(sql)
 
 
+@pytest.mark.parametrize(
+    ("sql", "kept"),
+    [
+        ("select a from t where b = $1 and c = $1", True),
+        ("select a from t where b = $1 and c = $2", False),
+        ("select a from t where b = ? and c", True),
+        ("select a from t where b and c = ?", False),
+        ("select a from t where b = ? and c = ? and d", False),
+        ("select a from t where b = %(x)s and c = %(x)s", True),
+    ],
+)
+def test_the_clients_values_still_fit(sql: str, kept: bool) -> None:
+    """The first condition is left alone."""
+    (subject,) = script(sql).subjects
+    assert subject.tree is not None
+    changed = subject.tree.copy()
+    both = changed.find(exp.And)
+    assert both is not None
+    both.replace(both.this if not isinstance(both.this, exp.And) else both.this.copy())
+
+    assert kept is bool(rewritten(subject, changed))
+
+
 def test_what_would_be_read_as_another_tree_is_not_offered() -> None:
     (subject,) = script("select 'v' || (a = 1) from t").subjects
     assert subject.tree is not None
