@@ -6,7 +6,7 @@ import asyncio
 import random
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from hypothesis import given, settings
@@ -121,10 +121,14 @@ def shape(data: bytes) -> bytes:
 class Walk:
     """Clients at random on a stage."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, mode: str) -> None:
         self.chance = chance = random.Random(seed)  # noqa: S311 - no secret
         self.judge = Judge(chance)
-        self.stage = GuardStage(chance.randint(1, 3), chance.randint(0, 2))
+        self.mode = mode
+        # In session mode each client keeps its own.
+        backends = 5 if mode == "session" else chance.randint(1, 3)
+        self.stage = GuardStage(backends, chance.randint(0, 2))
+        self.stage.route = replace(self.stage.route, mode=mode)
         self.scripts = {
             self.stage.client(): Script(self.judge, chance).write()
             for _ in range(chance.randint(1, 5))
@@ -209,7 +213,8 @@ class Walk:
     def check(self) -> None:
         stage = self.stage
         assert (0, {}, []) == (stage.lane.inside, stage.lane.waiting, stage.waiting)
-        assert {id(b) for b in stage.backends} == {id(b) for b in stage.free}
+        kept = [r.backend for r in self.scripts if r.backend] if self.mode == "session" else []
+        assert {id(b) for b in stage.backends} == {id(b) for b in [*stage.free, *kept]}
         assert {} == stage.guard._pending
         for relay, script in self.scripts.items():
             if relay not in self.disturbed:
@@ -219,9 +224,9 @@ class Walk:
 
 
 @settings(max_examples=examples(400), deadline=None)
-@given(seed=st.integers(0, 1 << 32))
-def test_a_random_walk(seed: int) -> None:
+@given(seed=st.integers(0, 1 << 32), mode=st.sampled_from(["transaction", "session"]))
+def test_a_random_walk(seed: int, mode: str) -> None:
     async def walk() -> None:
-        Walk(seed).run()
+        Walk(seed, mode).run()
 
     asyncio.run(walk())
