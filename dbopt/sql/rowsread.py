@@ -242,7 +242,10 @@ def _equal_share(known: SchemaRelation, column: str, rows: float) -> float:
     if found is not None and found.distinct:
         count = found.distinct if found.distinct > 0 else -found.distinct * rows
         return 1 / max(1.0, count)
-    alone = any(i.unique and [k.expression for k in i.keys] == [column] for i in known.indexes)
+    alone = any(
+        i.unique and not i.predicate and [k.expression for k in i.keys] == [column]
+        for i in known.indexes
+    )
     return 1 / max(1.0, rows) if alone else _EQUAL
 
 

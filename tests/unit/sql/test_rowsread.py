@@ -5,7 +5,8 @@ import pytest
 from dbopt.sql.features import features
 from dbopt.sql.parse import parse, split
 from dbopt.sql.rowsread import RowsRead, rows_read
-from tests.unit.sql.complexity_support import BIG_ROWS, SCHEMA
+from dbopt.sql.schema import Schema
+from tests.unit.sql.complexity_support import BIG_ROWS, SCHEMA, relation
 
 
 def found(text: str) -> RowsRead:
@@ -51,6 +52,23 @@ def test_an_index_narrows_what_is_read(where: str, rows: float) -> None:
 
 def test_a_partial_index_helps_nobody_since_its_predicate_is_not_compared() -> None:
     assert WHOLE == total("select note from big where small_id = 1 and state = 1")
+
+
+@pytest.mark.parametrize(("predicate", "rows"), [("", 1), (" where kind = 1", 50)])
+def test_what_is_unique_among_some_rows_is_not_among_all(predicate: str, rows: int) -> None:
+    """Without statistics, 0.005 of the rows have one value of a column that is not unique."""
+    table = relation(
+        "t",
+        10_000.0,
+        f"create unique index on public.t (id){predicate}; create index on public.t (id, kind)",
+        id=0,
+        kind=0,
+    )
+    schema = Schema({table.relation: table})
+    tree = parse(split("select kind from t where id = 1")[0])
+    assert tree is not None
+
+    assert rows == rows_read(features(tree, schema).blocks, schema).total
 
 
 @pytest.mark.parametrize(
