@@ -192,9 +192,7 @@ class _Clauses:
             self._open[-1] = True
 
 
-def names_at(
-    tokens: Sequence[Token], at: int, never: frozenset[str] = RESERVED
-) -> list[Relation]:
+def names_at(tokens: Sequence[Token], at: int, never: frozenset[str] = RESERVED) -> list[Relation]:
     """The names `a.b, c` that start at this token; none where something else does.
 
     `never` are words that are no names without quotes. A name before a parenthesis is one.
