@@ -164,10 +164,11 @@ class Guarding(Naming):
             self.ledger.limited = None if self.paced else request
         return self.paced
 
-    def _parse(
+    def _judged_parse(
         self, data: bytes, start: int, end: int, prepared: Prepared, now: float
     ) -> list[bytes] | None:
-        if self.ledger.scope.watch is not None and not self.ledger.skipping:
+        """See _parse."""
+        if not self.ledger.skipping:
             name_end = terminator(data, start, end)
             name = data[start:name_end]
             sql = data[name_end + 1 : terminator(data, name_end + 1, end)]
@@ -178,7 +179,7 @@ class Guarding(Naming):
                 return [self._failing_parse(name, prepared)]
             if self.unjudged:
                 return None
-        return super()._parse(data, start, end, prepared, now)
+        return self._parse(data, start, end, prepared, now)
 
 
 def _strictest(one: Any, other: Any) -> Any:

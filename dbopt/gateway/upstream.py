@@ -61,11 +61,12 @@ class Upstream(Guarding):
         `closing` on Terminate.
         """
         ledger = self.ledger
-        size = len(data)
+        watched = ledger.scope.watch is not None or ledger.limited is not None
+        size = len(data) if ledger.limited is None else 0
         position = min(self.pass_bytes, size)
         self.pass_bytes -= position
         start = 0
-        while size - position >= 5 and ledger.limited is None:
+        while size - position >= 5:
             kind = data[position]
             length = _length(data, position + 1)[0]
             if not 4 <= length <= MAX_SMALL_LENGTH:
@@ -98,14 +99,16 @@ class Upstream(Guarding):
                 if self.closing:
                     out.append(data[start:position])
                     return size
-            stopped = self.blocked or self.held or self.unjudged or self.paced
+            stopped = self.blocked or self.held or (watched and (self.unjudged or self.paced))
             if instead is not None:
                 out += (data[start:position], *instead)
                 start = position if stopped else end
             if stopped:
                 break
             position = end
-        self.paced = self.paced or ledger.limited is not None
+            if watched and ledger.limited is not None:
+                self.paced = True
+                break
         if start < position:
             out.append(data if start == 0 and position == size else data[start:position])
         return position
@@ -122,11 +125,13 @@ class Upstream(Guarding):
         request.queue_us = queue_us
         request.count = count = ledger.scope.count(text)
         request.timeout = count.timeout
-        instead = self._special_query(request, text, prepared) if count.special else None
-        if self.paced:
-            return [FLUSH]  # the server may keep back the answers that this waits for
-        if self.blocked or self.held or self.unjudged:
-            return None
+        instead = None
+        if count.special:
+            instead = self._special_query(request, text, prepared)
+            if self.paced:
+                return [FLUSH]  # the server may keep back the answers that this waits for
+            if self.blocked or self.held or self.unjudged:
+                return None
         ledger.copying = False  # a COPY that still went on would end the connection
         if request.work is not None:
             self._enter_work(request, request.work)
@@ -183,11 +188,13 @@ class Upstream(Guarding):
                 return None
         request = Request(EXECUTE, statement.sql if statement is not None else b"", now, statement)
         request.queue_us = queue_us
-        refused = self._refuses_execute(statement, request)
-        if self.unjudged:
-            return None
-        if self._must_be_alone(request):
-            return [FLUSH]  # the server may keep back the answers that this waits for
+        refused = False
+        if ledger.scope.watch is not None:
+            refused = self._refuses_execute(statement, request)
+            if self.unjudged:
+                return None
+            if self._must_be_alone(request):
+                return [FLUSH]  # as above
         if not refused and statement is not None and statement.work is not None:
             work = statement.work.again()
             for step in work.steps:
@@ -220,6 +227,8 @@ class Upstream(Guarding):
         if not ledger.open_batch:
             ledger.open(now)
         if kind == F_PARSE:
+            if ledger.scope.watch is not None:
+                return self._judged_parse(data, start, end, prepared, now)
             return self._parse(data, start, end, prepared, now)
         if kind == F_BIND:
             return self._bind(data, start, end, prepared)
