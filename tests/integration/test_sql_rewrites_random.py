@@ -14,7 +14,7 @@ from tests.integration.random_statements import Statements
 from tests.unit.sql.rules.asking import rewrites
 from tests.unit.sql.rules.sample import DATA, DDL, SAMPLE
 
-STATEMENTS = 150
+STATEMENTS = 100
 Row = tuple[bytes | None, ...]
 KINDS = (
     *(Statements.distinct, Statements.either, Statements.union),
