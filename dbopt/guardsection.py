@@ -24,7 +24,9 @@ class Guard:
     )
     max_complexity: int = option(
         100,
-        "Refuse a statement whose complexity scores above it. 0: no limit.",
+        "Refuse a statement whose complexity scores above it. 0: no limit. Of several statements "
+        "in one text the dearest counts; reads of PostgreSQL's catalogs alone may be complex, "
+        "since drivers and ORMs ask so, but not with a cross join.",
         low=0,
         high=1_000_000_000,
         reload=True,

@@ -12,7 +12,8 @@ from typing import NamedTuple
 from dbopt.guard.longtext import is_do, skim
 from dbopt.sql.fingerprint import fingerprint
 from dbopt.sql.inside import declared, explained, prepared
-from dbopt.sql.parse import LONGEST_PARSED, LONGEST_READ, Statement, split
+from dbopt.sql.kinds import STRENGTH
+from dbopt.sql.parse import LONGEST_READ, Statement, split
 from dbopt.sql.query import Complexity, Kind, Query
 
 Analyze = Callable[[str], Query]
@@ -35,22 +36,44 @@ class Subject(NamedTuple):
 def subject(text: str, number: int, analyze: Analyze) -> Subject | None:
     """A text as the guard takes it; None where it holds no statement. Never raises.
 
-    `number` is the text's own fingerprint, which the lists and the quarantine go by.
+    `number` is the text's own fingerprint, which the lists and the quarantine go by. Of several
+    statements the dearest gives the complexity: sent one by one they would cost no less.
     """
-    if len(text) > LONGEST_PARSED:
-        return Subject(replace(_long(text, analyze), fingerprint=number), "")
-    statements = split(text)
-    if not statements:
+    statements = split(text[:LONGEST_READ])
+    cut = len(text) > LONGEST_READ
+    if not statements and not cut:
         return None
     held = [_held(statement) for statement in statements]
-    if len(held) == 1:
-        query = replace(_judged(held[0], analyze), fingerprint=number)
-        return Subject(query, held[0].text, _inside(held) if _wraps(statements[0]) else frozenset())
-    whole = analyze(";\n".join(one.text for one in held))
-    read_only = all(_writes_nothing(_judged(one, analyze)) for one in held)
-    ddl = whole.ddl or any(map(is_do, held))
-    query = replace(whole, fingerprint=number, read_only=read_only, ddl=ddl)
-    return Subject(query, "", _inside(held))
+    query = replace(_together([_judged(one, analyze) for one in held], analyze), fingerprint=number)
+    if cut:
+        return Subject(_of_beginning(query, text), "", _inside(held))
+    if len(held) > 1:
+        return Subject(query, "", _inside(held))
+    return Subject(query, held[0].text, _inside(held) if _wraps(statements[0]) else frozenset())
+
+
+def _together(queries: Sequence[Query], analyze: Analyze) -> Query:
+    if len(queries) < 2:
+        return queries[0] if queries else analyze("")
+    return replace(
+        max(queries, key=lambda one: one.complexity.score),
+        kind=max((one.kind for one in queries), key=STRENGTH.__getitem__),
+        read_only=all(map(_writes_nothing, queries)),
+        reads=tuple(sorted({relation for one in queries for relation in one.reads})),
+        parsed=all(one.parsed for one in queries),
+        statements=len(queries),
+        unqualified=any(one.unqualified for one in queries),
+        ddl=any(one.ddl for one in queries),
+    )
+
+
+def _of_beginning(query: Query, text: str) -> Query:
+    """What is said of a text by its beginning, and by the words of all of it."""
+    kind = Kind.UTILITY if query.kind in _HARMLESS else query.kind
+    unqualified, ddl = skim(text)
+    return replace(
+        query, kind=kind, read_only=False, parsed=False, unqualified=unqualified, ddl=ddl
+    )
 
 
 def _wraps(statement: Statement) -> bool:
@@ -64,16 +87,6 @@ def _inside(held: Sequence[Statement]) -> frozenset[int]:
         for one in held
     ]
     return frozenset(fingerprint(one.text) for one in run)
-
-
-def _long(text: str, analyze: Analyze) -> Query:
-    """Of a text that is not looked into: a PREPARE in it may hold a write."""
-    query, skimmed = analyze(text), skim(text)
-    if query.kind in _HARMLESS:
-        query = replace(query, kind=Kind.UTILITY)
-    if len(text) > LONGEST_READ:  # what was made of its beginning may be wrong
-        return replace(query, unqualified=skimmed.unqualified, ddl=skimmed.ddl)
-    return replace(query, ddl=query.ddl or skimmed.ddl)
 
 
 def _writes_nothing(query: Query) -> bool:

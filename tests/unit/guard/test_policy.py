@@ -275,3 +275,27 @@ def test_a_kind_is_said_in_words() -> None:
         verdict.message
     )
     assert verdict.detail == "Its complexity is 0 (simple)."
+
+
+# The catalog
+
+
+MANY = ", ".join(f"a.a{n}" for n in range(200))
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        (f"SELECT {MANY} FROM pg_catalog.pg_class a JOIN pg_type b ON a.reltype = b.oid", False),
+        (f"SELECT {MANY} FROM information_schema.columns a", False),
+        (f"WITH RECURSIVE x AS (SELECT {MANY} FROM pg_type a) SELECT * FROM x", False),
+        (f"SELECT {MANY} FROM pg_class a CROSS JOIN pg_type b", True),
+        (f"SELECT {MANY} FROM pg_class a, pg_type b, pg_attribute c", True),
+        (f"SELECT {MANY} FROM pg_class a JOIN orders b ON a.oid = b.id", True),
+        (f"SELECT {MANY} FROM app.pg_class a", True),
+        (f"SELECT {MANY} FROM a", True),
+        (f"SELECT {', '.join(['1'] * 200)}", True),
+    ],
+)
+def test_reads_of_the_catalog_may_be_complex(text: str, refused: bool) -> None:
+    assert ("complexity" if refused else "") == decide(query(text), GuardRules()).rule

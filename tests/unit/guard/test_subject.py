@@ -57,9 +57,15 @@ def test_several_statements_read_if_each_does() -> None:
     assert not query("PREPARE p AS SELECT 1; PREPARE q AS DELETE FROM t").read_only
 
 
-def test_several_statements_score_together() -> None:
-    one, both = query("SELECT * FROM a, b"), query("SELECT * FROM a, b; SELECT * FROM c, d")
-    assert 2 * one.complexity.score == both.complexity.score
+def test_of_several_statements_the_dearest_counts() -> None:
+    dear = query("SELECT * FROM a, b").complexity
+    assert dear == query("SELECT a FROM c WHERE b = 1; SELECT * FROM a, b; COMMIT").complexity
+    batch = "; ".join(["UPDATE t SET y = 1 WHERE x = 2"] * 100)
+    found = query(batch)
+    assert query("UPDATE t SET y = 1 WHERE x = 2").complexity == found.complexity
+    assert (Kind.UPDATE, False, 100, T[:0]) == (
+        found.kind, found.read_only, found.statements, found.reads,
+    )  # fmt: skip
 
 
 def test_an_explain_that_only_plans_is_never_too_complex() -> None:
