@@ -56,9 +56,8 @@ class Upstream(Guarding):
     ) -> int:
         """Appends to `out` what the backend is to be sent; gives the bytes that were taken.
 
-        The rest of `data` begins with a message that is incomplete, or that must wait: see
-        `blocked`, `held` and `unjudged`. `queue_us` is charged to the first statement. Sets
-        `closing` on Terminate.
+        The rest of `data` begins with a message that is incomplete, or must wait (`blocked`, `held`,
+        `unjudged`, `paced`). `queue_us` is the first statement's. Sets `closing` on Terminate.
         """
         ledger = self.ledger
         watched = ledger.scope.watch is not None or ledger.limited is not None
