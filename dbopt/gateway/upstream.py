@@ -56,7 +56,7 @@ class Upstream(Guarding):
     ) -> int:
         """Appends to `out` what the backend is to be sent; gives the bytes that were taken.
 
-        The rest of `data` begins with a message that is incomplete, or must wait (`blocked`, `held`,
+        The rest of `data` begins with a message that is incomplete or must wait (`blocked`, `held`,
         `unjudged`, `paced`). `queue_us` is the first statement's. Sets `closing` on Terminate.
         """
         ledger = self.ledger
