@@ -27,7 +27,7 @@ from dbopt.pg.connect import AsyncConnection
 from dbopt.settings import NAMED, Settings
 from dbopt.sql.fingerprint import fingerprint_hex
 from dbopt.store import quarantine
-from dbopt.verdict import Question, Refusal, Verdict, unjudged
+from dbopt.verdict import UNJUDGED, Question, Refusal, Verdict, unjudged
 
 log = structlog.get_logger("dbopt.guard")
 
@@ -126,6 +126,8 @@ class GuardControl:
         for one in refusals:
             scope = Scope(one.database, one.user, one.application, one.route)
             verdict = self.judge.known((one.fingerprint, scope))
+            if one.rule == UNJUDGED:
+                verdict = unjudged(True, 0.0)
             known = verdict is not None and verdict.rule == one.rule
             self.log.add(
                 (one.fingerprint, *scope, one.rule, REFUSED), one.calls,

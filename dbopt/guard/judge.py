@@ -6,6 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from hashlib import blake2b
 from typing import NamedTuple, Protocol
 
@@ -84,6 +85,7 @@ class Judge:
         self._verdicts: OrderedDict[Key | _Long, Verdict] = OrderedDict()
         self._pending: dict[Key | _Long, asyncio.Task[Verdict]] = {}
         self._slots = asyncio.Semaphore(MOST_PENDING)
+        self._long = asyncio.Lock()  # so that one thread is always there for short texts
         self._generation = 0
         self._waiting = 0
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="dbopt-guard")
@@ -151,9 +153,10 @@ class Judge:
             self._verdicts.popitem(last=False)
 
     async def _decide(self, number: int, scope: Scope, text: str) -> Verdict:
-        found = await asyncio.get_running_loop().run_in_executor(
-            self._threads, _subject, text, number, self.analyzer.analyze
-        )
+        async with self._long if len(text) > _LONG else nullcontext():
+            found = await asyncio.get_running_loop().run_in_executor(
+                self._threads, _subject, text, number, self.analyzer.analyze
+            )
         if found is None:
             return Verdict()
         query, sql, _ = found

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from dbopt.guard.control import GuardControl
+from dbopt.sql.analyze import Analyzer
 from tests.fix_gateway import Gateway, Runner, running
 from tests.fix_pg import Server, fresh_database
 from tests.integration.clients.routes import Both, Route
@@ -27,11 +29,35 @@ def neighbour_count() -> int:
 
 
 @pytest.fixture(scope="module")
-def clients_gateway(pg_backend: Server, gateway_loop: Runner, pool_size: int) -> Iterator[Gateway]:
+def guarded() -> bool:
+    """Whether the guard judges each statement before it runs, by its defaults."""
+    return False
+
+
+@pytest.fixture(scope="module")
+def clients_gateway(
+    pg_backend: Server, gateway_loop: Runner, pool_size: int, guarded: bool
+) -> Iterator[Gateway]:
     """It serves any database of the server, each with a pool of its own."""
-    options = {"pool__max_size": pool_size, **OFTEN}
+    mode = "enforce" if guarded else "observe"
+    options = {"pool__max_size": pool_size, "guard__mode": mode, **OFTEN}
     with running(pg_backend.dsn, gateway_loop, **options) as gateway:
+        if not guarded:
+            yield gateway
+            return
+        guard = GuardControl(gateway.settings, Analyzer(), text_of=str, cost=no_cost, forget=forget)
+        gateway.seen.verdict = guard.asked
         yield gateway
+        assert guard.questions
+        guard.close()
+
+
+async def no_cost(*_: str) -> float:
+    return 0.0
+
+
+def forget(_: list[int]) -> None:
+    """Nothing changes meanwhile."""
 
 
 @pytest.fixture

@@ -149,6 +149,7 @@ def test_what_workers_refused_is_kept(run: Run) -> None:
             (d["calls"], d["rule"], d["route"], d["query"]) for d in shown["decisions"]
         ]
         assert shown["decisions"][1]["message"].startswith("statement refused by the guard: ")
+        assert shown["decisions"][0]["message"].startswith("The guard has no verdict for this")
         assert {"mode": "enforce", "observed": 0, "refused": 5, "quarantined": 0} == (
             desk.control.summary()
         )

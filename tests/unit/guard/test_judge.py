@@ -233,6 +233,20 @@ def test_what_holds_a_statement_that_may_not_run(text: str) -> None:
     run(work)
 
 
+def test_long_texts_leave_a_thread_to_the_others() -> None:
+    async def work(bench: Bench) -> None:
+        bench.open.clear()
+        texts = [f"SELECT a{n} /*{'x' * 20_000}*/" for n in range(3)]
+        asking = [asyncio.create_task(bench.judge.judge(ask(text))) for text in texts]
+        for _ in range(10):
+            await asyncio.sleep(0.001)
+        assert 0 == bench.judge._threads._work_queue.qsize(), "one is judged, no other waits there"
+        bench.open.set()
+        assert [False] * 3 == [one.refused for one in await asyncio.gather(*asking)]
+
+    run(work)
+
+
 def test_only_so_many_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(judging, "CAPACITY", 2)
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from asyncpg import introspection  # type: ignore[import-untyped]
 
 from dbopt.guard.policy import RULES, decide, needs_cost
 from dbopt.guardsection import AppRoute
@@ -289,6 +290,7 @@ MANY = ", ".join(f"a.a{n}" for n in range(200))
         (f"SELECT {MANY} FROM pg_catalog.pg_class a JOIN pg_type b ON a.reltype = b.oid", False),
         (f"SELECT {MANY} FROM information_schema.columns a", False),
         (f"WITH RECURSIVE x AS (SELECT {MANY} FROM pg_type a) SELECT * FROM x", False),
+        (introspection.INTRO_LOOKUP_TYPES, False),
         (f"SELECT {MANY} FROM pg_class a CROSS JOIN pg_type b", True),
         (f"SELECT {MANY} FROM pg_class a, pg_type b, pg_attribute c", True),
         (f"SELECT {MANY} FROM pg_class a JOIN orders b ON a.oid = b.id", True),
