@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +160,75 @@ def test_a_reload_changes_the_rules_for_clients_that_are_there(dsn: str, tmp_pat
         wait_until(runs, what="the new rules")
 
 
+@pytest.mark.parametrize("fail", ["open", "closed"])
+def test_a_control_process_that_hangs(dsn: str, tmp_path: Path, fail: str) -> None:
+    """What is known runs on at once; what is new waits once, and then goes by guard.fail."""
+    settings: dict[str, Any] = {"guard__mode": "enforce", "guard__fail": fail}
+    with running(dsn, tmp_path, **settings) as daemon, daemon.connect() as client:
+        client.execute(READ.encode())
+        daemon.signal(signal.SIGSTOP)
+        try:
+            assert ("x",) == client.execute(READ.encode()).fetchone()
+            if fail == "open":
+                assert 2000 == client.execute(WRITE).rowcount
+            else:
+                error = refused(client, WRITE)
+                assert "58000" == error.sqlstate
+                assert "has no verdict for this statement" in str(error.diag.message_primary)
+        finally:
+            daemon.signal(signal.SIGCONT)
+
+        def judged() -> bool:
+            try:
+                return client.execute(WRITE).rowcount != 2000
+            except psycopg.errors.CardinalityViolation:
+                return True
+            except psycopg.errors.SystemError:
+                return False
+
+        wait_until(judged, what="a verdict")
+        unanswered = "dbopt_guard_unanswered_total"
+        wait_until(lambda: sample(daemon, unanswered) >= 1, what="the metric")
+        count = sample(daemon, "dbopt_guard_decisions_total", rule="unjudged", action="refused")
+        assert (fail == "closed") == (count >= 1)
+
+
 # Quarantine
+
+
+def test_quarantine_of_what_many_clients_run(store: str, tmp_path: Path) -> None:
+    """They see 42501, each in whatever form it runs it, and go on."""
+    codes: dict[bool | None, list[str | None]] = {True: [], False: [], None: []}
+    over = threading.Event()
+
+    def work(prepare: bool | None) -> None:
+        with daemon.connect() as client:
+            while not over.is_set():
+                try:
+                    client.execute("SELECT name FROM things WHERE id = %s", [7], prepare=prepare)
+                    codes[prepare].append(None)
+                except psycopg.Error as error:
+                    codes[prepare].append(error.sqlstate)
+                client.execute("SELECT 1", prepare=prepare)
+
+    def all_last(sqlstate: str | None) -> bool:
+        return all(seen[-1:] == [sqlstate] for seen in codes.values())
+
+    with running(store, tmp_path, guard__mode="enforce") as daemon:
+        threads = [threading.Thread(target=work, args=(how,)) for how in codes]
+        for thread in threads:
+            thread.start()
+        try:
+            wait_until(lambda: all_last(None), what="all to run")
+            dbopt("guard", "quarantine", READ, dsn=store)
+            wait_until(lambda: all_last("42501"), what="all to be refused")
+            dbopt("guard", "release", READ, dsn=store)
+            wait_until(lambda: all_last(None), what="all to run again")
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join(20)
+        assert {None, "42501"} == {code for seen in codes.values() for code in seen}
 
 
 def test_quarantine_holds_without_a_restart_and_across_one(store: str, tmp_path: Path) -> None:
