@@ -47,7 +47,7 @@ def guard() -> None:
 guard.add_command(check)
 
 
-@guard.command()
+@guard.command(short_help="Let no client run a statement for a while.")
 @click.argument("statement", metavar="FINGERPRINT|SQL")
 @click.option(
     "--for", "seconds", callback=span, default="1h", show_default=True, metavar="TIME",
@@ -63,7 +63,8 @@ def quarantine(
     """Let no client run a statement for a while, whatever its literals are.
 
     It is kept in the store, so that every sidecar of it refuses the statement within seconds,
-    and after a restart too. It ends by itself. Not even guard.allow helps against it.
+    and after a restart too. It ends by itself. Not even guard.allow helps against it,
+    nor PREPARE, DECLARE, EXPLAIN ANALYZE, or other statements around it.
 
     \b
     Examples:

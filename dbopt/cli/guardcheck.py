@@ -43,7 +43,7 @@ class Answer:
         return what | said | {"note": self.note}
 
 
-@click.command()
+@click.command(short_help="Say which statements the guard refuses, and why.")
 @click.argument("given", metavar="[SQL|FILE|-]...", nargs=-1)
 @click.option("--database", help="As clients name it. [default: server.dsn's]")
 @click.option("--user", help="As clients name it. [default: server.dsn's]")
