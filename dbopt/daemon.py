@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -155,6 +156,9 @@ class Daemon:
             self._tasks.append(asyncio.create_task(work))
         self._schedule()
         await self.http.start()
+        # What is there now stays: to look through it again and again would hold questions up.
+        gc.collect()
+        gc.freeze()
         host, port = self.http.address
         self._listening = True
         log.info("listening", gateway=self.gateway_address, http=f"{host}:{port}")

@@ -58,7 +58,8 @@ Key = tuple[int, str]
 class _Pending:
     """A question that is not answered yet, and who waits for it.
 
-    `stale`: what it was asked with may hold no more, so that it must be asked again.
+    `stale`: what it was asked with may hold no more, so that it must be asked again. `answers` is
+    how many had come when it was asked.
     """
 
     watch: Watch
@@ -66,6 +67,7 @@ class _Pending:
     timer: asyncio.TimerHandle | None = None
     told: list[Callable[[], None]] = field(default_factory=list)
     stale: bool = False
+    answers: int = 0
 
 
 class Watch:
@@ -197,7 +199,7 @@ class Guard:
         self._rules_of = settings
         self._rules: dict[tuple[str, str, str], tuple[GuardRules, bool, bool]] = {}
         self._down_until = -1.0
-        self._size = 0
+        self._answers = self._size = 0
         self._pending: dict[int, _Pending] = {}
         self._numbers: dict[tuple[Watch, Key], int] = {}
         self._watches: dict[Scope, Watch] = {}
@@ -241,7 +243,9 @@ class Guard:
             return
         self._next += 1
         self.asked += 1
-        pending = self._pending[self._next] = _Pending(watch, key, told=[told])
+        pending = self._pending[self._next] = _Pending(
+            watch, key, told=[told], answers=self._answers
+        )
         self._numbers[watch, key] = self._next
         wait = watch.rules.verdict_timeout
         if not self._send(self._next, question) or self._clock() < self._down_until:
@@ -252,6 +256,7 @@ class Guard:
     def answered(self, number: int, verdict: Verdict) -> None:
         """The control process has answered a question."""
         self._down_until = -1.0
+        self._answers += 1
         pending = self._pending.pop(number, None)
         if pending is None:
             return
@@ -264,7 +269,8 @@ class Guard:
         if pending is None:
             return
         del self._pending[number]
-        self._down_until = self._clock() + _SILENCE
+        if pending.answers == self._answers:  # else it is this one statement that takes long
+            self._down_until = self._clock() + _SILENCE
         self.unanswered += len(pending.told)
         self._tell(pending, pending.watch.failed(pending.key[1], self.wall() + _RETRY))
 

@@ -25,6 +25,9 @@ LONGEST_PARSED = 100_000
 as long without them, it is classed by its tokens alone."""
 DEEPEST_PARSED = 100
 """Brackets open at once. PostgreSQL itself stops at max_stack_depth, some thousands."""
+MOST_TOKENS = 30_000
+"""A statement of more, its long lists aside, is classed by its tokens alone: a tree of so many
+nodes costs seconds."""
 _MOST_LINKS = 200
 """`a[1][2]...` and `(a).b.c()...`: sqlglot's time grows faster than the square of such a chain."""
 _LINKS = frozenset({("]", "["), (")", ".")})
@@ -144,7 +147,8 @@ def complaint(statement: Statement) -> tuple[int, str] | None:
 def _is_tame(tokens: Sequence[Token]) -> bool:
     texts = [token.text for token in tokens]
     return (
-        sum(map(len, texts)) <= LONGEST_PARSED
+        len(texts) <= MOST_TOKENS
+        and sum(map(len, texts)) <= LONGEST_PARSED
         and nesting(tokens) <= DEEPEST_PARSED
         and sum(pair in _LINKS for pair in pairwise(texts)) <= _MOST_LINKS
     )

@@ -45,7 +45,9 @@ def test_the_documents_show_enough() -> None:
 
 
 def test_the_readme_runs(pg_dsn: str, pg_backend: Server, tmp_path: Path) -> None:
-    """Every dbopt command of the README, in its order, from an empty directory."""
+    """Every dbopt command of the README, in its order, from a directory with SQL of one's own."""
+    (tmp_path / "app/sql").mkdir(parents=True)
+    (tmp_path / "app/sql/one.sql").write_text("SELECT 1 AS one;\n")
     ran: list[str] = []
     for document, command in shown():
         arguments = words(command, "dbopt")

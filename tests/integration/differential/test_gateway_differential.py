@@ -136,13 +136,17 @@ async def heavy(_: Question) -> Verdict:
     return Verdict(heavy=True, max_rows=10**9, timeout=3600.0)
 
 
-def check(world: World, name: str, replies: Replies) -> None:
+def check(world: World, name: str, replies: Replies, *, last: bool = True) -> None:
+    """The same replies; `last`: also whether the connection goes on after the last step.
+
+    Who is still sending when its connection is closed may get a reset in place of the last words.
+    """
     script = ALL[name]
     expected = compared(script, world.direct(name))
     found = compared(script, replies)
     for number, (wanted, got) in enumerate(zip(expected, found, strict=True)):
         assert wanted == got, f"step {number} of {name!r}"
-    if not script.exact:
+    if last and not script.exact:
         assert ends(script, world.direct(name)) == ends(script, replies)
 
 
@@ -170,7 +174,7 @@ def test_in_pieces(several: World, name: str) -> None:
     for send in [in_chunks(name), *([bytewise] if script.size < BYTEWISE else [])]:
         several.clean()
         with raw_client(several.gateway.dsn()) as raw:
-            check(several, name, play(raw, script, send))
+            check(several, name, play(raw, script, send), last=False)
 
 
 @pytest.mark.parametrize("name", of_themes("session", "prepared", "sql prepare", "errors", "bad"))
@@ -195,7 +199,7 @@ def test_under_the_guard(guarded: World, name: str) -> None:
         guarded.clean()
         guarded.gateway.forget()
         with raw_client(guarded.gateway.dsn()) as raw:
-            check(guarded, name, play(raw, script, send))
+            check(guarded, name, play(raw, script, send), last=send is whole)
 
 
 # Among others

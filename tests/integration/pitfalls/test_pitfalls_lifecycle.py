@@ -223,7 +223,7 @@ def test_pitfall_huge_result_starves_no_small_ones(make_place: MakePlace) -> Non
     place = make_place(pool__max_size=2)
     with place.clients(2) as (huge, small):
         ask(small, "SELECT 1")
-        huge.send(query("SELECT repeat('x', 99990) FROM generate_series(1, 1500)"))
+        huge.send(query("SELECT repeat('x', 99990) FROM generate_series(1, 5000)"))
         reading = drained(huge)
         times = []
         while reading.is_alive():
