@@ -25,7 +25,7 @@ LONGEST_PARSED = 100_000
 as long without them, it is classed by its tokens alone."""
 DEEPEST_PARSED = 100
 """Brackets open at once. PostgreSQL itself stops at max_stack_depth, some thousands."""
-MOST_TOKENS = 30_000
+MOST_TOKENS = 32_000
 """A statement of more, its long lists aside, is classed by its tokens alone: a tree of so many
 nodes costs seconds."""
 _MOST_LINKS = 200
