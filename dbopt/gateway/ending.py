@@ -253,6 +253,8 @@ class Ending(Lease):
         self._spill()
         self._account()
         self._leave_clean(backend)
+        if self._upstream.spoilt:
+            backend.retire()
         self.backend = backend.holder = None
         backend.status = ledger.status
         backend.unfit = backend.unfit or ledger.status != IDLE

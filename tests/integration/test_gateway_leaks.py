@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.fix_gateway import Gateway, Runner, running
+from tests.fix_gateway import Gateway, GatewayFactory, Runner, running
 from tests.fix_pg import Server, fresh_database
 from tests.integration.gateway_support import (
     SYNC,
@@ -19,6 +19,7 @@ from tests.integration.gateway_support import (
     query,
     raw_client,
     rows,
+    run,
     shape,
     sqlstates,
 )
@@ -187,3 +188,21 @@ def test_who_prepares_after_the_change_is_told_of_it(two_backends: Gateway) -> N
         assert [] == sqlstates(old.ask(query("DEALLOCATE s")))
         old.ask(make)
         assert [(b"1", None)] == rows(old.ask(use))
+
+
+@pytest.mark.parametrize("read", [True, False], ids=["after its answer", "at once"])
+def test_a_backend_with_a_batch_that_had_no_sync_is_not_shared_when_its_client_leaves(
+    make_gateway: GatewayFactory, read: bool
+) -> None:
+    """PostgreSQL 18 breaks such a session: "StartTransactionCommand: unexpected state"."""
+    gateway = make_gateway(pool__max_size=1)
+    for number in range(5):
+        with gateway.connect() as before:
+            (pid,) = before.execute("select pg_backend_pid()").fetchone() or (0,)
+        with raw_client(gateway.dsn()) as raw:
+            raw.send(query("begin") + run("select 1") + query(f"select {number}"))
+            if read:
+                raw.until(b"Z", 2)
+        with gateway.connect() as after:
+            assert (number,) == after.execute(f"select {number}").fetchone()
+            assert (pid,) != after.execute("select pg_backend_pid()").fetchone()
