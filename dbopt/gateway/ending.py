@@ -18,6 +18,7 @@ from dbopt.errors import (
 )
 from dbopt.gateway.backend import Backend
 from dbopt.gateway.framing import is_one_request
+from dbopt.gateway.guarding import strictest
 from dbopt.gateway.lease import Lease
 from dbopt.gateway.ledger import PROBE, SETTINGS, Request
 from dbopt.gateway.leftover import Leftover
@@ -181,7 +182,7 @@ class Ending(Lease):
 
     def _watch_query(self, backend: Backend, first: Request, took: float, route: Route) -> None:
         ledger = self._ledger
-        limit = min(filter(None, (route.query_timeout, first.timeout)), default=0.0)
+        limit = strictest(route.query_timeout, first.timeout)
         if not 0 < limit < took or ledger.hides():
             return
         error = QueryTimeout(f"The statement ran longer than {limit:g} s.")
@@ -253,8 +254,7 @@ class Ending(Lease):
         self._spill()
         self._account()
         self._leave_clean(backend)
-        if self._upstream.spoilt:
-            backend.retire()
+        self._retire_spoilt(backend)
         self.backend = backend.holder = None
         backend.status = ledger.status
         backend.unfit = backend.unfit or ledger.status != IDLE

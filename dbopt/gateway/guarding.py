@@ -125,7 +125,7 @@ class Guarding(Naming):
             watch.refuse(text, verdict)
             return True
         request.timeout = verdict.timeout
-        request.max_rows = _strictest(request.max_rows, verdict.max_rows)
+        request.max_rows = strictest(request.max_rows, verdict.max_rows)
         self.heavy = self.heavy or verdict.heavy
         return False
 
@@ -139,7 +139,7 @@ class Guarding(Naming):
         for statement in self._executed(entries):
             if self.unjudged or self._refuses(whole_text(statement), request):
                 return not self.unjudged
-            request.timeout = timeout = _strictest(timeout, request.timeout)
+            request.timeout = timeout = strictest(timeout, request.timeout)
         return False
 
     def _refuses_execute(self, statement: Statement | None, request: Request) -> bool:
@@ -182,7 +182,7 @@ class Guarding(Naming):
         return self._parse(data, start, end, prepared, now)
 
 
-def _strictest(one: Any, other: Any) -> Any:
+def strictest(one: Any, other: Any) -> Any:
     """Of two limits, of which 0 is none."""
     return min(one, other) if one and other else one or other
 

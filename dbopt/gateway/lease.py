@@ -177,12 +177,16 @@ class Lease(Express):
         self._detach(backend)
         backend.status = IDLE
         backend.downstream.reset_read()
-        if self._upstream.spoilt:
-            self._upstream.spoilt = False
-            backend.retire()
+        self._retire_spoilt(backend)
         if self._write_paused:
             backend.transport.resume_reading()
         self._pool.release(backend, self._clock())
+
+    def _retire_spoilt(self, backend: Backend) -> None:
+        """Nobody else must have a backend that the client has spoilt, see Upstream._fence."""
+        if self._upstream.spoilt:
+            self._upstream.spoilt = False
+            backend.retire()
 
     def _detach(self, backend: Backend) -> None:
         self.backend = backend.holder = None

@@ -12,6 +12,7 @@ from collections.abc import Callable, Set
 from dataclasses import dataclass
 
 from dbopt.guard import words
+from dbopt.guard.subject import writes_nothing
 from dbopt.guard.words import Refusal
 from dbopt.guardsettings import GuardRules
 from dbopt.sql.query import Kind, Query
@@ -21,9 +22,6 @@ from dbopt.wire.sqlstate import SqlState
 
 HEAVY = ("complex", "extreme")
 """The classes of statements that go by the lane."""
-_HARMLESS = (Kind.TRANSACTION, Kind.SESSION)
-"""Kinds that write nothing, though they are no reads. PREPARE and DECLARE are judged by what they
-hold (dbopt.guard.subject)."""
 
 _CATALOGS = ("pg_catalog", "information_schema")
 
@@ -53,7 +51,7 @@ def _deny(case: Case) -> Refusal | None:
 
 def _read_only(case: Case) -> Refusal | None:
     query = case.query
-    if not case.rules.read_only or query.read_only or query.kind in _HARMLESS:
+    if not case.rules.read_only or writes_nothing(query):
         return None
     return words.read_only(query.kind)
 

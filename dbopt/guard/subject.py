@@ -58,7 +58,7 @@ def _together(queries: Sequence[Query], analyze: Analyze) -> Query:
     return replace(
         max(queries, key=lambda one: one.complexity.score),
         kind=max((one.kind for one in queries), key=STRENGTH.__getitem__),
-        read_only=all(map(_writes_nothing, queries)),
+        read_only=all(map(writes_nothing, queries)),
         reads=tuple(sorted({relation for one in queries for relation in one.reads})),
         parsed=all(one.parsed for one in queries),
         statements=len(queries),
@@ -89,7 +89,11 @@ def _inside(held: Sequence[Statement]) -> frozenset[int]:
     return frozenset(fingerprint(one.text) for one in run)
 
 
-def _writes_nothing(query: Query) -> bool:
+def writes_nothing(query: Query) -> bool:
+    """Whether a statement only reads, or is of a kind that writes nothing though it is no read.
+
+    PREPARE and DECLARE are judged by what they hold.
+    """
     return query.read_only or query.kind in _HARMLESS
 
 
