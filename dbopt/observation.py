@@ -9,7 +9,10 @@ class StatementCount(msgspec.Struct, frozen=True, array_like=True):
     """What one statement added since the last flush, by database, user and application.
 
     Times are microseconds. `text` is redacted, and empty where it was sent before.
-    `buckets` is dbopt.histogram's, of queue wait and server time together.
+    `buckets` is dbopt.histogram's, of queue wait, server time and transfer together. `route` is
+    sqlcommenter's, "" without one. `total_us` is all of it; of that, `queue_us` was waited for a
+    backend and `transfer_us` went by between the answer's first byte and its last. `received` are
+    bytes from the client, `sent` bytes to it.
     """
 
     fingerprint: int
@@ -24,13 +27,57 @@ class StatementCount(msgspec.Struct, frozen=True, array_like=True):
     total_us: float
     max_us: float
     buckets: dict[int, int]
+    route: str = ""
+    transfer_us: float = 0.0
+    received: int = 0
+    sent: int = 0
+
+
+class TransactionCount(msgspec.Struct, frozen=True, array_like=True):
+    """What the transactions of one (database, user, application, route) added since the last flush.
+
+    Explicit transactions alone (BEGIN to its end): a statement by itself is a StatementCount.
+    Times are microseconds; `idle_us` is time in which none of the client's statements ran.
+    `buckets` is dbopt.histogram's, of the whole duration. `failed` ended in a rollback.
+    """
+
+    database: str
+    user: str
+    application: str
+    route: str
+    count: int
+    failed: int
+    statements: int
+    total_us: float
+    max_us: float
+    idle_us: float
+    max_idle_us: float
+    buckets: dict[int, int]
+
+
+class Repeated(msgspec.Struct, frozen=True, array_like=True):
+    """An N+1: a statement that ran trace.n_plus_one times or more in each of some transactions.
+
+    `calls` are its executions in those `transactions`, `most` the most in one of them.
+    """
+
+    fingerprint: int
+    database: str
+    user: str
+    application: str
+    route: str
+    transactions: int
+    calls: int
+    most: int
 
 
 class SlowStatement(msgspec.Struct, frozen=True, array_like=True):
     """One statement above the threshold. Times are milliseconds, `started` is epoch seconds.
 
     `text` is what may be shown: redacted unless trace.parameters is on. `sql` is the text as
-    it ran: for EXPLAIN alone; it stays in memory and is never stored or shown.
+    it ran: for EXPLAIN alone; it stays in memory and is never stored or shown. `tags` are
+    sqlcommenter's, the route and the traceparent too. `duration_ms` is queue, server and transfer.
+    The same of a statement that is a span to be exported, however long it took.
     """
 
     fingerprint: int
@@ -46,6 +93,16 @@ class SlowStatement(msgspec.Struct, frozen=True, array_like=True):
     rows: int
     sqlstate: str
     backend_pid: int
+    route: str = ""
+    tags: dict[str, str] = {}
+    transfer_ms: float = 0.0
+    received: int = 0
+    sent: int = 0
+
+    @property
+    def traceparent(self) -> str:
+        """W3C's, as the application gave it; "" without one."""
+        return self.tags.get("traceparent", "")
 
 
 class PoolSnapshot(msgspec.Struct, frozen=True, array_like=True):

@@ -144,6 +144,23 @@ class Trace:
     flush_interval: float = _s(
         1.0, "How often workers send what they counted.", unit="s", low=0.05, high=60
     )
+    n_plus_one: int = _s(
+        10,
+        "A statement that runs this often in one transaction is an N+1. 0: none is.",
+        low=0,
+        high=1_000_000,
+        reload=True,
+    )
+    auto_explain_log: str = _s(
+        "",
+        "The server's log file, or its directory, where auto_explain writes plans that are to be "
+        "read. Empty: only EXPLAIN is asked.",
+    )
+    socket: str = _s(
+        "",
+        "Unix socket on which in-process pools (dbopt.TracedConnectionPool) report what they "
+        "ran. Empty: none.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +183,18 @@ class Stats:
         10.0, "No statement of dbopt's own may run longer.", unit="s", low=0.1, high=3600
     )
     top_statements: int = _s(500, "Statements kept of each snapshot.", low=1, high=100_000)
+    top_relations: int = _s(
+        10_000, "Tables, and indexes, kept of each snapshot: the most active.", low=1, high=1_000_000
+    )
+    budget: float = _s(
+        0.01,
+        "Share of the time that one collector may take; one that takes more is run less often.",
+        low=0.0001,
+        high=1,
+    )
+    sample_interval: float = _s(
+        1.0, "Time between two samples of what sessions wait for. 0: none.", unit="s", high=60, low=0
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +205,14 @@ class Store:
         "",
         "Connection string of the database that holds the schema dbopt. Empty: server.dsn.",
         secret=True,
+    )
+    spool_dir: str = _s(
+        "",
+        "Directory that holds what the store cannot take while it is away. Empty: memory, which a "
+        "restart forgets.",
+    )
+    spool_size: int = _s(
+        64, "What is held so at most; beyond it the oldest is lost.", unit="MB", low=1, high=100_000
     )
 
 

@@ -12,7 +12,13 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from dbopt.errors import ProtocolError
-from dbopt.observation import SlowStatement, StatementCount, WorkerSnapshot
+from dbopt.observation import (
+    Repeated,
+    SlowStatement,
+    StatementCount,
+    TransactionCount,
+    WorkerSnapshot,
+)
 from dbopt.settings import Settings
 from dbopt.verdict import Question, Refusal, Verdict
 
@@ -53,6 +59,9 @@ class Observed(msgspec.Struct, tag="observed", frozen=True):
     slow: list[SlowStatement]
     snapshot: WorkerSnapshot
     refusals: list[Refusal] = []
+    transactions: list[TransactionCount] = []
+    repeated: list[Repeated] = []
+    spans: list[SlowStatement] = []
 
 
 class Cancelled(msgspec.Struct, tag="cancelled", frozen=True):

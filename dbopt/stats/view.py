@@ -1,4 +1,4 @@
-"""What a collector is: it reads one pg_stat view into one table of the store."""
+"""What a collector is: it reads one pg_stat view into rows that can be compared with earlier ones."""
 
 from __future__ import annotations
 
@@ -16,19 +16,22 @@ class View:
     """A view's columns by role, which is all that a difference needs to know.
 
     `key` tells rows apart, `labels` name them, `counters` only grow until they are reset,
-    `gauges` are what is true now. `table` is in the schema dbopt.
+    `gauges` are what is true now. Counters and gauges are whole numbers, see store.frame; a
+    column that this server has not is None. `of_server`: the same from every database of it.
+    `every`: seconds that pass at least between two looks at it, 0 for stats.interval.
     """
 
     name: str
-    table: str
     key: tuple[str, ...]
     labels: tuple[str, ...] = ()
     counters: tuple[str, ...] = ()
     gauges: tuple[str, ...] = ()
+    of_server: bool = False
+    every: float = 0.0
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Every column of the table but snapshot_id."""
+        """Every column of a row."""
         return self.key + self.labels + self.counters + self.gauges
 
 
@@ -37,12 +40,13 @@ class Collected:
     """What one look at a view gave: rows by `View.columns`, and what could not be seen.
 
     `truncated`: only the most active rows are here. `reset`: when the view's counters began,
-    None where unknown. `dealloc`: entries evicted since then. `texts`: redacted statements by
-    fingerprint.
+    None where unknown. A row may have "stats_since", when its own began. `dealloc`: entries
+    evicted since then. `texts`: redacted statements by fingerprint. `findings`: what was not
+    examined, with the GRANT or setting that would mend it.
     """
 
     rows: list[Row] = field(default_factory=list)
-    finding: Finding | None = None
+    findings: tuple[Finding, ...] = ()
     truncated: bool = False
     reset: datetime | None = None
     dealloc: int | None = None
@@ -54,7 +58,7 @@ class Collector(Protocol):
 
     @property
     def view(self) -> View:
-        """Its columns and its table."""
+        """Its columns."""
         ...
 
     async def collect(self, conn: AsyncConnection, server: ServerInfo, limit: int) -> Collected:
