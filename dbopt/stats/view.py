@@ -28,6 +28,7 @@ class View:
     gauges: tuple[str, ...] = ()
     of_server: bool = False
     every: float = 0.0
+    table: str = ""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -46,11 +47,12 @@ class Collected:
     """
 
     rows: list[Row] = field(default_factory=list)
-    findings: tuple[Finding, ...] = ()
+    finding: Finding | None = None
     truncated: bool = False
     reset: datetime | None = None
     dealloc: int | None = None
     texts: dict[int, str] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
 
 
 class Collector(Protocol):
