@@ -36,6 +36,8 @@ class Frame:
     about once an hour, so that what comes later can be told after a restart: add `changed`, then
     put `base` in its place. `gone` are no more. `labels` name the entities that are new here, or
     are named otherwise now; they are JSON's values. `reset`: the view's counters began again.
+    `additive`: each sidecar of a fleet reports its own part, so that frames of one time add up;
+    of any other view there is one frame for a moment, and the store takes no second one.
     """
 
     target: Target
@@ -49,6 +51,7 @@ class Frame:
     gone: tuple[Key, ...] = ()
     labels: Mapping[Key, Mapping[str, Any]] = field(default_factory=dict)
     reset: bool = False
+    additive: bool = False
 
     @property
     def columns(self) -> tuple[str, ...]:
