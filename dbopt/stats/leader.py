@@ -24,7 +24,6 @@ EVERY = 2.0
 _TIMEOUT = 5.0
 
 
-
 class Leader:
     """Holds the lock, or waits for it. `leading` tells which; `changed` hears of it.
 
@@ -67,9 +66,7 @@ class Leader:
             self._connection = None
             self._connection = await self._connect()
         with translated("Asking for the collector's lock"):
-            rows = await fetch(
-                self._connection, "leader_hold" if self.leading else "leader_try"
-            )
+            rows = await fetch(self._connection, "leader_hold" if self.leading else "leader_try")
         return bool(rows[0]["held"])
 
     async def _connect(self) -> AsyncConnection:
