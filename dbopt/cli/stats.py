@@ -18,10 +18,10 @@ from dbopt.pg.pool import session_options
 from dbopt.pg.server import read_server
 from dbopt.pg.shown import printable
 from dbopt.settings import Settings
-from dbopt.stats.collectors import VIEWS
+from dbopt.stats.oldcollectors import VIEWS
 from dbopt.stats.diff import diff
-from dbopt.stats.render import markdown, terminal
-from dbopt.stats.report import TOP, Report, build
+from dbopt.stats.oldrender import markdown, terminal
+from dbopt.stats.oldreport import TOP, Report, build
 from dbopt.stats.snapshot import take
 from dbopt.store import snapshots
 from dbopt.store.snapshots import Header, Snapshot

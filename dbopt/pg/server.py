@@ -34,6 +34,13 @@ class ServerInfo:
     statements_version: str
     statements_schema: str
     stats_reset: datetime | None
+    track_wal_io_timing: bool = False
+    track_functions: str = "none"
+    track_activities: bool = True
+    reads_all_settings: bool = False
+    statements_track: str = "top"
+    statements_planning: bool = False
+    computes_query_id: bool = True
 
     @property
     def major(self) -> int:

@@ -12,7 +12,7 @@ from dbopt.pg.connect import AsyncConnection
 from dbopt.pg.refusal import translated
 from dbopt.pg.server import read_server
 from dbopt.settings import Stats
-from dbopt.stats.collectors import collectors
+from dbopt.stats.oldcollectors import collectors
 from dbopt.stats.snapshot import take
 from dbopt.store.snapshots import Snapshot
 

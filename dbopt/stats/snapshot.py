@@ -11,7 +11,7 @@ from dbopt.pg.connect import AsyncConnection
 from dbopt.pg.refusal import translated
 from dbopt.pg.server import ServerInfo
 from dbopt.settings import Stats
-from dbopt.stats.collectors import VIEWS, collectors
+from dbopt.stats.oldcollectors import VIEWS, collectors
 from dbopt.stats.view import Collected, Collector, not_examined
 from dbopt.store import snapshots
 from dbopt.store.snapshots import Header, Snapshot

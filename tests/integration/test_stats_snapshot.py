@@ -18,8 +18,8 @@ from dbopt.pg.pool import control_pool
 from dbopt.pg.server import ServerInfo, read_server
 from dbopt.settings import Stats
 from dbopt.sql.fingerprint import fingerprint
-from dbopt.stats.collectors import VIEWS
-from dbopt.stats.collectors.pg_stat_statements import StatementsCollector
+from dbopt.stats.oldcollectors import VIEWS
+from dbopt.stats.oldcollectors.pg_stat_statements import StatementsCollector
 from dbopt.stats.diff import Change, Delta, Diff, diff
 from dbopt.stats.job import StatsJob
 from dbopt.stats.snapshot import take

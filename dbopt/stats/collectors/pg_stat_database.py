@@ -1,23 +1,21 @@
-"""pg_stat_database: this database's transactions, blocks, rows, temporary files, deadlocks."""
+"""pg_stat_database: transactions, blocks, rows, sessions of each database of the server."""
 
 from __future__ import annotations
 
-from dbopt.pg.connect import AsyncConnection
-from dbopt.pg.fetch import fetch
-from dbopt.pg.server import ServerInfo
-from dbopt.stats.view import Collected, View, not_examined
+from dbopt.stats.collectors.reading import Reader
+from dbopt.stats.view import View
 
 VIEW = View(
     name="database",
-    table="snapshot_database",
-    key=("database",),
+    key=("datid",),
+    labels=("datname",),
     counters=(
         "xact_commit",
         "xact_rollback",
         "blks_read",
         "blks_hit",
-        "blk_read_ms",
-        "blk_write_ms",
+        "blk_read_us",
+        "blk_write_us",
         "tup_returned",
         "tup_fetched",
         "tup_inserted",
@@ -27,26 +25,19 @@ VIEW = View(
         "temp_files",
         "temp_bytes",
         "deadlocks",
+        "checksum_failures",
+        "session_us",
+        "active_us",
+        "idle_in_transaction_us",
+        "sessions",
+        "sessions_abandoned",
+        "sessions_fatal",
+        "sessions_killed",
+        "parallel_workers_to_launch",
+        "parallel_workers_launched",
     ),
-    gauges=("numbackends",),
+    gauges=("numbackends", "checksum_last_failure_at", "stats_reset_at"),
+    of_server=True,
 )
 
-
-class DatabaseCollector:
-    """One row: the current database."""
-
-    view = VIEW
-
-    async def collect(self, conn: AsyncConnection, server: ServerInfo, limit: int) -> Collected:
-        """The row, and when its counters were reset; `limit` changes nothing."""
-        rows = await fetch(conn, "stats_database", {"timed": server.track_io_timing})
-        reset = rows[0].pop("stats_reset") if rows else None
-        finding = None
-        if not server.track_counts:
-            finding = not_examined(
-                "database",
-                server,
-                "track_counts is off: tables, indexes and transactions are not counted.",
-                "ALTER SYSTEM SET track_counts = on; SELECT pg_reload_conf();",
-            )
-        return Collected(rows, finding, reset=reset)
+READER = Reader(VIEW, "collect_database")

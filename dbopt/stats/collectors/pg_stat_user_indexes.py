@@ -1,28 +1,22 @@
-"""pg_stat_user_indexes: how often each index is used, and its size."""
+"""pg_stat_user_indexes and pg_statio_user_indexes: how often each index is used."""
 
 from __future__ import annotations
 
-from dbopt.pg.connect import AsyncConnection
-from dbopt.pg.fetch import fetch
-from dbopt.pg.server import ServerInfo
-from dbopt.stats.view import Collected, View
+from dbopt.stats.collectors.reading import Reader
+from dbopt.stats.view import View
 
 VIEW = View(
     name="indexes",
-    table="snapshot_index",
     key=("indexrelid",),
-    labels=("relid", "schema", "table", "name"),
-    counters=("idx_scan", "idx_tup_read", "idx_tup_fetch"),
-    gauges=("bytes",),
+    labels=("relid", "schemaname", "relname", "indexrelname"),
+    counters=(
+        "idx_scan",
+        "idx_tup_read",
+        "idx_tup_fetch",
+        "idx_blks_read",
+        "idx_blks_hit",
+    ),
+    gauges=("last_idx_scan_at",),
 )
 
-
-class IndexesCollector:
-    """One row an index, those of dbopt's own tables left out."""
-
-    view = VIEW
-
-    async def collect(self, conn: AsyncConnection, server: ServerInfo, limit: int) -> Collected:
-        """The indexes with the most scans."""
-        rows = await fetch(conn, "stats_indexes", {"limit": limit})
-        return Collected(rows, truncated=len(rows) == limit)
+READER = Reader(VIEW, "collect_indexes")

@@ -1,17 +1,14 @@
-"""pg_stat_user_tables: how each table is read and written."""
+"""pg_stat_user_tables and pg_statio_user_tables: how each table is read, written and cleaned."""
 
 from __future__ import annotations
 
-from dbopt.pg.connect import AsyncConnection
-from dbopt.pg.fetch import fetch
-from dbopt.pg.server import ServerInfo
-from dbopt.stats.view import Collected, View
+from dbopt.stats.collectors.reading import Reader
+from dbopt.stats.view import View
 
 VIEW = View(
     name="tables",
-    table="snapshot_table",
     key=("relid",),
-    labels=("schema", "name"),
+    labels=("schemaname", "relname"),
     counters=(
         "seq_scan",
         "seq_tup_read",
@@ -21,19 +18,36 @@ VIEW = View(
         "n_tup_upd",
         "n_tup_del",
         "n_tup_hot_upd",
-        "vacuums",
-        "analyzes",
+        "n_tup_newpage_upd",
+        "vacuum_count",
+        "autovacuum_count",
+        "analyze_count",
+        "autoanalyze_count",
+        "total_vacuum_us",
+        "total_autovacuum_us",
+        "total_analyze_us",
+        "total_autoanalyze_us",
+        "heap_blks_read",
+        "heap_blks_hit",
+        "idx_blks_read",
+        "idx_blks_hit",
+        "toast_blks_read",
+        "toast_blks_hit",
+        "tidx_blks_read",
+        "tidx_blks_hit",
     ),
-    gauges=("n_live_tup", "n_dead_tup", "n_mod_since_analyze", "bytes"),
+    gauges=(
+        "n_live_tup",
+        "n_dead_tup",
+        "n_mod_since_analyze",
+        "n_ins_since_vacuum",
+        "last_vacuum_at",
+        "last_autovacuum_at",
+        "last_analyze_at",
+        "last_autoanalyze_at",
+        "last_seq_scan_at",
+        "last_idx_scan_at",
+    ),
 )
 
-
-class TablesCollector:
-    """One row a table, dbopt's own left out."""
-
-    view = VIEW
-
-    async def collect(self, conn: AsyncConnection, server: ServerInfo, limit: int) -> Collected:
-        """The tables that have moved the most rows."""
-        rows = await fetch(conn, "stats_tables", {"limit": limit})
-        return Collected(rows, truncated=len(rows) == limit)
+READER = Reader(VIEW, "collect_tables")

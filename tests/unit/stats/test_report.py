@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dbopt.sql.findings import Finding, Severity
-from dbopt.stats.collectors import VIEWS
+from dbopt.stats.oldcollectors import VIEWS
 from dbopt.stats.diff import diff
-from dbopt.stats.report import MAX_TEXT, Report, build
+from dbopt.stats.oldreport import MAX_TEXT, Report, build
 from dbopt.stats.view import View
 from dbopt.store.snapshots import Header, Snapshot
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dbopt.stats.collectors import VIEWS, collectors
+from dbopt.stats.oldcollectors import VIEWS, collectors
 from dbopt.stats.snapshot import COLUMNS, assemble
 from dbopt.stats.view import Collected, View, not_examined
 from tests.integration.store_support import revision

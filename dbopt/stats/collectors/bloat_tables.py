@@ -1,0 +1,16 @@
+"""Bloat of tables, estimated from pg_stats: what a VACUUM FULL would give back."""
+
+from __future__ import annotations
+
+from dbopt.stats.collectors.reading import Reader
+from dbopt.stats.view import View
+
+VIEW = View(
+    name="table_bloat",
+    key=("relid",),
+    labels=("schemaname", "relname"),
+    gauges=("real_bytes", "bloat_bytes", "bloat_ppm", "fillfactor"),
+    every=3600.0,
+)
+
+READER = Reader(VIEW, "collect_table_bloat")

@@ -1,0 +1,16 @@
+"""pg_stat_progress_*: vacuums, index builds, rewrites, copies and backups that run now."""
+
+from __future__ import annotations
+
+from dbopt.stats.collectors.reading import Reader
+from dbopt.stats.view import View
+
+VIEW = View(
+    name="progress",
+    key=("pid", "command"),
+    labels=("datname", "schemaname", "relname", "relid", "phase", "unit"),
+    gauges=("done", "total", "delay_us", "running_us"),
+    of_server=True,
+)
+
+READER = Reader(VIEW, "collect_progress")

@@ -1,0 +1,97 @@
+"""Reader: a collector whose whole work is one query, and what is said where it cannot run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dbopt.pg.connect import AsyncConnection, Row
+from dbopt.pg.fetch import fetch
+from dbopt.pg.server import ServerInfo
+from dbopt.sql.findings import Finding, Severity
+from dbopt.stats.view import Collected, View, not_examined
+
+Gaps = Callable[[ServerInfo], Iterable[Finding]]
+"""What of the view cannot be seen on this server, or by this role."""
+
+
+def no_gaps(server: ServerInfo) -> tuple[Finding, ...]:
+    """Nothing is hidden."""
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A collector of one query, named as in pg/queries.
+
+    `since`: the first major version that has the view. `standby`: True where only a server in
+    recovery has something to tell, False where only one that is not. Parameters of the query are
+    `limit` and the facts of ServerInfo that it names. A row's "stats_reset" becomes the view's
+    own where all rows have one and the same (`resets`).
+    """
+
+    view: View
+    query: str
+    since: int = 13
+    standby: bool | None = None
+    gaps: Gaps = no_gaps
+    resets: bool = False
+
+    async def collect(self, conn: AsyncConnection, server: ServerInfo, limit: int) -> Collected:
+        """The view's rows, each with every column of it; None where this server has it not."""
+        if server.major < self.since:
+            return Collected(findings=(too_old(self.view.name, server, self.since),))
+        if self.standby not in (None, server.in_recovery):
+            return Collected()
+        rows = await fetch(conn, self.query, facts(server, limit), version=server.major)
+        reset = None
+        if self.resets:
+            for row in rows:
+                reset = row.pop("stats_reset")
+        return Collected(
+            [whole(row, self.view) for row in rows],
+            truncated=len(rows) >= limit,
+            reset=reset,
+            findings=tuple(self.gaps(server)),
+        )
+
+
+def facts(server: ServerInfo, limit: int) -> dict[str, Any]:
+    """What queries may ask of the server: their parameters."""
+    return {
+        "limit": limit,
+        "timed": server.track_io_timing,
+        "wal_timed": server.track_wal_io_timing,
+        "in_recovery": server.in_recovery,
+        "reads_all": server.reads_all_stats,
+    }
+
+
+def whole(row: Row, view: View) -> Row:
+    """The row with the columns that this server lacks, as None."""
+    for name in view.columns:
+        row.setdefault(name, None)
+    return row
+
+
+def too_old(view: str, server: ServerInfo, since: int) -> Finding:
+    """The finding that the server's version has no such view."""
+    finding = not_examined(
+        view,
+        server,
+        f"PostgreSQL {server.major} does not count this; {since} and later do.",
+        f"Upgrade to PostgreSQL {since} or later.",
+    )
+    return replace(finding, severity=Severity.INFO)
+
+
+def hidden(view: str, message: str) -> Gaps:
+    """The gap that other roles' rows, or a part of them, are hidden without pg_monitor."""
+
+    def look(server: ServerInfo) -> tuple[Finding, ...]:
+        if server.reads_all_stats:
+            return ()
+        return (not_examined(view, server, message, f"GRANT pg_monitor TO {server.quoted_role};"),)
+
+    return look

@@ -1,0 +1,157 @@
+"""pg_stat_statements: what each statement cost, mapped from queryid to our fingerprint."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterable
+from functools import cache
+
+from dbopt.pg.connect import AsyncConnection, Row
+from dbopt.pg.fetch import fetch
+from dbopt.pg.server import ServerInfo
+from dbopt.pg.sqlfile import statements
+from dbopt.sql.findings import Finding
+from dbopt.sql.fingerprint import fingerprint, redact
+from dbopt.stats.view import Collected, View, not_examined
+from dbopt.store.text import MAX_TEXT
+
+OLDEST = 108
+"""1.8, of PostgreSQL 13: total_exec_time, plans, WAL."""
+INFO_SINCE = 109
+MAX_KNOWN = 20_000
+"""Statements whose fingerprint is remembered."""
+
+VIEW = View(
+    name="statements",
+    table="snapshot_statement",
+    key=("queryid", "userid", "toplevel"),
+    labels=("role", "fingerprint", "stats_since"),
+    counters=(
+        "calls",
+        "total_ms",
+        "rows",
+        "plans",
+        "plan_ms",
+        "shared_blks_hit",
+        "shared_blks_read",
+        "shared_blks_dirtied",
+        "shared_blks_written",
+        "temp_blks_read",
+        "temp_blks_written",
+        "blk_read_ms",
+        "blk_write_ms",
+        "wal_bytes",
+    ),
+    gauges=("max_ms",),
+)
+
+_OWN = re.compile(
+    r"""/\*[ ]dbopt[ ]\*/ | \bdbopt"?\. | \bdbopt_explain\b
+    | \bSCHEMA\s+(?:IF\s+(?:NOT\s+)?EXISTS\s+)?"?dbopt\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_PARAMETER = re.compile(r"%\(\w+\)s|%s")
+
+
+class StatementsCollector:
+    """One row a statement, role and level. Keeps what it learned of queryids: one a server."""
+
+    view = VIEW
+
+    def __init__(self) -> None:
+        # None marks dbopt's own statements.
+        self._known: dict[int, tuple[int, str] | None] = {}
+
+    async def collect(self, conn: AsyncConnection, server: ServerInfo, limit: int) -> Collected:
+        """The statements with the most time in all. Texts are read for unknown queryids only."""
+        if server.statements < OLDEST:
+            return Collected(finding=_missing(server))
+        version, schema = server.statements, server.statements_schema
+        params = {"limit": limit, "timed": server.track_io_timing}
+        rows = await fetch(conn, "stats_statements", params, version=version, schema=schema)
+        await self._learn(conn, server, {row["queryid"] for row in rows})
+        kept, texts = self._fingerprinted(rows)
+        info: Row = {"stats_reset": None, "dealloc": None}
+        if version >= INFO_SINCE:
+            info = (await fetch(conn, "stats_statements_info", version=version, schema=schema))[0]
+        return Collected(
+            kept,
+            None if server.reads_all_stats else _hidden(server),
+            truncated=len(rows) == limit,
+            reset=info["stats_reset"],
+            dealloc=info["dealloc"],
+            texts=texts,
+        )
+
+    async def _learn(self, conn: AsyncConnection, server: ServerInfo, ids: set[int]) -> None:
+        if len(self._known) > MAX_KNOWN:
+            self._known.clear()
+        unknown = sorted(ids - self._known.keys())
+        if not unknown:
+            return
+        params = {"queryids": unknown}
+        schema = server.statements_schema
+        for row in await fetch(conn, "stats_statement_texts", params, schema=schema):
+            self._known[row["queryid"]] = identify(row["query"])
+            # A long text takes a while: let the process's other work have its turn.
+            await asyncio.sleep(0)
+
+    def _fingerprinted(self, rows: Iterable[Row]) -> tuple[list[Row], dict[int, str]]:
+        kept: list[Row] = []
+        texts: dict[int, str] = {}
+        for row in rows:
+            # An entry that was evicted between the two reads has no text: it is left out.
+            known = self._known.get(row["queryid"])
+            if known is not None:
+                kept.append({**row, "fingerprint": known[0]})
+                texts[known[0]] = known[1]
+        return kept, texts
+
+
+def identify(text: str) -> tuple[int, str] | None:
+    """A statement's fingerprint and redacted text; None for dbopt's own statements."""
+    number = fingerprint(text)
+    if _OWN.search(text) or number in _own_fingerprints():
+        return None
+    # No more than the store keeps: what is remembered of 20,000 statements must stay small.
+    return number, redact(text, MAX_TEXT)[: MAX_TEXT + 1]
+
+
+@cache
+def _own_fingerprints() -> frozenset[int]:
+    return frozenset(fingerprint(_PARAMETER.sub("$1", s.sql)) for s in statements())
+
+
+def _missing(server: ServerInfo) -> Finding:
+    create = f"{'ALTER' if server.statements_version else 'CREATE'} EXTENSION pg_stat_statements"
+    if not server.statements_loaded:
+        return not_examined(
+            "statements",
+            server,
+            "pg_stat_statements is not loaded: nothing is known of single statements.",
+            "Add pg_stat_statements to shared_preload_libraries, restart PostgreSQL, "
+            "then CREATE EXTENSION IF NOT EXISTS pg_stat_statements;",
+        )
+    if server.statements_version:
+        return not_examined(
+            "statements",
+            server,
+            f"pg_stat_statements {server.statements_version} is older than 1.8.",
+            f"{create} UPDATE;",
+        )
+    return not_examined(
+        "statements",
+        server,
+        "pg_stat_statements is loaded, but the extension is not in this database.",
+        f"{create};",
+    )
+
+
+def _hidden(server: ServerInfo) -> Finding:
+    return not_examined(
+        "statements",
+        server,
+        "Other roles' statements are hidden.",
+        f"GRANT pg_monitor TO {server.quoted_role};",
+    )
