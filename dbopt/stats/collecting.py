@@ -117,9 +117,11 @@ class Collecting:
         }
         return list(found.values())
 
-    async def round(self) -> Round:
-        """Look at what is due. Raises DboptError when the server cannot be asked at all."""
-        done = Round()
+    async def round(self, done: Round) -> None:
+        """Look at what is due and add to `done`, where it stays if the server is lost meanwhile.
+
+        Raises DboptError when the server cannot be asked.
+        """
         with translated("Reading the statistics"):
             async with self._connections.connection() as conn:
                 server = await read_server(conn)
@@ -128,7 +130,6 @@ class Collecting:
                 for reader in self._readers:
                     if self._clock() + _EARLY >= self._paces[reader.view.name].due:
                         await self._look(reader, conn, server, done)
-        return done
 
     def _restarted(self, server: ServerInfo) -> Iterator[Event]:
         before = self.server
@@ -212,5 +213,6 @@ async def collect_once(
     server: Connections, settings: Stats, readers: Sequence[Collector], resume: Resume
 ) -> tuple[Round, Mapping[str, Collected]]:
     """One round of all views, for a command. The caller holds the collector's lock."""
-    collecting = Collecting(server, settings, readers, resume)
-    return await collecting.round(), collecting.latest
+    collecting, done = Collecting(server, settings, readers, resume), Round()
+    await collecting.round(done)
+    return done, collecting.latest
