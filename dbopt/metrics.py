@@ -13,7 +13,12 @@ from enum import StrEnum
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    UnknownMetricFamily,
+)
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
@@ -26,24 +31,34 @@ OTHER = "other"
 """The label of what is beyond a bound."""
 
 K = TypeVar("K", bound=Hashable)
+Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily | UnknownMetricFamily
 
 
 class Type(StrEnum):
-    """What a metric is, in Prometheus' words."""
+    """What a metric is, in Prometheus' words.
+
+    UNTYPED: what another exporter named so that it breaks the conventions of its type, such as a
+    counter without `_total`; whoever asks for it by that name finds it.
+    """
 
     COUNTER = "counter"
     GAUGE = "gauge"
     HISTOGRAM = "histogram"
+    UNTYPED = "untyped"
 
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """One metric. `name` is as it is exposed, a counter's with `_total`."""
+    """One metric. `name` is as it is exposed, a counter's with `_total`.
+
+    `absent`: it is left out while nobody gives it; others without labels are zero then.
+    """
 
     name: str
     type: Type
     doc: str
     labels: tuple[str, ...] = ()
+    absent: bool = False
 
 
 class Sample(NamedTuple):
@@ -163,26 +178,30 @@ class Metrics(Collector):
         self.registry = CollectorRegistry(auto_describe=False)
         self._version = version
         self._sources: list[Source] = []
+        self.definitions: list[Definition] = list(DEFINITIONS)
         self.registry.register(self)
         ProcessCollector(registry=self.registry)
 
-    def add(self, source: Source) -> None:
-        """Ask this source too."""
+    def add(self, source: Source, definitions: Iterable[Definition] = ()) -> None:
+        """Ask this source too; `definitions` are of metrics that it alone gives."""
         self._sources.append(source)
+        self.definitions += definitions
 
     def render(self, accept: str = "") -> tuple[bytes, str]:
         """The exposition and its content type: OpenMetrics where `accept` asks for it."""
         encode, content_type = choose_encoder(accept)
         return encode(self.registry), content_type
 
-    def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily]:
+    def collect(self) -> Iterator[Family]:
         """Every family of the table; a metric without labels that nobody gave is zero."""
         found: dict[str, list[Sample]] = {"dbopt_info": [Sample("dbopt_info", 1, (self._version,))]}
         for source in self._sources:
             for sample in source.samples():
                 found.setdefault(sample.name, []).append(sample)
-        for definition in DEFINITIONS:
+        for definition in self.definitions:
             samples = found.pop(definition.name, [])
+            if not samples and definition.absent:
+                continue
             if not samples and not definition.labels:
                 samples = [Sample(definition.name, 0)]
             yield _family(definition, samples)
@@ -190,9 +209,7 @@ class Metrics(Collector):
             raise LookupError(f"not in the table of metrics: {', '.join(sorted(found))}")
 
 
-def _family(
-    definition: Definition, samples: list[Sample]
-) -> CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily:
+def _family(definition: Definition, samples: list[Sample]) -> Family:
     name, doc, labels = definition.name, definition.doc, definition.labels
     if definition.type is Type.HISTOGRAM:
         histogram = HistogramMetricFamily(name, doc, labels=labels)
@@ -201,15 +218,20 @@ def _family(
                 total = sample.value.total / 1e6
                 histogram.add_metric(sample.labels, cumulative(sample.value), total)
         return histogram
-    made: CounterMetricFamily | GaugeMetricFamily = (
-        CounterMetricFamily(name, doc, labels=labels)
-        if definition.type is Type.COUNTER
-        else GaugeMetricFamily(name, doc, labels=labels)
-    )
+    made = _PLAIN[definition.type](name, doc, labels=labels)
     for sample in samples:
         if not isinstance(sample.value, Histogram):
             made.add_metric(sample.labels, sample.value)
     return made
+
+
+_PLAIN: dict[
+    Type, type[CounterMetricFamily] | type[GaugeMetricFamily] | type[UnknownMetricFamily]
+] = {
+    Type.COUNTER: CounterMetricFamily,
+    Type.GAUGE: GaugeMetricFamily,
+    Type.UNTYPED: UnknownMetricFamily,
+}
 
 
 def cumulative(histogram: Histogram) -> list[tuple[str, float]]:
