@@ -45,7 +45,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "alembic": ("migrate",),
     "starlette": ("web",),
     "uvicorn": ("web",),
-    "apscheduler": ("daemon.py",),
+    "apscheduler": ("daemon",),
     "click": ("cli",),
     "uvloop": ("gateway",),
 }

@@ -1,4 +1,4 @@
-"""The daemon: the composition root. What the parts need of each other is bound here.
+"""One sidecar: the composition root. What the parts need of each other is bound here.
 
 Start: sockets, workers, HTTP, jobs; then systemd is told. SIGHUP reloads, SIGTERM and SIGINT
 drain. A database that cannot be reached is no reason not to start: clients are told, and
@@ -11,16 +11,16 @@ import asyncio
 import contextlib
 import gc
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from dbopt import __version__
 from dbopt.clock import monotonic
 from dbopt.configfile import merged
+from dbopt.daemon.scheduling import Schedule
 from dbopt.errors import DboptError, StoreMissing
 from dbopt.gateway import userlist
 from dbopt.gateway.client_tls import client_tls
@@ -106,9 +106,8 @@ class Daemon:
         )
         self._stats = StatsJob(self._pool, self._store, settings.stats)
         self._keeper = SlowKeeper(self._store, self.plans.latest, settings.trace.max_slow)
-        self._scheduler = AsyncIOScheduler()
+        self._schedule = Schedule(self.jobs)
         self._tasks: list[asyncio.Task[None]] = []
-        self._failed: dict[str, str] = {}
 
     # supervisor.Observer
 
@@ -154,7 +153,7 @@ class Daemon:
         self.plans.start()
         for work in (self.recorder.judging(), self.guard.observing()):
             self._tasks.append(asyncio.create_task(work))
-        self._schedule()
+        self._begin_jobs()
         await self.http.start()
         # What is there now stays: to look through it again and again would hold questions up.
         gc.collect()
@@ -170,51 +169,20 @@ class Daemon:
                 "http.host to 127.0.0.1, or let a firewall or a proxy decide who may ask.",
             )
 
-    def _schedule(self) -> None:
-        stats = self.settings.stats
-        first = "snapshot" if stats.enabled else "expire"
+    def _begin_jobs(self) -> None:
+        stats, every = self.settings.stats, self._schedule.every
+        # The first ones now: a report needs two, and what is in quarantine is so after a restart.
         if stats.enabled:
-            self._every("snapshot", stats.interval, self._snapshot)
+            every("snapshot", stats.interval, self._snapshot, now=True)
         else:
             # Snapshots forget what is old; without them slow statements would pile up.
-            self._every("expire", _EXPIRE_EVERY, self._expire)
-        self._every("store-slow", _STORE_SLOW_EVERY, self._store_slow)
-        self._every("quarantine", _QUARANTINE_EVERY, self._look_at_quarantine)
-        # The first ones now: a report needs two, and what is in quarantine is so after a restart.
-        for name in (first, "quarantine"):
-            self._scheduler.modify_job(name, next_run_time=datetime.now(UTC))
-        self._scheduler.start()
-
-    def _every(self, name: str, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
-        """A job: never two runs at once, late runs become one, and each failure is noted."""
-        self.jobs.declare(name)
-        self._scheduler.add_job(
-            self._noted, "interval", (name, work), id=name, seconds=seconds,
-            jitter=min(seconds / 20, 5), max_instances=1, coalesce=True, misfire_grace_time=None,
-        )  # fmt: skip
-
-    async def _noted(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        failed, hint = "", ""
-        try:
-            await work()
-        except DboptError as error:
-            failed, hint = error.message, error.hint
-        except asyncio.CancelledError:
-            return  # the daemon ends
-        except Exception as error:
-            # The type alone: the words might hold what must not be logged.
-            failed = type(error).__name__
-        self.jobs.ran(name, failed)
-        before, self._failed[name] = self._failed.get(name, ""), failed
-        # Said once: a job that runs each second would fill the log.
-        if failed and failed != before:
-            log.warning("job failed", job=name, error=failed, hint=hint)
-        elif before and not failed:
-            log.info("job works again", job=name)
+            every("expire", _EXPIRE_EVERY, self._expire, now=True)
+        every("store-slow", _STORE_SLOW_EVERY, self._store_slow)
+        every("quarantine", _QUARANTINE_EVERY, self._look_at_quarantine, now=True)
+        self._schedule.start()
 
     async def _end(self) -> None:
-        if self._scheduler.running:
-            self._scheduler.shutdown(wait=False)
+        self._schedule.stop()
         await self.supervisor.drain()
         with contextlib.suppress(DboptError):
             await self._store_slow(grace=0.0)
