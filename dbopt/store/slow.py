@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,8 +34,27 @@ PlanJson = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
+class SlowEntry:
+    """A slow statement to be stored, with what was learned of it.
+
+    `server` is the Target's. `waits` counts samples by wait event, as "Type:Event"; `plan` is
+    `Plan.json` and `shape` the plan's.
+    """
+
+    statement: SlowStatement
+    plan: PlanJson | None = None
+    shape: str = ""
+    waits: Mapping[str, int] = field(default_factory=dict)
+    server: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SlowRecord:
-    """One slow statement as it is stored. `plan` is `Plan.json`, None where there is none."""
+    """One slow statement as it is stored. `plan` is `Plan.json`, None where there is none.
+
+    `at` is when it began. `duration_ms` is queue, server and transfer; `received` and `sent` are
+    bytes. `trace_id` is of the traceparent, "" without one.
+    """
 
     id: int
     at: datetime
@@ -51,6 +70,15 @@ class SlowRecord:
     sqlstate: str
     backend_pid: int
     plan: dict[str, Any] | None
+    server: str = ""
+    route: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
+    trace_id: str = ""
+    transfer_ms: float = 0.0
+    received: int = 0
+    sent: int = 0
+    waits: dict[str, int] = field(default_factory=dict)
+    shape: str = ""
 
 
 async def append(
