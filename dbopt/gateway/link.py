@@ -1,7 +1,6 @@
-"""The link between a worker and the control process: msgspec frames on a unix socket pair.
+"""The link between a worker and the control process: frames (dbopt.frames) on a unix socket pair.
 
-A frame is a length of four bytes (big-endian) and a MessagePack value, whose tag says which
-message it is. Either side that meets what it cannot read closes the link.
+Either side that meets what it cannot read closes the link.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from dbopt.errors import ProtocolError
+from dbopt import frames
 from dbopt.observation import (
     Repeated,
     SlowStatement,
@@ -97,30 +96,18 @@ ToControl = Ready | Observed | Cancelled | Asked
 
 def frame(message: ToWorker | ToControl) -> bytes:
     """The bytes of one message."""
-    body = msgspec.msgpack.encode(message)
-    return len(body).to_bytes(4) + body
+    return frames.frame(message)
 
 
 async def read_to_worker(reader: asyncio.StreamReader) -> AsyncIterator[ToWorker]:
     """The messages of the control process, until it closes the link."""
     decode = msgspec.msgpack.Decoder[ToWorker](ToWorker).decode
-    async for body in _bodies(reader):
+    async for body in frames.bodies(reader, MAX_FRAME):
         yield decode(body)
 
 
 async def read_to_control(reader: asyncio.StreamReader) -> AsyncIterator[ToControl]:
     """The messages of a worker, until it closes the link."""
     decode = msgspec.msgpack.Decoder[ToControl](ToControl).decode
-    async for body in _bodies(reader):
+    async for body in frames.bodies(reader, MAX_FRAME):
         yield decode(body)
-
-
-async def _bodies(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
-    while True:
-        try:
-            size = int.from_bytes(await reader.readexactly(4))
-            if size > MAX_FRAME:
-                raise ProtocolError(f"A frame of {size} bytes came over the link.")
-            yield await reader.readexactly(size)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            return

@@ -21,10 +21,10 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
     for names in (
         "errors clock histogram settings configfile logs metrics redact observation resources "
         "verdict sdnotify setting poolsettings guardsection guardsettings configcheck configsample "
-        "tomlplaces complexitysettings",
+        "tomlplaces complexitysettings frames",
         "wire sql",
         "pg store",
-        "gateway trace cache stats index migrate guard",
+        "gateway trace cache stats index migrate guard inprocess",
         "web loadtest",
         "daemon demo",
         "cli",
@@ -37,9 +37,9 @@ BASE = LAYERS[0]
 STDLIB = frozenset(sys.stdlib_module_names) | {"__future__"}
 
 ONLY_IN: dict[str, tuple[str, ...]] = {
-    "psycopg": ("pg", "demo/run.py", "demo/workload.py"),
-    "psycopg_pool": ("pg", "gateway"),
-    "psycopg.conninfo": ("pg", "gateway"),
+    "psycopg": ("pg", "inprocess", "demo/run.py", "demo/workload.py"),
+    "psycopg_pool": ("pg", "gateway", "inprocess"),
+    "psycopg.conninfo": ("pg", "gateway", "inprocess"),
     "sqlglot": ("sql",),
     "sqlalchemy": ("pg/engine.py", "migrate"),
     "alembic": ("migrate",),
@@ -48,6 +48,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "apscheduler": ("daemon",),
     "click": ("cli",),
     "uvloop": ("gateway",),
+    "django": ("inprocess/django",),
 }
 """A foreign package, and the places that may import it. demo/run.py and workload.py play the
 application, which talks to PostgreSQL as applications do."""
