@@ -68,7 +68,7 @@ class Book:
 
     def known(self, number: int) -> Known:
         """The statement as far as it is known, perhaps not judged yet."""
-        return self._known.get(number) or Known("", judged=True)
+        return self._known.get(number) or Known("" if number else OTHER, judged=True)
 
     def judged(self, number: int) -> Known:
         """The statement, judged now if it was not before (about 1 ms)."""

@@ -1,4 +1,4 @@
-"""The recorder: what all workers counted, by statement, database, user and application.
+"""The recorder: what all workers counted, by statement, database, user, application, route.
 
 It lives in the control process's loop: one thread, and nothing that takes long but judging a
 new statement, which `judging` does one at a time.
@@ -7,102 +7,71 @@ new statement, which `judging` does one at a time.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict, deque
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 
-from dbopt.histogram import Histogram
+from dbopt.clock import Clock, monotonic
 from dbopt.metrics import OTHER as OTHER_LABEL
 from dbopt.metrics import Bounded, Sample
 from dbopt.observation import StatementCount
+from dbopt.trace.counted import Counted
 from dbopt.trace.known import OTHER, UNKNOWN, Book, Judge, Known
-from dbopt.trace.summary import StatementSummary, group, order_by
-from dbopt.trace.totals import Totals, add_errors
-
-Key = tuple[int, str, str, str]
-"""Fingerprint, database, user, application."""
+from dbopt.trace.summary import (
+    Group,
+    Key,
+    ScopeSummary,
+    StatementSummary,
+    group,
+    order_by,
+    wanted,
+)
+from dbopt.trace.toprows import TopRows, matching
+from dbopt.trace.totals import Totals
 
 _MAX_DATABASES = 50
-_MAX_OTHERS = 1000
 _MAX_UNJUDGED = 20_000
 
 
-class Counted:
-    """One statement of one database, user and application. Times are microseconds."""
-
-    __slots__ = ("errors", "histogram", "queue_us", "rows")
-
-    def __init__(self) -> None:
-        self.histogram = Histogram()
-        self.rows = 0
-        self.queue_us = 0.0
-        self.errors: dict[str, int] = {}
-
-    def add(self, count: StatementCount) -> None:
-        """Add what a worker counted since its last flush."""
-        self.histogram.merge(count.buckets, count.total_us, count.max_us)
-        self.rows += count.rows
-        self.queue_us += count.queue_us
-        add_errors(self.errors, count.errors)
-
-    def merge(self, other: Counted) -> None:
-        """Add what another counted."""
-        one = other.histogram
-        self.histogram.merge(one.buckets, one.total, one.maximum)
-        self.rows += other.rows
-        self.queue_us += other.queue_us
-        add_errors(self.errors, other.errors)
-
-
 class Recorder:
-    """Counts by statement, bounded: beyond `max_fingerprints` rows the one that was not seen for
-    the longest time goes into "(other)", fingerprint 0. Totals stay exact.
+    """Counts by statement, database, user, application and route.
+
+    Beyond `max_fingerprints` rows those with the least time lately go into "(other)", fingerprint
+    0. Totals stay exact.
     """
 
-    def __init__(self, max_fingerprints: int, judge: Judge) -> None:
+    def __init__(self, max_fingerprints: int, judge: Judge, clock: Clock = monotonic) -> None:
         self.book = Book(judge)
         self.lifetime = Totals()
-        self._most = max_fingerprints
         self._databases = Bounded(_MAX_DATABASES, OTHER_LABEL)
         self._kinds: dict[tuple[str, str], int] = {}
         self._unjudged: deque[tuple[int, str, int]] = deque()
         self._wake = asyncio.Event()
-        self.clear()
+        self._rows = _rows(max_fingerprints, clock)
+        self._period = _rows(max_fingerprints, clock)
+        self._totals = Totals()
 
     def clear(self) -> None:
         """Start counting anew. Texts and what /metrics shows stay."""
-        self._rows: OrderedDict[Key, Counted] = OrderedDict()
-        self._others: dict[Key, Counted] = {}
+        self._rows.clear()
         self._totals = Totals()
 
     def add(self, counts: Sequence[StatementCount]) -> None:
         """Add what a worker counted since its last flush."""
         for count in counts:
             self.book.learn(count.fingerprint, count.text)
-            self._row(count).add(count)
+            key = (count.fingerprint, count.database, count.user, count.application, count.route)
+            for rows in (self._rows, self._period):
+                row = rows.row(key, count.total_us) if count.fingerprint else rows.together(key)
+                row.add(count)
             self._totals.add(count)
             self.lifetime.add(count)
             self._count_kind(count)
-        while len(self._rows) > self._most:
-            key, oldest = self._rows.popitem(last=False)
-            self._other(key).merge(oldest)
 
-    def _row(self, count: StatementCount) -> Counted:
-        key = (count.fingerprint, count.database, count.user, count.application)
-        if not count.fingerprint:
-            return self._other(key)
-        row = self._rows.get(key)
-        if row is None:
-            row = self._rows[key] = Counted()
-        else:
-            self._rows.move_to_end(key)
-        return row
-
-    def _other(self, key: Key) -> Counted:
-        self.book.learn(0, OTHER)
-        wanted = (0, *key[1:])
-        if wanted not in self._others and len(self._others) >= _MAX_OTHERS:
-            wanted = (0, OTHER, OTHER, OTHER)
-        return self._others.setdefault(wanted, Counted())
+    def take_period(self) -> list[tuple[Key, Counted]]:
+        """The rows of what was added since the last call."""
+        taken = list(self._period.items())
+        self._period.clear()
+        return taken
 
     # Kinds: a counter of kinds must not go down, so that a statement counts once it is judged.
 
@@ -143,15 +112,29 @@ class Recorder:
         """Text, kind and complexity of a statement."""
         return self.book.judged(fingerprint)
 
-    def statements(self, limit: int = 50, order: str = "total") -> list[StatementSummary]:
+    def statements(
+        self, limit: int = 50, order: str = "total", where: Mapping[str, str] | None = None
+    ) -> list[StatementSummary]:
         """The first `limit` statements in the order given (see summary.ORDERS), since `clear`.
 
-        Raises UsageError for an order that there is not.
+        `where`: only what has these values of these dimensions. Raises UsageError for an order or
+        a dimension that there is not.
         """
+        first = self._first("fingerprint", limit, order, where)
+        return [one.statement(self.book.judged(int(one.name))) for one in first]
+
+    def scopes(
+        self, by: str, limit: int = 50, order: str = "total", where: Mapping[str, str] | None = None
+    ) -> list[ScopeSummary]:
+        """The same by database, user, application or route."""
+        return [one.scope(by) for one in self._first(by, limit, order, where)]
+
+    def _first(
+        self, by: str, limit: int, order: str, where: Mapping[str, str] | None
+    ) -> list[Group]:
         key = order_by(order)
-        groups = group((*self._rows.items(), *self._others.items()))
-        first = sorted(groups, key=key, reverse=True)[:limit]
-        return [one.summary(self.book.judged(one.fingerprint)) for one in first]
+        rows = matching(self._rows.items(), wanted(where or {}), _at)
+        return sorted(group(rows, by), key=key, reverse=True)[:limit]
 
     def totals(self) -> Totals:
         """All statements since `clear`."""
@@ -163,3 +146,12 @@ class Recorder:
         for (database, kind), calls in self._kinds.items():
             yield Sample("dbopt_statements_total", calls, (database, kind))
         yield Sample("dbopt_sql_unparsed_total", self.book.unparsed)
+
+
+def _rows(most: int, clock: Clock) -> TopRows[Key, Counted]:
+    last = (0, OTHER, OTHER, OTHER, OTHER)
+    return TopRows(most, Counted, lambda key: (0, *key[1:]), last, clock)
+
+
+def _at(key: Key, place: int) -> int | str:
+    return key[place]

@@ -18,7 +18,8 @@ class Totals:
 
     def __init__(self) -> None:
         self.rows = 0
-        self.queue_us = 0.0
+        self.queue_us = self.transfer_us = 0.0
+        self.received = self.sent = 0
         self.errors: dict[str, int] = {}
         self.by_database: dict[str, Histogram] = {}
         self._databases = Bounded(_MAX_DATABASES, OTHER)
@@ -28,6 +29,9 @@ class Totals:
         """Add what one statement counted."""
         self.rows += count.rows
         self.queue_us += count.queue_us
+        self.transfer_us += count.transfer_us
+        self.received += count.received
+        self.sent += count.sent
         add_errors(self.errors, count.errors, self._sqlstates)
         database = self._databases.of(count.database)
         histogram = self.by_database.setdefault(database, Histogram())
@@ -48,7 +52,10 @@ class Totals:
             "calls": whole.count,
             "rows": self.rows,
             "errors": dict(sorted(self.errors.items())),
-            "queue_ms": milliseconds(self.queue_us / whole.count if whole.count else 0.0),
+            "queue_ms": milliseconds(self.queue_us / max(whole.count, 1)),
+            "transfer_ms": milliseconds(self.transfer_us / max(whole.count, 1)),
+            "received_bytes": self.received,
+            "sent_bytes": self.sent,
             **latencies(whole),
         }
 
@@ -63,9 +70,13 @@ class Totals:
 def add_errors(
     errors: dict[str, int], more: Mapping[str, int], bounded: Bounded[str] | None = None
 ) -> None:
-    """Add counts by SQLSTATE."""
+    """Add counts by SQLSTATE; without `bounded`, of 100 of them at most."""
     for sqlstate, count in more.items():
-        key = bounded.of(sqlstate) if bounded else sqlstate
+        if bounded:
+            key = bounded.of(sqlstate)
+        else:
+            full = sqlstate not in errors and len(errors) >= _MAX_SQLSTATES
+            key = OTHER if full else sqlstate
         errors[key] = errors.get(key, 0) + count
 
 

@@ -10,7 +10,7 @@ from dbopt.metrics import Sample
 from dbopt.sql.analyze import Analyzer
 from dbopt.trace.recorder import Recorder
 from tests.support import wait_until_async
-from tests.unit.trace.observations import count
+from tests.unit.trace.observations import FakeClock, count
 
 
 def recorder(most: int = 100) -> Recorder:
@@ -58,7 +58,7 @@ def test_the_text_outlives_clear_since_it_is_sent_once() -> None:
     assert ["SELECT a FROM t"] == [one.query for one in seen.statements()]
 
 
-def test_beyond_the_bound_the_longest_unseen_go_into_other_and_totals_stay_exact() -> None:
+def test_beyond_the_bound_the_least_go_into_other_and_totals_stay_exact() -> None:
     seen = recorder(most=3)
     kept = count("SELECT a FROM kept")
     for n in range(10):
@@ -78,7 +78,7 @@ def test_the_others_themselves_are_bounded() -> None:
     seen = recorder(most=10)
     seen.add([count(fingerprint=0, text="(other)", user=f"u{n}") for n in range(1500)])
     assert 1500 == seen.statements()[0].calls
-    assert 1001 == len(seen._others)
+    assert 1001 == len(seen._rows)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_orders(order: str, first: str) -> None:
 def test_an_unknown_order_is_refused_with_those_there_are() -> None:
     with pytest.raises(UsageError) as caught:
         recorder().statements(order="colour")
-    assert "total, calls, mean, p95, max, rows, errors" in caught.value.hint
+    assert "total, calls, mean, p95, max, rows, errors, recent" in caught.value.hint
 
 
 def test_kinds_count_once_judged_and_never_twice() -> None:
@@ -162,9 +162,76 @@ def test_to_dict() -> None:
     seen = recorder()
     seen.add([count("SELECT * FROM a JOIN b USING (id)")])
     shown = seen.statements()[0].to_dict()
-    assert list(shown) == [
+    assert [
         "fingerprint", "query", "kind", "complexity", "calls", "rows", "errors", "total_ms",
-        "mean_ms", "p50_ms", "p95_ms", "p99_ms", "max_ms", "queue_ms", "databases", "users",
-        "applications",
-    ]  # fmt: skip
+        "mean_ms", "p50_ms", "p95_ms", "p99_ms", "max_ms", "queue_ms", "server_ms", "transfer_ms",
+        "received_bytes", "sent_bytes", "databases", "users", "applications", "routes",
+    ] == list(shown)  # fmt: skip
     assert {"score", "grade", "reasons"} == set(shown["complexity"])
+
+
+def test_queue_server_and_transfer_are_apart_and_add_up() -> None:
+    seen = recorder()
+    given = {"queue_us": 800.0, "transfer_us": 1200.0, "received": 70, "sent": 9000}
+    seen.add([count("SELECT 1", (1000.0, 3000.0), **given)])
+    (one,) = seen.statements()
+    assert (2.0, 0.4, 1.0, 0.6) == (one.mean_ms, one.queue_ms, one.server_ms, one.transfer_ms)
+    assert (70, 9000) == (one.received_bytes, one.sent_bytes)
+    totals = seen.totals().to_dict()
+    assert (0.6, 70, 9000) == (
+        totals["transfer_ms"], totals["received_bytes"], totals["sent_bytes"],
+    )  # fmt: skip
+
+
+def test_sums_by_who_ran_it_and_what_they_ran() -> None:
+    seen = recorder()
+    seen.add([
+        count("SELECT a", (1000.0,), route="/cart"),
+        count("SELECT b", (4000.0,), route="/cart", user="bob"),
+        count("SELECT a", (2000.0,), route="/home", user="bob"),
+    ])  # fmt: skip
+    routes = seen.scopes("route")
+    assert [("/cart", 2, 2, 5.0), ("/home", 1, 1, 2.0)] == [
+        (one.name, one.statements, one.calls, one.total_ms) for one in routes
+    ]
+    assert {"route": "/cart", "statements": 2} == dict(list(routes[0].to_dict().items())[:2])
+    assert [("bob", 6.0), ("alice", 1.0)] == [(s.name, s.total_ms) for s in seen.scopes("user")]
+    (cart_of_bob,) = seen.statements(where={"route": "/cart", "user": "bob"})
+    assert ("SELECT b", ("/cart",)) == (cart_of_bob.query, cart_of_bob.routes)
+    number = cart_of_bob.fingerprint.upper()
+    assert ["bob"] == [one.name for one in seen.scopes("user", where={"fingerprint": number})]
+
+
+@pytest.mark.parametrize(
+    ("by", "where", "words"),
+    [
+        ("colour", {}, "database, user, application, route"),
+        ("user", {"colour": "x"}, "database, user, application, route"),
+        ("user", {"fingerprint": "12"}, "/statements"),
+    ],
+)
+def test_what_cannot_be_summed_by_is_refused(by: str, where: dict[str, str], words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        recorder().scopes(by, where=where)
+    assert words in caught.value.hint
+
+
+def test_a_period_is_what_was_added_since_it_was_taken() -> None:
+    seen = recorder()
+    seen.add([count("SELECT a", (1000.0,))])
+    assert [1] == [part.histogram.count for _, part in seen.take_period()]
+    seen.add([count("SELECT a", (1000.0, 2000.0), route="/x")])
+    ((key, part),) = seen.take_period()
+    assert ("app", "alice", "web", "/x") == key[1:]
+    assert (2, 3000.0) == (part.histogram.count, part.histogram.total)
+    assert [] == seen.take_period()
+    assert 3 == seen.statements()[0].calls
+
+
+def test_what_ran_lately_comes_first_when_that_is_asked_for() -> None:
+    clock = FakeClock()
+    seen = Recorder(100, Analyzer(), clock)
+    seen.add([count("SELECT a", (9000.0,))])
+    clock.now += 3600
+    seen.add([count("SELECT b", (1000.0,))])
+    assert ["SELECT b", "SELECT a"] == [one.query for one in seen.statements(order="recent")]
