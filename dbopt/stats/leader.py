@@ -40,6 +40,11 @@ class Leader:
         self._every = every
         self._connection: AsyncConnection | None = None
 
+    @property
+    def pid(self) -> int | None:
+        """The backend of the session that holds the lock, or waits for it."""
+        return self._connection.info.backend_pid if self._connection is not None else None
+
     async def run(self) -> None:
         """Hold the lock for as long as this runs, or try to."""
         try:
