@@ -9,16 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import get_args, get_type_hints
 
+from dbopt.checksettings import Check
 from dbopt.complexitysettings import Complexity
 from dbopt.guardsection import AppRoute, Guard
+from dbopt.metricsettings import Metrics
+from dbopt.otelsettings import Otel
 from dbopt.poolsettings import Application, Database, Pool, User
 from dbopt.setting import Setting, settings_of
 from dbopt.setting import option as _s
 
 __all__ = [
-    "NAMED", "NAMED_TABLE", "SECTIONS", "TABLE", "AppRoute", "Application", "Complexity",
-    "Database", "Gateway", "Guard", "Http", "Index", "Log", "Migrate", "Pool", "Server", "Setting",
-    "Settings", "Sql", "Stats", "Store", "Trace", "User", "setting_of",
+    "NAMED", "NAMED_TABLE", "SECTIONS", "TABLE", "AppRoute", "Application", "Check", "Complexity",
+    "Database", "Gateway", "Guard", "Http", "Index", "Log", "Metrics", "Migrate", "Otel",
+    "Pool", "Server", "Setting", "Settings", "Sql", "Stats", "Store", "Trace", "User", "setting_of",
 ]  # fmt: skip
 
 
@@ -272,6 +275,8 @@ class Settings:
     gateway: Gateway = field(default_factory=Gateway)
     pool: Pool = field(default_factory=Pool)
     http: Http = field(default_factory=Http)
+    metrics: Metrics = field(default_factory=Metrics)
+    otel: Otel = field(default_factory=Otel)
     trace: Trace = field(default_factory=Trace)
     sql: Sql = field(default_factory=Sql)
     complexity: Complexity = field(default_factory=Complexity)
@@ -279,6 +284,7 @@ class Settings:
     stats: Stats = field(default_factory=Stats)
     store: Store = field(default_factory=Store)
     index: Index = field(default_factory=Index)
+    check: Check = field(default_factory=Check)
     migrate: Migrate = field(default_factory=Migrate)
     log: Log = field(default_factory=Log)
     databases: dict[str, Database] = field(default_factory=dict)

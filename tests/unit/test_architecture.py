@@ -21,10 +21,11 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
     for names in (
         "errors clock histogram settings configfile logs metrics redact observation resources "
         "verdict sdnotify setting poolsettings guardsection guardsettings configcheck configsample "
-        "tomlplaces complexitysettings frames",
+        "tomlplaces checksettings complexitysettings frames metricsettings "
+        "otelsettings",
         "wire sql",
         "pg store",
-        "gateway trace cache stats index migrate guard inprocess",
+        "gateway trace cache stats index migrate guard otel check inprocess",
         "web loadtest",
         "daemon demo",
         "cli",
