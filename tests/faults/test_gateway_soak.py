@@ -57,8 +57,8 @@ class Length:
     kill_every: float
 
 
-SHORT = Length(1_000_000, 10.0, 0.15)
-BRIEF = Length(1_000_000, 5.0, 0.15)
+SHORT = Length(1_000_000, 6.0, 0.15)
+BRIEF = Length(1_000_000, 4.0, 0.15)
 LONG = Length(220_000, 1500.0, 0.25)
 
 
