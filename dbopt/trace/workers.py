@@ -117,6 +117,10 @@ class Workers:
             for key, pool in sorted(merged.items())
         ]
 
+    def sums(self) -> Iterator[tuple[Pair, dict[str, float]]]:
+        """What all pools ever counted, by (database, user) and PoolSnapshot's names."""
+        yield from self._sums.items()
+
     def samples(self) -> Iterator[Sample]:
         """See metrics.Source."""
         live = self.live()
