@@ -1,4 +1,4 @@
-"""A database with dbopt's schema, as the first revision makes it, for tests of what uses it."""
+"""A database with dbopt's schema, as the revisions make it, for tests of what uses it."""
 
 from __future__ import annotations
 
@@ -13,19 +13,22 @@ import psycopg
 from dbopt.pg.connect import AsyncConnection, connect_async
 
 T = TypeVar("T")
-REVISION = Path(__file__).parents[2] / "migrations" / "versions" / "0001_store.py"
+VERSIONS = Path(__file__).parents[2] / "migrations" / "versions"
+OURS = ("0001_store", "0003_quarantine", "0004_history")
+"""The revisions that make the schema dbopt; 0002 builds declared indexes."""
 
 
-def revision() -> dict[str, Any]:
-    return runpy.run_path(str(REVISION))
+def revision(name: str = OURS[0]) -> dict[str, Any]:
+    return runpy.run_path(str(VERSIONS / f"{name}.py"))
 
 
 def create_store(dsn: str) -> str:
     """Make the schema, in one transaction as Alembic does, and give the dsn back."""
     with psycopg.connect(dsn) as connection:
         connection.execute("CREATE SCHEMA dbopt")
-        for statement in revision()["STATEMENTS"]:
-            connection.execute(statement)
+        for name in OURS:
+            for statement in revision(name)["STATEMENTS"]:
+                connection.execute(statement)
     return dsn
 
 

@@ -1,0 +1,150 @@
+"""Frames into the store: who writes remembers names and chains, and leaves out what is there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from dbopt.pg.connect import AsyncConnection
+from dbopt.pg.fetch import copy_into, fetch
+from dbopt.pg.refusal import translated
+from dbopt.store.block import MOST, pack
+from dbopt.store.chains import Chain, begin
+from dbopt.store.frame import Frame, Key, Target, Values
+from dbopt.store.names import Names, layout_of
+
+COLUMNS = (
+    "at", "target_id", "layout_id", "seconds", "chain", "link", "reset", "changed", "base", "gone",
+)  # fmt: skip
+_SLACK = timedelta(seconds=1)
+"""By so much a frame may begin before the last one ended: periods are floating-point numbers."""
+
+Place = tuple[int, str]
+"""A target's number and a view."""
+
+
+class History:
+    """Writes frames. One a writer; `skipped` counts frames whose time the store had already."""
+
+    def __init__(self) -> None:
+        self._names = Names()
+        self._chains: dict[tuple[int, int], Chain] = {}
+        self.skipped = 0
+
+    def forget(self) -> None:
+        """Forget what is in the store: after any transaction that was not committed."""
+        self._names.forget()
+        self._chains.clear()
+
+    async def write(
+        self, conn: AsyncConnection, frames: Sequence[Frame], texts: Mapping[int, str]
+    ) -> int:
+        """Write frames and statements' texts in the caller's transaction; gives how many were new.
+
+        A frame that is not additive is left out where the store has the time that it covers.
+        After a failure, or a rollback, call `forget`. Raises StoreMissing without the schema,
+        else ServerLost or QueryFailed.
+        """
+        with translated("Writing history", store=True):
+            targets = await self._lock(conn, {frame.target for frame in frames})
+            new = await self._new(conn, targets, frames)
+            await self._names.entities(conn, [(targets[f.target], f) for f in frames])
+            layouts = await self._names.layouts(conn, {layout_of(frame) for frame in new})
+            rows = []
+            for frame in new:
+                place = (targets[frame.target], layouts[layout_of(frame)])
+                # In a thread: a hundred thousand numbers take a while to pack.
+                rows.append(await asyncio.to_thread(self._row, frame, *place))
+            if rows:
+                await copy_into(conn, ("dbopt", "history"), COLUMNS, rows)
+            await self._names.texts(conn, texts, datetime.now(UTC))
+        return len(new)
+
+    async def _lock(self, conn: AsyncConnection, wanted: set[Target]) -> dict[Target, int]:
+        """Their numbers, and no other writer of them until the transaction ends."""
+        if not wanted:
+            return {}
+        for attempt in (1, 2):
+            targets = await self._names.targets(conn, wanted)
+            ids = sorted(targets.values())
+            found = await fetch(conn, "store_targets_lock", {"ids": ids})
+            if len(found) == len(ids) or attempt == 2:
+                break
+            self.forget()  # The store is another than it was: made anew, or restored.
+        return targets
+
+    async def _new(
+        self, conn: AsyncConnection, targets: Mapping[Target, int], frames: Sequence[Frame]
+    ) -> list[Frame]:
+        """The frames that the store has not; of one time there is one frame, unless they add up."""
+        places = sorted({(targets[f.target], f.view) for f in frames if not f.additive})
+        ends: dict[Place, datetime] = {}
+        if places:
+            params = {"targets": [t for t, _ in places], "views": [v for _, v in places]}
+            rows = await fetch(conn, "store_history_ends", params)
+            ends = {(int(row["target_id"]), str(row["view"])): row["at"] for row in rows}
+        new = []
+        for frame in frames:
+            if not frame.additive:
+                place = (targets[frame.target], frame.view)
+                end = ends.get(place)
+                began = frame.at - timedelta(seconds=max(frame.seconds, 0.0))
+                if end is not None and (frame.at <= end or began + _SLACK < end):
+                    self.skipped += 1
+                    continue
+                ends[place] = frame.at
+            new.append(frame)
+        return new
+
+    def _row(self, frame: Frame, target: int, layout: int) -> tuple[Any, ...]:
+        chain = self._chains.get((target, layout))
+        if chain is not None and chain.goes_on(frame.at, layout):
+            chain.link, chain.at = chain.link + 1, frame.at
+        else:
+            chain = begin(frame.at, layout, len(frame.gauges))
+            self._chains[target, layout] = chain
+        changed = self._block(frame, target, frame.changed, chain, whole=False)
+        base = self._block(frame, target, frame.base, chain, whole=True)
+        gone = None
+        if frame.gone:
+            ids = sorted(self._names.ids(target, frame.view, frame.gone))
+            gone = pack([_steps(ids)])
+        return (
+            frame.at, target, layout, frame.seconds, chain.id, chain.link, frame.reset,
+            changed, base, gone,
+        )  # fmt: skip
+
+    def _block(
+        self, frame: Frame, target: int, values: Mapping[Key, Values], chain: Chain, *, whole: bool
+    ) -> bytes | None:
+        if not values:
+            return None
+        ids = self._names.ids(target, frame.view, values)
+        # Two keys whose words were cut or cleaned alike are one entity: the last one counts.
+        found = dict(sorted(zip(ids, values.values(), strict=True), key=lambda pair: pair[0]))
+        columns = [_kept(column) for column in zip(*found.values(), strict=True)]
+        first = len(frame.counters)
+        for number in range(len(frame.gauges)):
+            gauge = columns[first + number]
+            if whole:
+                chain.note(number, found, gauge)
+            else:
+                columns[first + number] = chain.differences(number, found, gauge)
+        return pack([_steps(found), *columns])
+
+
+def _steps(ids: Iterable[int]) -> list[int]:
+    """Each number less the one before."""
+    steps, last = [], 0
+    for number in ids:
+        steps.append(number - last)
+        last = number
+    return steps
+
+
+def _kept(column: Sequence[int | None]) -> list[int | None]:
+    """Half of what a block can hold, so that a difference of two fits."""
+    most = MOST // 2
+    return [None if v is None else max(-most, min(int(v), most)) for v in column]
