@@ -128,6 +128,7 @@ DEFINITIONS: tuple[Definition, ...] = (
     Definition("dbopt_slow_statements_total", _C, "Statements above trace.slow."),
     Definition("dbopt_plans_captured_total", _C, "Plans of slow statements taken."),
     Definition("dbopt_plan_failures_total", _C, "Plans that could not be taken."),
+    Definition("dbopt_plan_changes_total", _C, "Plans that took another's place."),
     Definition(
         "dbopt_guard_decisions_total",
         _C,

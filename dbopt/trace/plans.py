@@ -9,97 +9,30 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import structlog
 
-from dbopt.clock import Clock, monotonic, wall
+from dbopt.clock import Clock, monotonic
 from dbopt.errors import DboptError
 from dbopt.metrics import Sample
 from dbopt.observation import SlowStatement
 from dbopt.sql.fingerprint import fingerprint_hex
 from dbopt.sql.query import Kind
 from dbopt.trace.known import Judge
+from dbopt.trace.planbook import CapturedPlan, PlanBook, PlanLike, Sighting, put
 from dbopt.trace.slow import SlowEvent
+
+__all__ = ["CapturedPlan", "PlanCapture", "PlanLike", "TokenBucket"]
 
 log = structlog.get_logger("dbopt.trace")
 
-MAX_PLANS = 1000
-_MAX_LINES = 2000
-"""A longer plan (of thousands of partitions) is cut, and its document is not kept."""
 _MAX_QUEUED = 100
 _CUT_SHORT = frozenset({"", "57014"})
 """SQLSTATEs after which a plan tells why: none, and a statement that its timeout ended."""
 
-V = TypeVar("V")
-
-
-class PlanLike(Protocol):
-    """dbopt.pg.plan.Plan."""
-
-    @property
-    def total_cost(self) -> float:
-        """The planner's estimate."""
-        ...
-
-    @property
-    def shape(self) -> str:
-        """Changes when the plan does, not when its costs do."""
-        ...
-
-    @property
-    def json(self) -> dict[str, Any]:
-        """The server's document, without constants."""
-        ...
-
-    def text(self) -> str:
-        """For people, a line a node."""
-        ...
-
-
 Explain = Callable[[str, str, str], Awaitable[PlanLike]]
 """The plan of (database, user, text). Raises DboptError."""
-
-
-@dataclass(frozen=True, slots=True)
-class CapturedPlan:
-    """A statement's latest plan. `captured_at` is epoch seconds, `cost` the planner's units.
-
-    `previous_shape` is the shape of the plan before, where that was another, else "".
-    """
-
-    fingerprint: int
-    database: str
-    cost: float
-    shape: str
-    lines: tuple[str, ...]
-    captured_at: float
-    duration_ms: float
-    previous_shape: str = ""
-    json: dict[str, Any] = field(default_factory=dict, repr=False)
-
-    @property
-    def changed(self) -> bool:
-        """Whether the plan is another than the one before."""
-        return bool(self.previous_shape)
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        at = datetime.fromtimestamp(self.captured_at, UTC)
-        return {
-            "fingerprint": fingerprint_hex(self.fingerprint),
-            "database": self.database,
-            "cost": self.cost,
-            "shape": self.shape,
-            "previous_shape": self.previous_shape,
-            "changed": self.changed,
-            "lines": list(self.lines),
-            "captured_at": at.isoformat(timespec="milliseconds"),
-            "duration_ms": round(self.duration_ms, 3),
-            "json": self.json,
-        }
 
 
 class TokenBucket:
@@ -125,7 +58,7 @@ class TokenBucket:
 class PlanCapture:
     """Takes slow statements, gives the latest plan of each.
 
-    A fingerprint's plan is asked for once in `plan_age` seconds, whether it succeeds or not.
+    A statement's plan is asked for once in `plan_age` seconds, whether it succeeds or not.
     `subscribe` it to a SlowLog, and run it with `start` and `stop`.
     """
 
@@ -136,16 +69,17 @@ class PlanCapture:
         per_minute: int,
         clock: Clock = monotonic,
         plan_age: float = 300.0,
+        book: PlanBook | None = None,
     ) -> None:
         self.enabled = True
+        self.book = book or PlanBook()
         self.captured = self.failures = self.refused = self.limited = 0
         self._explain = explain
         self._judge = judge
         self._bucket = TokenBucket(per_minute, clock)
         self._clock = clock
         self._plan_age = plan_age
-        self._plans: OrderedDict[int, CapturedPlan] = OrderedDict()
-        self._asked: OrderedDict[int, float] = OrderedDict()
+        self._asked: OrderedDict[tuple[int, str], float] = OrderedDict()
         self._queue: asyncio.Queue[SlowStatement] = asyncio.Queue(_MAX_QUEUED)
         self._subscribers: list[Callable[[CapturedPlan], None]] = []
         self._task: asyncio.Task[None] | None = None
@@ -168,7 +102,7 @@ class PlanCapture:
             if self._queue.full() or not self._bucket.take():
                 self.limited += 1
                 continue
-            _put(self._asked, slow.fingerprint, self._clock())
+            put(self._asked, (slow.fingerprint, slow.database), self._clock())
             self._queue.put_nowait(slow)
 
     def _wanted(self, event: SlowEvent) -> bool:
@@ -177,7 +111,7 @@ class PlanCapture:
             return False
         if not slow.fingerprint or not slow.sql:
             return False  # Many statements as one, or a text too long to have been sent.
-        asked = self._asked.get(slow.fingerprint)
+        asked = self._asked.get((slow.fingerprint, slow.database))
         return asked is None or self._clock() - asked >= self._plan_age
 
     def start(self) -> None:
@@ -220,39 +154,22 @@ class PlanCapture:
             self.refused += 1
             return
         plan = await self._explain(slow.database, slow.user, slow.sql)
-        lines = tuple(plan.text().splitlines())
-        before = self._plans.get(slow.fingerprint)
-        changed = before is not None and before.shape != plan.shape
-        captured = CapturedPlan(
-            fingerprint=slow.fingerprint,
-            database=slow.database,
-            cost=plan.total_cost,
-            shape=plan.shape,
-            lines=lines[:_MAX_LINES],
-            captured_at=wall(),
-            duration_ms=slow.duration_ms,
-            previous_shape=before.shape if before and changed else "",
-            json=plan.json if len(lines) <= _MAX_LINES else {},
-        )
+        sighting = Sighting(slow.fingerprint, slow.database, plan, slow.duration_ms)
+        captured = self.book.seen(sighting)
         self.captured += 1
-        _put(self._plans, slow.fingerprint, captured)
-        if changed:
-            log.info("plan changed", fingerprint=fingerprint_hex(slow.fingerprint))
         for subscriber in self._subscribers:
             subscriber(captured)
 
-    def latest(self, fingerprint: int) -> CapturedPlan | None:
-        """The latest plan of a statement."""
-        return self._plans.get(fingerprint)
+    def latest(self, fingerprint: int, database: str | None = None) -> CapturedPlan | None:
+        """The latest plan of a statement, in one database or in any."""
+        return self.book.latest(fingerprint, database)
+
+    def shapes(self, fingerprint: int) -> list[dict[str, Any]]:
+        """See PlanBook.shapes."""
+        return self.book.shapes(fingerprint)
 
     def samples(self) -> Iterator[Sample]:
         """See metrics.Source."""
         yield Sample("dbopt_plans_captured_total", self.captured)
         yield Sample("dbopt_plan_failures_total", self.failures)
-
-
-def _put(kept: OrderedDict[int, V], key: int, value: V) -> None:
-    kept[key] = value
-    kept.move_to_end(key)
-    while len(kept) > MAX_PLANS:
-        kept.popitem(last=False)
+        yield Sample("dbopt_plan_changes_total", self.book.changes)

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import pytest
+
+from dbopt.errors import UsageError
 from dbopt.metrics import Sample
-from dbopt.trace.slow import SlowEvent, SlowLog
-from tests.unit.trace.observations import slow
+from dbopt.trace.slow import SlowEvent, SlowLog, Wanted, trace_id
+from tests.unit.trace.observations import FakeClock, slow
 
 
 def slow_log(most: int = 10) -> SlowLog:
@@ -33,19 +37,27 @@ def test_to_dict_never_holds_the_text_that_ran() -> None:
     log = slow_log()
     log.add([slow("SELECT * FROM users WHERE email = 'topsecret'")])
     assert {
+        "type": "slow_query",
         "fingerprint": f"{log.latest()[0].statement.fingerprint:016x}",
         "query": "SELECT * FROM users WHERE email = $1",
         "kind": "read",
         "database": "app",
         "user": "alice",
         "application": "web",
+        "route": "",
         "started": "2023-11-14T22:13:20.250+00:00",
         "duration_ms": 1500.0,
         "queue_ms": 100.0,
         "server_ms": 1400.0,
+        "transfer_ms": 0.0,
         "rows": 3,
+        "received_bytes": 0,
+        "sent_bytes": 0,
         "sqlstate": "",
         "backend_pid": 42,
+        "trace_id": "",
+        "tags": {},
+        "waits": {},
     } == log.latest()[0].to_dict()
 
 
@@ -61,3 +73,82 @@ def test_subscribers_hear_each_batch_though_one_fails() -> None:
     log.add([slow(), slow()])
     log.add([])
     assert [2] == heard
+
+
+class Sampled:
+    """Samples of which only the question is looked at."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, float, float]] = []
+
+    def waits(self, pid: int, started: float, ended: float) -> dict[str, int]:
+        self.asked.append((pid, started, ended))
+        return {"CPU": 1, "Lock:transactionid": 3}
+
+
+def test_waits_come_two_seconds_after_the_end_and_once() -> None:
+    clock, samples = FakeClock(), Sampled()
+    log = SlowLog(10, lambda fingerprint: "read", clock)
+    log.add([slow(started=clock.now - 1.5), slow(started=clock.now, backend_pid=0)])
+    log.settle(samples)
+    assert {} == log.latest()[1].waits
+    clock.now += 2.0
+    log.settle(samples)
+    log.settle(samples)
+    # Of its 1500 ms, 100 were in the queue: no backend was its own then.
+    assert [(42, 998.6, 1000.0)] == samples.asked
+    assert {"CPU": 1, "Lock:transactionid": 3} == log.latest()[1].to_dict()["waits"]
+    clock.now += 60.0
+    log.settle(samples)
+    assert 1 == len(samples.asked)  # a statement that no backend ran waited for none
+
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+@pytest.mark.parametrize(
+    ("traceparent", "found"),
+    [
+        (f"00-{TRACE}-00f067aa0ba902b7-01", TRACE),
+        (f"00-{TRACE.upper()}-00f067aa0ba902b7-01", TRACE),
+        ("", ""),
+        ("00-xyz-00f067aa0ba902b7-01", ""),
+        (f"00-{'0' * 32}-00f067aa0ba902b7-01", ""),
+        (f"00-{TRACE[:-1]}g-00f067aa0ba902b7-01", ""),
+        (TRACE, ""),
+    ],
+)
+def test_trace_id(traceparent: str, found: str) -> None:
+    assert found == trace_id(traceparent)
+    assert found == SlowEvent(slow(tags={"traceparent": traceparent}), "read").to_dict()["trace_id"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "texts"),
+    [
+        ({}, ["SELECT c", "SELECT b", "SELECT a"]),
+        ({"order": "duration"}, ["SELECT b", "SELECT a", "SELECT c"]),
+        ({"errors": True}, ["SELECT c"]),
+        ({"fields": (("route", "/cart"),)}, ["SELECT b"]),
+        ({"fields": (("user", "alice"), ("route", ""))}, ["SELECT c", "SELECT a"]),
+        ({"since": 20.0}, ["SELECT c", "SELECT b"]),
+        ({"until": 20.0}, ["SELECT a"]),
+    ],
+)
+def test_wanted(wanted: dict[str, Any], texts: list[str]) -> None:
+    log = slow_log()
+    log.add([
+        slow("SELECT a", started=10.0), slow("SELECT b", started=20.0, duration_ms=9e3,
+        route="/cart"), slow("SELECT c", started=30.0, sqlstate="57014", duration_ms=1.0),
+    ])  # fmt: skip
+    assert texts == [e.statement.text for e in log.latest(wanted=Wanted(**wanted))]
+    assert texts[:1] == [e.statement.text for e in log.latest(1, Wanted(**wanted))]
+
+
+def test_an_error_is_an_event_of_its_own_type() -> None:
+    assert "query_error" == SlowEvent(slow(sqlstate="40P01"), "read").to_dict()["type"]
+
+
+def test_an_unknown_order_is_refused() -> None:
+    with pytest.raises(UsageError):
+        Wanted(order="colour")
