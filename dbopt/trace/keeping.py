@@ -57,7 +57,8 @@ class SlowKeeper:
         try:
             with translated("Storing slow statements", store=True):
                 async with self._pool.connection() as connection:
-                    await slow_store.append(connection, [self._with_plan(e) for _, e in taken])
+                    entries = [slow_store.SlowEntry(*self._with_plan(e)) for _, e in taken]
+                    await slow_store.append(connection, entries)
         except DboptError:
             self._unstored = deque([*taken, *self._unstored], self._unstored.maxlen)
             raise

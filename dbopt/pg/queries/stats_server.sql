@@ -16,7 +16,15 @@ SELECT /* dbopt */
        current_setting('pg_stat_statements.max', true) IS NOT NULL AS statements_loaded,
        coalesce(e.extversion, '') AS statements_version,
        coalesce(n.nspname::text, '') AS statements_schema,
-       d.stats_reset
+       d.stats_reset,
+       coalesce(current_setting('track_wal_io_timing', true)::bool, false) AS track_wal_io_timing,
+       current_setting('track_functions') AS track_functions,
+       current_setting('track_activities')::bool AS track_activities,
+       pg_has_role(current_user, 'pg_read_all_settings', 'USAGE') AS reads_all_settings,
+       coalesce(current_setting('pg_stat_statements.track', true), 'none') AS statements_track,
+       coalesce(current_setting('pg_stat_statements.track_planning', true), 'off')::bool
+           AS statements_planning,
+       coalesce(current_setting('compute_query_id', true), 'on') <> 'off' AS computes_query_id
   FROM pg_catalog.pg_stat_database AS d
   LEFT JOIN pg_catalog.pg_extension AS e ON e.extname = 'pg_stat_statements'
   LEFT JOIN pg_catalog.pg_namespace AS n ON n.oid = e.extnamespace

@@ -17,7 +17,7 @@ from dbopt.trace.plans import CapturedPlan
 from dbopt.trace.slow import SlowEvent
 from tests.unit.trace.observations import FakeClock, slow
 
-Row = tuple[SlowStatement, dict[str, Any] | None]
+Row = tuple[SlowStatement, slow_store.PlanJson | None]
 
 
 class Pool:
@@ -35,10 +35,10 @@ class Bench:
         self.keeper = SlowKeeper(Pool(), self.plans.get, 3, self.clock)  # type: ignore[arg-type]
         monkeypatch.setattr(slow_store, "append", self.append)
 
-    async def append(self, connection: Any, rows: list[Row]) -> int:
+    async def append(self, connection: Any, rows: list[slow_store.SlowEntry]) -> int:
         if self.error is not None:
             raise self.error
-        self.stored += rows
+        self.stored += [(row.statement, row.plan) for row in rows]
         return len(rows)
 
     def take(self, *applications: str) -> None:
