@@ -17,6 +17,8 @@ class ServerInfo:
     `address` is what the server calls itself, host:port. `statements_version` is the
     *extension's* version, which stays old until ALTER EXTENSION UPDATE; it is "" where the
     extension is not in this database. `statements_loaded`: its library is preloaded.
+    `statements_track` is its setting track, `statements_planning` its track_planning. Settings
+    are as our own session has them.
     """
 
     version_num: int

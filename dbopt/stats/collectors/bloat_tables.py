@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dbopt.stats.collectors.reading import Reader
+from dbopt.stats.collectors.bloat import BloatReader
 from dbopt.stats.view import View
 
 VIEW = View(
@@ -13,4 +13,4 @@ VIEW = View(
     every=3600.0,
 )
 
-READER = Reader(VIEW, "collect_table_bloat")
+READER = BloatReader(VIEW, "collect_table_bloat", large=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dbopt.stats.collectors.reading import Reader
+from dbopt.stats.collectors.reading import Reader, hidden
 from dbopt.stats.view import View
 
 VIEW = View(
@@ -22,4 +22,11 @@ VIEW = View(
     of_server=True,
 )
 
-READER = Reader(VIEW, "collect_connections")
+READER = Reader(
+    VIEW,
+    "collect_connections",
+    gaps=hidden(
+        "connections",
+        "What other roles' connections are, and whether they are encrypted, is hidden.",
+    ),
+)

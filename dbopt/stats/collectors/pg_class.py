@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dbopt.stats.collectors.reading import Reader
+from dbopt.stats.collectors.storage import StorageCollector
 from dbopt.stats.view import View
 
 VIEW = View(
@@ -23,4 +23,12 @@ VIEW = View(
     every=300.0,
 )
 
-READER = Reader(VIEW, "collect_table_storage")
+
+def collector() -> StorageCollector:
+    """One for a server."""
+    return StorageCollector(
+        VIEW,
+        "collect_table_storage",
+        "collect_table_sizes",
+        ("table_bytes", "toast_bytes", "indexes_bytes"),
+    )

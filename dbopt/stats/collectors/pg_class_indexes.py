@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dbopt.stats.collectors.reading import Reader
+from dbopt.stats.collectors.storage import StorageCollector
 from dbopt.stats.view import View
 
 VIEW = View(
@@ -13,4 +13,7 @@ VIEW = View(
     every=300.0,
 )
 
-READER = Reader(VIEW, "collect_index_storage")
+
+def collector() -> StorageCollector:
+    """One for a server."""
+    return StorageCollector(VIEW, "collect_index_storage", "collect_index_sizes", ("index_bytes",))

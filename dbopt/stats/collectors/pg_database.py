@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dbopt.stats.collectors.reading import Reader
+from dbopt.stats.collectors.reading import Reader, hidden
 from dbopt.stats.view import View
 
 VIEW = View(
@@ -14,4 +14,10 @@ VIEW = View(
     every=300.0,
 )
 
-READER = Reader(VIEW, "collect_database_storage")
+READER = Reader(
+    VIEW,
+    "collect_database_storage",
+    gaps=hidden(
+        "database_storage", "Sizes of databases that the role may not connect to are hidden."
+    ),
+)

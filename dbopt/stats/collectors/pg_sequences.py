@@ -8,7 +8,7 @@ from dbopt.stats.view import View
 VIEW = View(
     name="sequences",
     key=("relid",),
-    labels=("schemaname", "relname", "data_type", "cycle"),
+    labels=("schemaname", "relname", "data_type", "cycle", "owner", "column_type"),
     counters=("blks_read", "blks_hit"),
     gauges=("last_value", "used_ppm"),
     every=300.0,

@@ -14,4 +14,4 @@ VIEW = View(
     of_server=True,
 )
 
-READER = Reader(VIEW, "collect_archiver")
+READER = Reader(VIEW, "collect_archiver", resets=True)

@@ -18,4 +18,4 @@ VIEW = View(
     of_server=True,
 )
 
-READER = Reader(VIEW, "collect_bgwriter")
+READER = Reader(VIEW, "collect_bgwriter", resets=True)

@@ -23,4 +23,4 @@ VIEW = View(
     of_server=True,
 )
 
-READER = Reader(VIEW, "collect_checkpointer")
+READER = Reader(VIEW, "collect_checkpointer", resets=True)

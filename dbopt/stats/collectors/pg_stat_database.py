@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from dbopt.pg.server import ServerInfo
+from dbopt.sql.findings import Finding
 from dbopt.stats.collectors.reading import Reader
-from dbopt.stats.view import View
+from dbopt.stats.view import View, not_examined
 
 VIEW = View(
     name="database",
@@ -40,4 +44,16 @@ VIEW = View(
     of_server=True,
 )
 
-READER = Reader(VIEW, "collect_database")
+
+def _gaps(server: ServerInfo) -> Iterator[Finding]:
+    if not server.track_counts:
+        message = "track_counts is off: tables, indexes and transactions are not counted."
+        remedy = "ALTER SYSTEM SET track_counts = on; SELECT pg_reload_conf();"
+        yield not_examined("database", server, message, remedy)
+    if not server.track_io_timing:
+        message = "track_io_timing is off: how long reads and writes take is not measured."
+        remedy = "ALTER SYSTEM SET track_io_timing = on; SELECT pg_reload_conf();"
+        yield not_examined("database", server, message, remedy)
+
+
+READER = Reader(VIEW, "collect_database", gaps=_gaps)

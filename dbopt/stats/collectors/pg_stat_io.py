@@ -29,4 +29,4 @@ VIEW = View(
     of_server=True,
 )
 
-READER = Reader(VIEW, "collect_io")
+READER = Reader(VIEW, "collect_io", since=16, resets=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dbopt.stats.collectors.reading import Reader
+from dbopt.stats.collectors.reading import Reader, hidden
 from dbopt.stats.view import View
 
 VIEW = View(
@@ -13,4 +13,8 @@ VIEW = View(
     of_server=True,
 )
 
-READER = Reader(VIEW, "collect_progress")
+READER = Reader(
+    VIEW,
+    "collect_progress",
+    gaps=hidden("progress", "How far other roles' commands are is hidden."),
+)

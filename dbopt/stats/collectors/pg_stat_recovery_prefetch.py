@@ -13,4 +13,4 @@ VIEW = View(
     of_server=True,
 )
 
-READER = Reader(VIEW, "collect_recovery_prefetch", standby=True)
+READER = Reader(VIEW, "collect_recovery_prefetch", since=15, standby=True, resets=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dbopt.stats.collectors.reading import Reader
+from dbopt.stats.collectors.reading import Reader, hidden
 from dbopt.stats.view import View
 
 VIEW = View(
@@ -31,4 +31,8 @@ VIEW = View(
     of_server=True,
 )
 
-READER = Reader(VIEW, "collect_replication")
+READER = Reader(
+    VIEW,
+    "collect_replication",
+    gaps=hidden("replication", "The lags and the state of standbys are hidden."),
+)

@@ -21,4 +21,4 @@ VIEW = View(
     of_server=True,
 )
 
-READER = Reader(VIEW, "collect_replication_slot_stats")
+READER = Reader(VIEW, "collect_replication_slot_stats", since=14)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 
 from dbopt.pg.connect import AsyncConnection, Row
@@ -13,6 +13,7 @@ from dbopt.pg.server import ServerInfo
 from dbopt.pg.sqlfile import statements
 from dbopt.sql.findings import Finding
 from dbopt.sql.fingerprint import fingerprint, redact
+from dbopt.stats.collectors.reading import facts, minor, whole
 from dbopt.stats.view import Collected, View, not_examined
 from dbopt.store.text import MAX_TEXT
 
@@ -21,6 +22,7 @@ OLDEST = 108
 INFO_SINCE = 109
 MAX_KNOWN = 20_000
 """Statements whose fingerprint is remembered."""
+UNKNOWN = (0, "")
 
 VIEW = View(
     name="statements",
@@ -77,33 +79,37 @@ _PARAMETER = re.compile(r"%\(\w+\)s|%s")
 
 
 class StatementsCollector:
-    """One row a statement, role and level. Keeps what it learned of queryids: one a server."""
+    """One row a statement, role and level. Keeps what it learned of queryids: one a server.
+
+    `own` are the rows of dbopt's own statements at the last look, which are left out.
+    """
 
     view = VIEW
 
     def __init__(self) -> None:
         # None marks dbopt's own statements.
         self._known: dict[int, tuple[int, str] | None] = {}
+        self.own: list[Row] = []
 
     async def collect(self, conn: AsyncConnection, server: ServerInfo, limit: int) -> Collected:
         """The statements with the most time in all. Texts are read for unknown queryids only."""
         if server.statements < OLDEST:
-            return Collected(finding=_missing(server))
+            return Collected(findings=(_missing(server),))
         version, schema = server.statements, server.statements_schema
-        params = {"limit": limit, "timed": server.track_io_timing}
-        rows = await fetch(conn, "stats_statements", params, version=version, schema=schema)
+        params = {**facts(server, limit), "planning": server.statements_planning}
+        rows = await fetch(conn, "collect_statements", params, version=version, schema=schema)
         await self._learn(conn, server, {row["queryid"] for row in rows})
         kept, texts = self._fingerprinted(rows)
         info: Row = {"stats_reset": None, "dealloc": None}
         if version >= INFO_SINCE:
-            info = (await fetch(conn, "stats_statements_info", version=version, schema=schema))[0]
+            info = (await fetch(conn, "collect_statements_info", version=version, schema=schema))[0]
         return Collected(
             kept,
-            None if server.reads_all_stats else _hidden(server),
-            truncated=len(rows) == limit,
+            truncated=len(rows) >= limit,
             reset=info["stats_reset"],
             dealloc=info["dealloc"],
             texts=texts,
+            findings=tuple(_gaps(server)),
         )
 
     async def _learn(self, conn: AsyncConnection, server: ServerInfo, ids: set[int]) -> None:
@@ -114,7 +120,7 @@ class StatementsCollector:
             return
         params = {"queryids": unknown}
         schema = server.statements_schema
-        for row in await fetch(conn, "stats_statement_texts", params, schema=schema):
+        for row in await fetch(conn, "collect_statement_texts", params, schema=schema):
             self._known[row["queryid"]] = identify(row["query"])
             # A long text takes a while: let the process's other work have its turn.
             await asyncio.sleep(0)
@@ -122,11 +128,14 @@ class StatementsCollector:
     def _fingerprinted(self, rows: Iterable[Row]) -> tuple[list[Row], dict[int, str]]:
         kept: list[Row] = []
         texts: dict[int, str] = {}
+        self.own = []
         for row in rows:
             # An entry that was evicted between the two reads has no text: it is left out.
-            known = self._known.get(row["queryid"])
-            if known is not None:
-                kept.append({**row, "fingerprint": known[0]})
+            known = self._known.get(row["queryid"], UNKNOWN)
+            if known is None:
+                self.own.append(whole({**row, "fingerprint": None}, VIEW))
+            elif known is not UNKNOWN:
+                kept.append(whole({**row, "fingerprint": known[0]}, VIEW))
                 texts[known[0]] = known[1]
         return kept, texts
 
@@ -170,10 +179,34 @@ def _missing(server: ServerInfo) -> Finding:
     )
 
 
-def _hidden(server: ServerInfo) -> Finding:
-    return not_examined(
-        "statements",
-        server,
-        "Other roles' statements are hidden.",
-        f"GRANT pg_monitor TO {server.quoted_role};",
-    )
+def _gaps(server: ServerInfo) -> Iterator[Finding]:
+    role = server.quoted_role
+    if not server.reads_all_stats:
+        yield not_examined(
+            "statements",
+            server,
+            "Other roles' statements are hidden.",
+            f"GRANT pg_monitor TO {role};",
+        )
+    if server.statements_track == "none":
+        yield not_examined(
+            "statements",
+            server,
+            "pg_stat_statements.track is none: statements are not counted.",
+            "ALTER SYSTEM SET pg_stat_statements.track = top; SELECT pg_reload_conf();",
+        )
+    if not server.computes_query_id:
+        yield not_examined(
+            "statements",
+            server,
+            "compute_query_id is off: statements are not counted.",
+            "ALTER SYSTEM SET compute_query_id = auto; SELECT pg_reload_conf();",
+        )
+    if not server.statements_planning:
+        yield minor(
+            "statements",
+            server,
+            "pg_stat_statements.track_planning is off: plans are not counted or timed.",
+            "ALTER SYSTEM SET pg_stat_statements.track_planning = on; SELECT pg_reload_conf(); "
+            "it costs something where many sessions run the same statement.",
+        )

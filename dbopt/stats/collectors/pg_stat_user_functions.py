@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dbopt.stats.collectors.reading import Reader
+from dbopt.pg.server import ServerInfo
+from dbopt.sql.findings import Finding
+from dbopt.stats.collectors.reading import Reader, minor
 from dbopt.stats.view import View
 
 VIEW = View(
@@ -12,4 +14,13 @@ VIEW = View(
     counters=("calls", "total_us", "self_us"),
 )
 
-READER = Reader(VIEW, "collect_functions")
+
+def _gaps(server: ServerInfo) -> tuple[Finding, ...]:
+    if server.track_functions != "none":
+        return ()
+    message = "track_functions is none: functions are not counted."
+    remedy = "ALTER SYSTEM SET track_functions = 'pl'; SELECT pg_reload_conf();"
+    return (minor("functions", server, message, remedy),)
+
+
+READER = Reader(VIEW, "collect_functions", gaps=_gaps)

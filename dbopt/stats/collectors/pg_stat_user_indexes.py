@@ -19,4 +19,4 @@ VIEW = View(
     gauges=("last_idx_scan_at",),
 )
 
-READER = Reader(VIEW, "collect_indexes")
+READER = Reader(VIEW, "collect_indexes", large=True)

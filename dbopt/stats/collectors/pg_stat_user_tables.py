@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dbopt.stats.collectors.reading import Reader
+from dbopt.pg.server import ServerInfo
+from dbopt.sql.findings import Finding
+from dbopt.stats.collectors.reading import Reader, minor
 from dbopt.stats.view import View
 
 VIEW = View(
@@ -50,4 +52,12 @@ VIEW = View(
     ),
 )
 
-READER = Reader(VIEW, "collect_tables")
+
+def _gaps(server: ServerInfo) -> tuple[Finding, ...]:
+    if not server.in_recovery:
+        return ()
+    message = "A standby counts its own scans only: when tables were cleaned its primary knows."
+    return (minor("tables", server, message, "Let a dbopt look at the primary, too."),)
+
+
+READER = Reader(VIEW, "collect_tables", gaps=_gaps, large=True)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dbopt.stats.collectors.reading import Reader
+from collections.abc import Iterator
+
+from dbopt.pg.server import ServerInfo
+from dbopt.sql.findings import Finding
+from dbopt.stats.collectors.reading import Reader, minor, too_old
 from dbopt.stats.view import View
 
 VIEW = View(
@@ -22,4 +26,17 @@ VIEW = View(
     of_server=True,
 )
 
-READER = Reader(VIEW, "collect_wal")
+SINCE = 14
+"""The first version with pg_stat_wal; before it there is the position alone."""
+
+
+def _gaps(server: ServerInfo) -> Iterator[Finding]:
+    if server.major < SINCE:
+        yield too_old("wal", server, SINCE)
+    elif not server.track_wal_io_timing:
+        message = "track_wal_io_timing is off: how long WAL takes to be written is not measured."
+        remedy = "ALTER SYSTEM SET track_wal_io_timing = on; SELECT pg_reload_conf();"
+        yield minor("wal", server, message, remedy)
+
+
+READER = Reader(VIEW, "collect_wal", gaps=_gaps, resets=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dbopt.stats.collectors.reading import Reader
+from dbopt.stats.collectors.reading import Reader, hidden
 from dbopt.stats.view import View
 
 VIEW = View(
@@ -21,4 +21,9 @@ VIEW = View(
     of_server=True,
 )
 
-READER = Reader(VIEW, "collect_wal_receiver", standby=True)
+READER = Reader(
+    VIEW,
+    "collect_wal_receiver",
+    standby=True,
+    gaps=hidden("wal_receiver", "Where this standby receives from is hidden."),
+)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +15,14 @@ from dbopt.stats.view import Collected, View, not_examined
 
 Gaps = Callable[[ServerInfo], Iterable[Finding]]
 """What of the view cannot be seen on this server, or by this role."""
+
+
+@asynccontextmanager
+async def quietly(conn: AsyncConnection) -> AsyncIterator[None]:
+    """A transaction for a query that is large by itself: it gets one process and some memory."""
+    async with conn.transaction():
+        await fetch(conn, "collect_quiet")
+        yield
 
 
 def no_gaps(server: ServerInfo) -> tuple[Finding, ...]:
@@ -28,7 +37,8 @@ class Reader:
     `since`: the first major version that has the view. `standby`: True where only a server in
     recovery has something to tell, False where only one that is not. Parameters of the query are
     `limit` and the facts of ServerInfo that it names. A row's "stats_reset" becomes the view's
-    own where all rows have one and the same (`resets`).
+    own where all rows have one and the same (`resets`). `large`: of as many rows as there are
+    relations.
     """
 
     view: View
@@ -37,6 +47,7 @@ class Reader:
     standby: bool | None = None
     gaps: Gaps = no_gaps
     resets: bool = False
+    large: bool = False
 
     async def collect(self, conn: AsyncConnection, server: ServerInfo, limit: int) -> Collected:
         """The view's rows, each with every column of it; None where this server has it not."""
@@ -44,7 +55,8 @@ class Reader:
             return Collected(findings=(too_old(self.view.name, server, self.since),))
         if self.standby not in (None, server.in_recovery):
             return Collected()
-        rows = await fetch(conn, self.query, facts(server, limit), version=server.major)
+        async with quietly(conn) if self.large else nullcontext():
+            rows = await fetch(conn, self.query, facts(server, limit), version=server.major)
         reset = None
         if self.resets:
             for row in rows:
@@ -77,13 +89,13 @@ def whole(row: Row, view: View) -> Row:
 
 def too_old(view: str, server: ServerInfo, since: int) -> Finding:
     """The finding that the server's version has no such view."""
-    finding = not_examined(
-        view,
-        server,
-        f"PostgreSQL {server.major} does not count this; {since} and later do.",
-        f"Upgrade to PostgreSQL {since} or later.",
-    )
-    return replace(finding, severity=Severity.INFO)
+    message = f"PostgreSQL {server.major} does not count this; {since} and later do."
+    return minor(view, server, message, f"Upgrade to PostgreSQL {since} or later.")
+
+
+def minor(view: str, server: ServerInfo, message: str, remedy: str) -> Finding:
+    """The finding that a part is not measured, which is so by default or by nature."""
+    return replace(not_examined(view, server, message, remedy), severity=Severity.INFO)
 
 
 def hidden(view: str, message: str) -> Gaps:

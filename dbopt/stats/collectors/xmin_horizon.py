@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dbopt.stats.collectors.reading import Reader
+from dbopt.stats.collectors.reading import Reader, hidden
 from dbopt.stats.view import View
 
 VIEW = View(
@@ -13,4 +13,10 @@ VIEW = View(
     of_server=True,
 )
 
-READER = Reader(VIEW, "collect_xmin_horizon")
+READER = Reader(
+    VIEW,
+    "collect_xmin_horizon",
+    gaps=hidden(
+        "xmin_horizon", "Other roles' sessions and standbys that hold back VACUUM are hidden."
+    ),
+)
