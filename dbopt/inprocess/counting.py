@@ -1,16 +1,17 @@
 """What a pool's connections ran, added up until the reporter takes it.
 
-On a query's way: two dict look-ups, one histogram bucket, a lock that is almost never contended.
-Fingerprints, redaction and tags are made in the reporter's thread, once a text.
+On a query's way: two dict look-ups, and one tuple put into a deque, which needs no lock. Adding
+up, fingerprints, redaction and tags are the reporter's thread's, each text's once.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
-from threading import Lock
+from threading import RLock
+from typing import TypeVar
 
 from dbopt.clock import Clock, wall
 from dbopt.histogram import bucket_of
@@ -25,7 +26,8 @@ _FULL = 5_000
 """Texts that are new since the reporter looked: so many wake it early."""
 _LONGEST_KEPT = 4096
 _LONGEST_READ = 65_536
-_MAX_MANY = 1000
+_MANY = 10_000
+"""Executions that wait to be added up: so many wake the reporter early."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,24 @@ class Count:
         self.scope = scope
         self.text = text
         self.known: object = None
+        self.max_us = 0.0
         self.clear()
+
+    def add(
+        self, total_us: float, rows: int, queue_us: float, transfer_us: float, sqlstate: str
+    ) -> None:
+        """Count one execution; `total_us` holds the wait for the connection and the transfer."""
+        bucket = bucket_of(total_us)
+        self.buckets[bucket] = self.buckets.get(bucket, 0) + 1
+        self.calls += 1
+        self.rows += rows
+        self.total_us += total_us
+        self.queue_us += queue_us
+        self.transfer_us += transfer_us
+        if total_us > self.max_us:
+            self.max_us = total_us
+        if sqlstate:
+            self.errors[sqlstate] = self.errors.get(sqlstate, 0) + 1
 
     def clear(self) -> None:
         """Start over."""
@@ -73,28 +92,27 @@ class Count:
         self.buckets: dict[int, int] = {}
 
 
+@dataclass(frozen=True, slots=True)
 class Ended:
-    """The transactions of one origin since the reporter took them last, see TransactionCount."""
+    """A transaction that has ended. `counts` says how often each of its statements ran alone."""
 
-    __slots__ = (
-        "buckets", "count", "failed", "idle_us", "max_idle_us", "max_us", "statements", "total_us",
-    )  # fmt: skip
-
-    def __init__(self) -> None:
-        self.count = self.failed = self.statements = 0
-        self.total_us = self.max_us = self.idle_us = self.max_idle_us = 0.0
-        self.buckets: dict[int, int] = {}
+    scope: Scope
+    total_us: float
+    idle_us: float
+    max_idle_us: float
+    failed: bool
+    statements: int
+    counts: dict[Count, int]
 
 
 class Scope:
     """The statements and transactions of one origin."""
 
-    __slots__ = ("by_key", "ended", "origin", "other")
+    __slots__ = ("by_key", "origin", "other")
 
     def __init__(self, origin: Origin) -> None:
         self.origin = origin
         self.by_key: dict[Hashable, Count] = {}
-        self.ended = Ended()
         self.other = Count(self, "")
 
 
@@ -114,31 +132,36 @@ class Slow:
     backend_pid: int
 
 
-class Counting:
-    """A pool's counts: bounded, for any thread. `woken` is called when there is something new.
+Sample = tuple[Count, float, int, float, float, str]
+"""One execution: total, rows, queue, transfer, SQLSTATE. Times are µs; the total holds all."""
 
-    It may be called under the lock and must return at once.
+
+class Counting:
+    """A pool's counts: bounded, for any thread.
+
+    `woken` is called when there is something new, `full` when there is much. Both are called on
+    a query's way and must return at once.
     """
 
     def __init__(self, limits: Limits, clock: Clock = wall) -> None:
         self.limits = limits
-        self.lock = Lock()
         self.woken: Callable[[], None] = _nobody
         self.full: Callable[[], None] = _nobody
         self.clock = clock
         self.faults = 0
-        self.lost_slow = 0
         self.reset()
 
     def reset(self) -> None:
         """Forget everything, the lock too: after a fork its holder may not be here."""
-        self.lock = Lock()
-        self.scopes: dict[Origin, Scope] = {}
-        self.seen: list[Count] = []
+        # One that a signal handler may take again which interrupts its holder.
+        self.lock = RLock()
+        self.awake = False
+        self.samples: deque[Sample] = deque()
+        self.early: dict[Count, None] = {}
         self.slow: deque[Slow] = deque()
-        self.ended: dict[Scope, None] = {}
-        self.repeats: list[dict[Count, int]] = []
-        self.lost_repeats = 0
+        self.ended: deque[Ended] = deque()
+        self.scopes: dict[Origin, Scope] = {}
+        self.lost = 0
         self.texts = self.held = 0
 
     def scope(self, origin: Origin) -> Scope:
@@ -170,70 +193,37 @@ class Counting:
             self.full()
         return made
 
-    def add(
-        self,
-        count: Count,
-        total_us: float,
-        rows: int,
-        queue_us: float = 0.0,
-        transfer_us: float = 0.0,
-        sqlstate: str = "",
-    ) -> None:
-        """Count one execution; `total_us` holds the wait for the connection and the transfer."""
-        bucket = bucket_of(total_us)
-        with self.lock:
-            buckets = count.buckets
-            buckets[bucket] = buckets.get(bucket, 0) + 1
-            if not count.calls:
-                self._see(count)
-            count.calls += 1
-            count.rows += rows
-            count.total_us += total_us
-            if total_us > count.max_us:
-                count.max_us = total_us
-            if queue_us:
-                count.queue_us += queue_us
-            if transfer_us:
-                count.transfer_us += transfer_us
-            if sqlstate:
-                count.errors[sqlstate] = count.errors.get(sqlstate, 0) + 1
+    def add(self, sample: Sample) -> None:
+        """Count one execution."""
+        samples = self.samples
+        samples.append(sample)
+        if not self.awake:
+            self.awake = True
+            self.woken()
+        elif len(samples) >= _MANY:
+            self.press()
+
+    def press(self) -> None:
+        """There is much to be taken: the reporter should; if it does not, the query does."""
+        self.full()
+        if len(self.samples) >= 10 * _MANY:
+            self.drain()
 
     def note_slow(self, slow: Slow) -> None:
         """Keep a slow statement; beyond the bound the oldest is lost, and counted."""
-        with self.lock:
-            self.slow.append(slow)
-            if len(self.slow) > self.limits.max_slow:
-                self.slow.popleft()
-                self.lost_slow += 1
+        self.slow.append(slow)
+        if len(self.slow) > self.limits.max_slow:
+            self.slow.popleft()
+            self.lost += 1
 
-    def end(
-        self, scope: Scope, total_us: float, idle_us: float, max_idle_us: float,
-        failed: bool, counts: dict[Count, int], statements: int,
-    ) -> None:  # fmt: skip
-        """Count one transaction. `counts` says how often each of its texts ran."""
-        many = self.limits.many
-        with self.lock:
-            self.ended[scope] = None
-            ended = scope.ended
-            bucket = bucket_of(total_us)
-            ended.buckets[bucket] = ended.buckets.get(bucket, 0) + 1
-            ended.count += 1
-            ended.failed += failed
-            ended.statements += statements
-            ended.total_us += total_us
-            ended.max_us = max(ended.max_us, total_us)
-            ended.idle_us += idle_us
-            ended.max_idle_us = max(ended.max_idle_us, max_idle_us)
-            if many and statements >= many:
-                if len(self.repeats) < _MAX_MANY:
-                    self.repeats.append(counts)
-                else:
-                    self.lost_repeats += 1
-
-    def _see(self, count: Count) -> None:
-        if not self.seen:
-            self.woken()
-        self.seen.append(count)
+    def end(self, ended: Ended) -> None:
+        """Count one transaction."""
+        self.ended.append(ended)
+        if len(self.ended) >= _MANY:
+            self.full()
+            if len(self.ended) >= 10 * _MANY:
+                self.ended.popleft()
+                self.lost += 1
 
     def fault(self, error: BaseException) -> None:
         """Something of ours went wrong; the application must not notice."""
@@ -244,11 +234,17 @@ class Counting:
 
     # The reporter's side
 
-    def take_seen(self) -> list[Count]:
-        """The Counts that were added to since the last call."""
+    def drain(self) -> list[Count]:
+        """Add up what was counted; tells the Counts that have something since they were cleared."""
+        self.awake = False
+        seen: dict[Count, None] = {}
         with self.lock:
-            seen, self.seen = self.seen, []
-        return seen
+            for count, total_us, rows, queue_us, transfer_us, sqlstate in taken(self.samples):
+                count.add(total_us, rows, queue_us, transfer_us, sqlstate)
+                seen[count] = None
+            seen.update(self.early)
+            self.early = seen
+        return list(seen)
 
     def forget(self, seen: list[Count]) -> None:
         """Where half the room is used, drop the texts that were not seen just now."""
@@ -258,12 +254,24 @@ class Counting:
             recent = set(map(id, seen))
             self.texts = self.held = 0
             for scope in self.scopes.values():
-                kept = {k: c for k, c in scope.by_key.items() if c.calls or id(c) in recent}
+                kept = {k: c for k, c in scope.by_key.items() if id(c) in recent}
                 if len(kept) * 2 > _MAX_TEXTS:
                     kept = {}  # All are one-off texts: look-ups of them are worth nothing.
                 scope.by_key = kept
                 self.texts += len(kept)
                 self.held += sum(len(count.text) for count in kept.values())
+
+
+T = TypeVar("T")
+
+
+def taken(queue: deque[T]) -> Iterator[T]:
+    """What is in it, each taken out: others may put more in meanwhile."""
+    for _ in range(len(queue)):
+        try:
+            yield queue.popleft()
+        except IndexError:
+            return
 
 
 def _nobody() -> None:

@@ -1,4 +1,4 @@
-"""The pool's end of the daemon's socket: blocking, with short time limits, in the reporter's thread."""
+"""The pool's end of the daemon's socket: blocking, for a second at most, in a thread of its own."""
 
 from __future__ import annotations
 

@@ -8,7 +8,6 @@ is seen too. tests/integration/test_inprocess_statements.py fails if a psycopg d
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from psycopg import AsyncRawCursor, RawCursor, sql
@@ -28,8 +27,10 @@ class Kind(NamedTuple):
     text: str = ""
 
 
+EXECUTE = Kind("execute", "query")
+
 KINDS: dict[str, Kind] = {
-    "_execute_gen": Kind("execute", "query"),
+    "_execute_gen": EXECUTE,
     "_executemany_gen_pipeline": Kind("executemany", "query"),
     "_executemany_gen_no_pipeline": Kind("executemany", "query"),
     "_stream_send_gen": Kind("stream", "query"),
@@ -53,17 +54,17 @@ def with_comment(gen: Any, kind: Kind, route: str) -> Any:
     """The same operation with the route's comment in its query: a generator made anew."""
     arguments = dict(gen.gi_frame.f_locals)
     cursor, query = arguments.pop("self"), arguments[kind.query]
-    percent = has_placeholders(kind, arguments, cursor)
+    percent = has_placeholders(kind, arguments.get("params"), cursor)
     arguments[kind.query] = commented(query, route, percent)
     gen.close()
     return getattr(cursor, gen.__name__)(**arguments)
 
 
-def has_placeholders(kind: Kind, arguments: Mapping[str, Any], cursor: Any) -> bool:
+def has_placeholders(kind: Kind, params: Any, cursor: Any) -> bool:
     """Whether psycopg reads `%s` and `%%` in it: not without parameters, nor in a raw query."""
     if isinstance(cursor, _RAW):
         return False
-    return kind.name == "executemany" or arguments.get("params") is not None
+    return kind.name == "executemany" or params is not None
 
 
 def text_of(query: Any, cursor: Any) -> str:

@@ -5,10 +5,10 @@ It runs in the reporter's thread, off every query's way, and looks at each text 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from dbopt.inprocess.counting import OTHER, Count, Counting, Ended, Origin, Scope, Slow
+from dbopt.histogram import Histogram
+from dbopt.inprocess.counting import OTHER, Count, Counting, Ended, Origin, Scope, Slow, taken
 from dbopt.inprocess.ledger import Key, Ledger
 from dbopt.inprocess.messages import Report
 from dbopt.observation import Repeated, SlowStatement, StatementCount, TransactionCount
@@ -30,26 +30,28 @@ _UNTOLD = Known(0, OTHER, {})
 
 
 def take(counting: Counting) -> Report:
-    """All that was counted since the last call, by fingerprint."""
-    seen = counting.take_seen()
-    ledger = Ledger()
-    ledger.add(Report(counts=[_taken(counting, count) for count in seen]))
-    counting.forget(seen)
+    """All that was counted since the last call, by fingerprint. Not for two threads at once."""
+    seen = counting.drain()
+    counts, repeated = Ledger(), Ledger()
+    transactions: dict[Scope, Transactions] = {}
     with counting.lock:
-        slow, repeats = list(counting.slow), counting.repeats
-        counting.slow.clear()
-        counting.repeats = []
-        lost = counting.lost_slow + counting.lost_repeats
-        counting.lost_slow = counting.lost_repeats = 0
-        ended = [(scope, scope.ended) for scope in counting.ended]
-        for scope in counting.ended:
-            scope.ended = Ended()
-        counting.ended = {}
+        counting.early = {}
+        counts.add(Report(counts=[_counted(count) for count in seen]))
+    counting.forget(seen)
+    many = counting.limits.many
+    for ended in taken(counting.ended):
+        of_scope = transactions.get(ended.scope)
+        if of_scope is None:
+            of_scope = transactions[ended.scope] = Transactions(ended.scope.origin)
+        of_scope.add(ended)
+        if many and ended.statements >= many:
+            repeated.add(Report(repeated=_repeated(ended, many)))
+    lost, counting.lost = counting.lost, 0
     return Report(
-        counts=list(ledger.counts.values()),
-        slow=[_event(one, counting.limits.parameters) for one in slow],
-        transactions=[_transactions(scope, one) for scope, one in ended],
-        repeated=list(_repeated(repeats, counting.limits.many)),
+        counts=list(counts.counts.values()),
+        slow=[_event(one, counting.limits.parameters) for one in taken(counting.slow)],
+        transactions=[of_scope.message() for of_scope in transactions.values()],
+        repeated=list(repeated.repeated.values()),
         lost=lost,
     )
 
@@ -57,29 +59,29 @@ def take(counting: Counting) -> Report:
 def known(count: Count) -> Known:
     """What there is to know of a Count's text."""
     if not isinstance(count.known, Known):
-        text = count.text
-        count.known = (
-            Known(fingerprint(text), redact(text)[:_SHOWN], tags(text)) if text else _UNTOLD
-        )
+        count.known = _look(count.text) if count.text else _UNTOLD
     return count.known
 
 
-def _taken(counting: Counting, count: Count) -> StatementCount:
+def _look(text: str) -> Known:
+    return Known(fingerprint(text), redact(text)[:_SHOWN], tags(text))
+
+
+def _counted(count: Count) -> StatementCount:
     what, origin = known(count), count.scope.origin
-    with counting.lock:
-        message = StatementCount(
-            what.fingerprint, what.text, origin.database, origin.user, origin.application,
-            calls=count.calls,
-            rows=count.rows,
-            errors=count.errors,
-            queue_us=count.queue_us,
-            total_us=count.total_us,
-            max_us=count.max_us,
-            buckets=count.buckets,
-            route=_route(origin, what),
-            transfer_us=count.transfer_us,
-        )  # fmt: skip
-        count.clear()
+    message = StatementCount(
+        what.fingerprint, what.text, origin.database, origin.user, origin.application,
+        calls=count.calls,
+        rows=count.rows,
+        errors=count.errors,
+        queue_us=count.queue_us,
+        total_us=count.total_us,
+        max_us=count.max_us,
+        buckets=count.buckets,
+        route=_route(origin, what),
+        transfer_us=count.transfer_us,
+    )  # fmt: skip
+    count.clear()
     return message
 
 
@@ -109,36 +111,48 @@ def _event(slow: Slow, parameters: bool) -> SlowStatement:
     )  # fmt: skip
 
 
-def _transactions(scope: Scope, ended: Ended) -> TransactionCount:
-    origin = scope.origin
-    return TransactionCount(
-        origin.database, origin.user, origin.application, origin.route,
-        count=ended.count,
-        failed=ended.failed,
-        statements=ended.statements,
-        total_us=ended.total_us,
-        max_us=ended.max_us,
-        idle_us=ended.idle_us,
-        max_idle_us=ended.max_idle_us,
-        buckets=ended.buckets,
-    )  # fmt: skip
+class Transactions:
+    """The transactions of one origin, added up."""
+
+    def __init__(self, origin: Origin) -> None:
+        self._origin = origin
+        self._histogram = Histogram()
+        self._failed = self._statements = 0
+        self._idle_us = self._max_idle_us = 0.0
+
+    def add(self, ended: Ended) -> None:
+        """Add one."""
+        self._histogram.add(ended.total_us)
+        self._failed += ended.failed
+        self._statements += ended.statements
+        self._idle_us += ended.idle_us
+        self._max_idle_us = max(self._max_idle_us, ended.max_idle_us)
+
+    def message(self) -> TransactionCount:
+        """What is told of them."""
+        origin, histogram = self._origin, self._histogram
+        return TransactionCount(
+            origin.database, origin.user, origin.application, origin.route,
+            count=histogram.count,
+            failed=self._failed,
+            statements=self._statements,
+            total_us=histogram.total,
+            max_us=histogram.maximum,
+            idle_us=self._idle_us,
+            max_idle_us=self._max_idle_us,
+            buckets=histogram.buckets,
+        )  # fmt: skip
 
 
-def _repeated(transactions: Iterable[dict[Count, int]], many: int) -> Iterator[Repeated]:
+def _repeated(ended: Ended, many: int) -> list[Repeated]:
     """Statements that ran `many` times in one transaction, whichever literals they held."""
-    ledger = Ledger()
-    for counts in transactions:
-        calls: dict[Key, int] = {}
-        for count, number in counts.items():
-            what, origin = known(count), count.scope.origin
-            if what.fingerprint:
-                key = (
-                    what.fingerprint, origin.database, origin.user, origin.application,
-                    _route(origin, what),
-                )  # fmt: skip
-                calls[key] = calls.get(key, 0) + number
-        often = [
-            Repeated(*key, 1, number, number) for key, number in calls.items() if number >= many
-        ]
-        ledger.add(Report(repeated=often))
-    yield from ledger.repeated.values()
+    calls: dict[Key, int] = {}
+    for count, number in ended.counts.items():
+        what, origin = known(count), count.scope.origin
+        if what.fingerprint:
+            key = (
+                what.fingerprint, origin.database, origin.user, origin.application,
+                _route(origin, what),
+            )  # fmt: skip
+            calls[key] = calls.get(key, 0) + number
+    return [Repeated(*key, 1, n, n) for key, n in calls.items() if n >= many]

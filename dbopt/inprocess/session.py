@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
 from time import perf_counter
 from typing import Any
 
@@ -17,6 +16,7 @@ from psycopg.pq import ConnStatus, TransactionStatus
 
 from dbopt.inprocess.counting import Count, Counting, Origin, Scope, Slow
 from dbopt.inprocess.operation import (
+    EXECUTE,
     KINDS,
     Kind,
     declared,
@@ -36,7 +36,6 @@ _BAD = ConnStatus.BAD
 _IDLE, _ACTIVE = int(TransactionStatus.IDLE), int(TransactionStatus.ACTIVE)
 _INERROR, _UNKNOWN = int(TransactionStatus.INERROR), int(TransactionStatus.UNKNOWN)
 _INTERRUPTED = (KeyboardInterrupt, SystemExit, asyncio.CancelledError)
-_NOTHING: Mapping[str, Any] = {}
 _MAX_CURSORS = 100
 _LONGEST_PARAMETERS = 2000
 
@@ -56,8 +55,8 @@ class Session:
     """Observes one connection for its pool's Counting. `queue_us`: see `leased`."""
 
     __slots__ = (
-        "arguments", "before", "comments", "counting", "cursor", "cursors", "kind", "last_answer",
-        "origin", "pgconn", "query", "queue_us", "route", "running", "scope", "start",
+        "before", "comments", "counting", "cursor", "cursors", "kind", "last_answer",
+        "origin", "params", "pgconn", "query", "queue_us", "route", "running", "scope", "start",
         "transaction",
     )  # fmt: skip
 
@@ -68,7 +67,7 @@ class Session:
         self.kind: Kind | None = None
         self.query: Any = None
         self.cursor: Any = None
-        self.arguments: Mapping[str, Any] = _NOTHING
+        self.params: Any = None
         self.before = _IDLE
         self.start = self.last_answer = self.queue_us = 0.0
         self.cursors: dict[str, Count] = {}
@@ -97,22 +96,46 @@ class Session:
         """It has ended, with its result or an error."""
         now = perf_counter()
         try:
-            self._end(connection, now, result, error)
+            if (
+                self.kind is not EXECUTE
+                or error is not None
+                or connection._pipeline is not None
+                or not self._express(now)
+            ):
+                self._end(connection, now, result, error)
         except Exception as fault:
             self.counting.fault(fault)
         # A cursor holds its rows: they are the application's to free.
-        self.kind = self.query = self.cursor = None
-        self.arguments = _NOTHING
+        self.kind = self.query = self.cursor = self.params = None
+
+    def _express(self, now: float) -> bool:
+        """Count a known statement that ran well outside of a transaction; most of all are so."""
+        query = self.query
+        if query.__class__ is not str or self.transaction is not None:
+            return False
+        if self.pgconn.transaction_status != _IDLE:
+            return False
+        count = self.scope.by_key.get(query)
+        total_us = (now - self.start) * 1e6 + self.queue_us
+        counting = self.counting
+        if count is None or self.running is not None or total_us >= counting.limits.slow_us:
+            return False
+        rows = self.cursor.rowcount
+        counting.add((count, total_us, rows if rows > 0 else 0, self.queue_us, 0.0, ""))
+        self.queue_us = 0.0
+        return True
 
     def _begin(self, gen: Any, kind: Kind) -> Any:
-        arguments = self.arguments = gen.gi_frame.f_locals
+        arguments = gen.gi_frame.f_locals
         self.cursor = arguments["self"]
         if kind.query:
-            self._look_at_route()
-            if self.route and self.comments:
+            if current.get() != self.route:
+                self._look_at_route()
+            if self.comments and self.route:
                 gen = with_comment(gen, kind, self.route)
-                arguments = self.arguments = gen.gi_frame.f_locals
+                arguments = gen.gi_frame.f_locals
             self.query = arguments[kind.query]
+            self.params = arguments.get("params")
             return gen
         self.before = self.pgconn.transaction_status
         if isinstance(self.cursor, _PIPELINES):
@@ -157,9 +180,8 @@ class Session:
         count = self._count(kind)
         if count is None:
             return
-        params = self.arguments.get("params")
         if status == _ACTIVE and kind.name in ("stream", "copy"):
-            self.running = Running(count, self.query, self.cursor, params, elapsed)
+            self.running = Running(count, self.query, self.cursor, self.params, elapsed)
             return
         rows = 0
         if error is None and kind.query and kind.name != "declare":
@@ -167,7 +189,7 @@ class Session:
         elif error is None and kind.name == "fetch":
             rows = len(result)
         sent = self.query if kind.query else None
-        self._finish(count, elapsed, 0.0, rows, sqlstate, sent, params)
+        self._finish(count, elapsed, 0.0, rows, sqlstate, sent, self.params)
 
     def _go_on(
         self, run: Running, elapsed: float, status: int, result: Any, error: BaseException | None
@@ -186,7 +208,7 @@ class Session:
 
     def _finish(
         self, count: Count, elapsed: float, transfer: float, rows: int, sqlstate: str,
-        query: Any, params: Any,
+        query: Any, params: Any, alone: bool = True,
     ) -> None:  # fmt: skip
         """Count an execution that took `elapsed` seconds; `query` is None for psycopg's own."""
         queue_us = self.queue_us
@@ -194,9 +216,9 @@ class Session:
             self.queue_us = 0.0
         total_us = elapsed * 1e6 + queue_us
         counting = self.counting
-        counting.add(count, total_us, rows, queue_us, transfer * 1e6, sqlstate)
+        counting.add((count, total_us, rows, queue_us, transfer * 1e6, sqlstate))
         if self.transaction is not None and query is not None:
-            self.transaction.ran(count)
+            self.transaction.ran(count, alone)
         if total_us >= counting.limits.slow_us:
             self._slow(count, total_us, queue_us, transfer * 1e6, rows, sqlstate, query, params)
 
@@ -208,7 +230,13 @@ class Session:
         shown = ""
         if counting.limits.parameters and params:
             shown = repr(params)[:_LONGEST_PARAMETERS]
-        sql = count.text if query is None else numbered(text_of(query, self.cursor))
+        sql = count.text
+        if query is not None:
+            text = text_of(query, None)
+            if not sql or text.endswith(
+                "*/"
+            ):  # This one's tags: of another execution it has others.
+                sql = text if params is None else numbered(text)
         started = counting.clock() - total_us / 1e6
         counting.note_slow(
             Slow(
@@ -220,10 +248,8 @@ class Session:
     # Which Count
 
     def _look_at_route(self) -> None:
-        route = current.get()
-        if route != self.route:
-            self.route = route
-            self.scope = self._scope(route)
+        self.route = current.get()
+        self.scope = self._scope(self.route)
 
     def _scope(self, route: str) -> Scope:
         own = self.origin
@@ -253,7 +279,7 @@ class Session:
 
     def _learn(self, kind: Kind, key: Any) -> Count | None:
         text = text_of(self.query, self.cursor)
-        if has_placeholders(kind, self.arguments, self.cursor):
+        if has_placeholders(kind, self.params, self.cursor):
             text = numbered(text)
         if not text or text.isspace():
             return None  # A pool's check of its connection.
@@ -285,8 +311,7 @@ class Session:
             count = self._count_query(self.kind)
             if count is None:
                 return None
-            params = self.arguments.get("params")
-            return Awaited(self, cursor, count, self.query, params, perf_counter())
+            return Awaited(self, cursor, count, self.query, self.params, perf_counter())
         except Exception as error:
             self.counting.fault(error)
             return None
@@ -298,7 +323,9 @@ class Session:
         self.last_answer = now
         if self.transaction is None and not awaited.cursor.connection.autocommit:
             self.transaction = Transaction(self.scope, awaited.started, now)
-        self._finish(awaited.count, elapsed, 0.0, rows, sqlstate, awaited.query, awaited.params)
+        self._finish(
+            awaited.count, elapsed, 0.0, rows, sqlstate, awaited.query, awaited.params, alone=False
+        )
 
     # Transactions
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dbopt.inprocess.counting import Count, Counting, Scope
+from dbopt.inprocess.counting import Count, Counting, Ended, Scope
 
 _MOST_TEXTS = 1000
 
@@ -31,9 +31,12 @@ class Transaction:
                 self.max_idle = idle
         self.last = now
 
-    def ran(self, count: Count) -> None:
-        """A statement ran in it."""
+    def ran(self, count: Count, alone: bool) -> None:
+        """A statement ran in it. One of a pipeline or an executemany is not `alone`: that many of
+        them run in one round trip is no N+1 but what mends one."""
         self.statements += 1
+        if not alone:
+            return
         counts = self.counts
         known = counts.get(count)
         if known is not None:
@@ -44,6 +47,8 @@ class Transaction:
     def end(self, counting: Counting, now: float, failed: bool) -> None:
         """It ended."""
         counting.end(
-            self.scope, (now - self.start) * 1e6, self.idle * 1e6, self.max_idle * 1e6,
-            failed, self.counts, self.statements,
+            Ended(
+                self.scope, (now - self.start) * 1e6, self.idle * 1e6, self.max_idle * 1e6,
+                failed, self.statements, self.counts,
+            )
         )  # fmt: skip

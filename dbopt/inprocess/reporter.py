@@ -1,0 +1,158 @@
+"""The background thread of a pool: each second it resolves what was counted, keeps and sends it.
+
+It starts with the first statement, sleeps while there is nothing to do, and is a daemon thread:
+nothing waits for it longer than a moment. After a fork the child begins anew.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import weakref
+from dataclasses import replace
+from threading import Event, RLock, Thread
+
+from dbopt.inprocess.counting import Counting
+from dbopt.inprocess.ledger import Ledger
+from dbopt.inprocess.link import Link
+from dbopt.inprocess.messages import Welcome
+from dbopt.inprocess.resolve import take
+
+log = logging.getLogger("dbopt.inprocess")
+
+_PATIENCE = 0.5
+"""Seconds that closing a pool, and the interpreter's end, may wait for the last report."""
+
+
+class Reporter:
+    """Takes from `counting` each `interval` seconds. `path`: the daemon's socket; "" for none.
+
+    `own`: the names of the Limits that the application has set, which the daemon's settings do
+    not change.
+    """
+
+    def __init__(
+        self, counting: Counting, path: str = "", name: str = "", own: frozenset[str] = frozenset(),
+        interval: float = 1.0,
+    ) -> None:  # fmt: skip
+        self.counting = counting
+        self.interval = interval
+        self.name = name
+        self._path = path
+        self._own = own
+        self._closed = False
+        counting.woken, counting.full = self._wake, self._hurry
+        self._begin()
+        _every.add(self)
+
+    def _begin(self) -> None:
+        self._lock = RLock()
+        self._news, self._now = Event(), Event()
+        self._thread: Thread | None = None
+        self._link = Link(self._path, self.name, self._welcomed) if self._path else None
+        self._unsent = Ledger()
+        self.total = Ledger()
+
+    @property
+    def connected(self) -> bool:
+        """Whether the daemon takes reports."""
+        return self._link is not None and self._link.connected
+
+    @property
+    def lost(self) -> int:
+        """Slow statements and repetitions that there was no room for."""
+        return self.total.lost
+
+    def _wake(self) -> None:
+        """There is something new. Called on a query's way, once an interval."""
+        self._news.set()
+        if self._thread is None and not self._closed:
+            try:
+                self._thread = Thread(target=self._run, name="dbopt-reporter", daemon=True)
+                self._thread.start()
+            except RuntimeError:
+                self._closed = True  # The interpreter ends.
+
+    def _hurry(self) -> None:
+        if not self._now.is_set():
+            self._now.set()
+
+    def _run(self) -> None:
+        while not self._closed:
+            # With something left to send, the daemon is tried again; otherwise nothing wakes us.
+            self._news.wait(self.interval if self._unsent else None)
+            self._now.wait(self.interval)
+            self._now.clear()
+            self._news.clear()
+            try:
+                self.flush()
+            except Exception as error:
+                # The type alone: the words might hold a literal.
+                log.warning("what was counted could not be reported: %s", type(error).__name__)
+
+    def collect(self) -> None:
+        """Take what was counted, for the totals and for the daemon."""
+        with self._lock:
+            report = take(self.counting)
+            self.total.add(report)
+            if self._link is not None:
+                self._unsent.add(report)
+
+    def flush(self, timeout: float = 1.0) -> None:
+        """Take what was counted, and send what has not been sent."""
+        with self._lock:
+            self.collect()
+            if self._link is None or not self._unsent:
+                return
+            pieces = list(self._unsent.pieces())
+            sent = self._link.send(iter(pieces), timeout)
+            self._unsent.clear()
+            for piece in pieces[sent:]:
+                self._unsent.add(piece)
+
+    def close(self) -> None:
+        """Send the last of it if that is quickly done. What comes later is counted, not sent."""
+        if self._closed:
+            return
+        self._closed = True
+        self._news.set()
+        self._now.set()
+        if self._thread is not None:
+            self._thread.join(_PATIENCE)
+        if self._lock.acquire(timeout=_PATIENCE):
+            try:
+                self._last()
+            finally:
+                self._lock.release()
+
+    def _last(self) -> None:
+        self.flush(_PATIENCE)
+        if self._link is not None:
+            self._link.close()
+
+    def forked(self) -> None:
+        """This is the child of a fork: what was counted is the parent's to report."""
+        self.counting.reset()
+        link = self._link
+        self._begin()
+        if link is not None:
+            link.close()
+
+    def _welcomed(self, daemon: Welcome) -> None:
+        limits = self.counting.limits
+        # An application that has set a limit knows better.
+        slow_us = limits.slow_us if "slow_us" in self._own else daemon.slow * 1e3
+        parameters = limits.parameters if "parameters" in self._own else daemon.parameters
+        many = limits.many if "many" in self._own else daemon.n_plus_one
+        self.counting.limits = replace(limits, slow_us=slow_us, parameters=parameters, many=many)
+
+
+_every: weakref.WeakSet[Reporter] = weakref.WeakSet()
+
+
+def _forked() -> None:
+    for reporter in list(_every):
+        reporter.forked()
+
+
+os.register_at_fork(after_in_child=_forked)
