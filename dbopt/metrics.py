@@ -142,6 +142,17 @@ DEFINITIONS: tuple[Definition, ...] = (
     Definition("dbopt_guard_cost_failures_total", _C, "Costs that the planner did not give."),
     Definition("dbopt_guard_unobserved_total", _C, "Statements too many to be judged."),
     Definition("dbopt_guard_quarantined", _G, "Statements in quarantine."),
+    Definition("dbopt_store_pending_batches", _G, "What is not in the store yet."),
+    Definition("dbopt_store_spool_bytes", _G, "What is held while the store is away."),
+    Definition("dbopt_store_batches_total", _C, "Batches that the store has taken."),
+    Definition("dbopt_store_dropped_total", _C, "Batches lost: too many held, or refused."),
+    Definition("dbopt_store_skipped_frames_total", _C, "Frames whose time was stored already."),
+    Definition(
+        "dbopt_store_last_success_timestamp_seconds", _G, "When the store last took something."
+    ),
+    Definition("dbopt_findings", _G, "What the latest health check found.", ("rule", "severity")),
+    Definition("dbopt_check_timestamp_seconds", _G, "When the latest health check ran."),
+    Definition("dbopt_check_duration_seconds", _G, "How long it took."),
     Definition("dbopt_job_runs_total", _C, "Runs of a job.", ("job",)),
     Definition("dbopt_job_failures_total", _C, "Runs of a job that failed.", ("job",)),
     Definition(

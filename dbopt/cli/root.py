@@ -15,6 +15,7 @@ import click
 from rich.console import Console
 
 from dbopt import __version__
+from dbopt.cli.check import check
 from dbopt.cli.config import config
 from dbopt.cli.context import Context, Sources
 from dbopt.cli.demo import demo
@@ -72,7 +73,7 @@ def root(
     ctx.obj = Context(settings, _Console(), sources)
 
 
-for command in (config, demo, guard, index, init, migrate, query, serve, stats, status):
+for command in (check, config, demo, guard, index, init, migrate, query, serve, stats, status):
     root.add_command(command)
 
 
