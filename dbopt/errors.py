@@ -190,9 +190,13 @@ class MigrationError(DboptError):
 
 
 class QueryFailed(DboptError):
-    """PostgreSQL refused a statement that dbopt sent."""
+    """PostgreSQL refused a statement that dbopt sent; `reported` is the SQLSTATE that it gave."""
 
     http_status = 502
+
+    def __init__(self, message: str = "", reported: str = "", *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.reported = reported
 
 
 class StoreMissing(DboptError):

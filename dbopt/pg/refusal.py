@@ -54,7 +54,9 @@ def translate(what: str, error: psycopg.Error, *, store: bool = False) -> DboptE
         return ServerLost(f"{what}: the connection to PostgreSQL was lost ({code or 'closed'}).")
     reason = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
     hint = next((text for kind, text in HINTS.items() if isinstance(error, kind)), "")
-    return QueryFailed(f"{what}: PostgreSQL answered {code or 'XX000'} ({reason}).", hint=hint)
+    return QueryFailed(
+        f"{what}: PostgreSQL answered {code or 'XX000'} ({reason}).", code or "", hint=hint
+    )
 
 
 def _is_lost(error: psycopg.Error) -> bool:

@@ -115,10 +115,10 @@ async def _make(conn: AsyncConnection, table: str, day: date, kept: Kept) -> boo
                 return False
             if await fetch(conn, "store_partitioned", {"table": name}):
                 return True  # Another has made it meanwhile.
-            await fetch(conn, "store_partition_make", name=name, parent=table)
+            await fetch(conn, "store_partition_make", child=name, parent=table)
             await fetch(conn, "store_default_lock", default=default)
             params = {"since": since, "until": until}
-            await fetch(conn, "store_default_move", params, name=name, default=default)
+            await fetch(conn, "store_default_move", params, child=name, default=default)
             await attach_range(conn, ("dbopt", table), ("dbopt", name), since, until)
     kept.made.append(name)
     return True
@@ -129,7 +129,7 @@ async def _drop(conn: AsyncConnection, name: str, kept: Kept) -> None:
         with translated(f"Dropping the partition dbopt.{name}", store=True):
             async with conn.transaction():
                 await _impatient(conn)
-                await fetch(conn, "store_partition_drop", name=name)
+                await fetch(conn, "store_partition_drop", child=name)
     except DboptError as error:
         kept.error = str(error)
     else:

@@ -121,3 +121,12 @@ SELECT DISTINCT at
 -- name: store_target
 -- The number of a target.
 SELECT id FROM dbopt.target WHERE server = %(server)s AND database = %(database)s
+
+-- name: store_writer_seen
+-- The number of the last batch that a writer has stored.
+SELECT seq FROM dbopt.writer WHERE id = %(id)s::uuid
+
+-- name: store_writer_note
+-- A writer has stored the batch of that number, in this transaction.
+INSERT INTO dbopt.writer AS w (id, seq, at) VALUES (%(id)s::uuid, %(seq)s, now())
+    ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, at = excluded.at

@@ -34,7 +34,7 @@ DELETE FROM dbopt.{default} WHERE at < %(before)s
 
 -- name: store_partition_make
 -- A table like the parent, not a partition yet: nobody waits for it.
-CREATE TABLE dbopt.{name} (LIKE dbopt.{parent} INCLUDING ALL EXCLUDING INDEXES)
+CREATE TABLE dbopt.{child} (LIKE dbopt.{parent} INCLUDING ALL EXCLUDING INDEXES)
 
 -- name: store_default_lock
 -- Nobody may put rows into the default partition while some are moved out of it.
@@ -43,11 +43,11 @@ LOCK TABLE dbopt.{default} IN ACCESS EXCLUSIVE MODE
 -- name: store_default_move
 -- Move the rows of a day out of the default partition.
 WITH moved AS (DELETE FROM dbopt.{default} WHERE at >= %(since)s AND at < %(until)s RETURNING *)
-INSERT INTO dbopt.{name} SELECT * FROM moved
+INSERT INTO dbopt.{child} SELECT * FROM moved
 
 -- name: store_partition_drop
 -- Forget a day. A short lock on the parent.
-DROP TABLE IF EXISTS dbopt.{name}
+DROP TABLE IF EXISTS dbopt.{child}
 
 -- name: store_lock_timeout
 -- For this transaction: writers wait behind whoever waits for a lock.
