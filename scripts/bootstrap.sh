@@ -40,8 +40,8 @@ if [ ! -e "$stamp" ] || [ pyproject.toml -nt "$stamp" ]; then
 fi
 [ "$what" = dev ] || exit 0
 
-# Debian's packages: a second server version, node for its clients, and PgBouncer, with which
-# `make bench` compares. Without them, and without the right to install them, tests are skipped.
+# Debian's packages: a second server version, node for its clients, Prometheus' promtool, and
+# PgBouncer, with which `make bench` compares. Without them, and without the right to install them, tests are skipped.
 sudo=""
 [ "$(id -u)" = 0 ] || sudo="sudo -n"
 
@@ -75,6 +75,14 @@ if ! PATH=$PATH:/usr/sbin command -v pgbouncer >/dev/null; then
     $sudo systemctl mask --quiet pgbouncer.service || true
   fi
   install pgbouncer
+fi
+
+if ! command -v promtool >/dev/null; then
+  # The tests need promtool alone: Prometheus itself must not run.
+  if may_install && [ -d /run/systemd/system ]; then
+    $sudo systemctl mask --quiet prometheus.service || true
+  fi
+  install prometheus
 fi
 
 { command -v node && command -v npm; } >/dev/null || install nodejs npm

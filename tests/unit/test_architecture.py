@@ -48,6 +48,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "uvicorn": ("web",),
     "apscheduler": ("daemon",),
     "click": ("cli",),
+    "opentelemetry": ("otel",),
     "uvloop": ("gateway",),
     "django": ("inprocess/django",),
 }
@@ -178,7 +179,7 @@ def test_foreign_packages_are_imported_where_they_belong() -> None:
 def test_a_gateway_worker_loads_nothing_heavy() -> None:
     heavy = (
         "sqlglot uvicorn starlette apscheduler alembic sqlalchemy click prometheus_client "
-        "rich.console greenlet._greenlet"
+        "opentelemetry rich.console greenlet._greenlet"
     )
     code = (
         "import sys, dbopt.gateway.__main__; "

@@ -1,0 +1,1 @@
+"""Export to OpenTelemetry; the control process loads it where otel.enabled is on."""
