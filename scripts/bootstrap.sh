@@ -41,7 +41,8 @@ fi
 [ "$what" = dev ] || exit 0
 
 # Debian's packages: a second server version, node for its clients, Prometheus' promtool, and
-# PgBouncer, with which `make bench` compares. Without them, and without the right to install them, tests are skipped.
+# PgBouncer, with which `make bench` compares. Without them, and without the right to install them,
+# tests are skipped.
 sudo=""
 [ "$(id -u)" = 0 ] || sudo="sudo -n"
 
