@@ -91,6 +91,11 @@ class StatementsCollector:
         self._known: dict[int, tuple[int, str] | None] = {}
         self.own: list[Row] = []
 
+    def fingerprint_of(self, queryid: int) -> int | None:
+        """The fingerprint of a queryid that was seen, None of one that was not."""
+        known = self._known.get(queryid)
+        return known[0] if known is not None else None
+
     async def collect(self, conn: AsyncConnection, server: ServerInfo, limit: int) -> Collected:
         """The statements with the most time in all. Texts are read for unknown queryids only."""
         if server.statements < OLDEST:
