@@ -152,6 +152,7 @@ class WorkerSnapshot(msgspec.Struct, frozen=True, array_like=True):
 
     `guard_asked` are questions; of statements, `guard_unanswered` got no verdict in time, and
     `guard_unreadable` were none that can be judged: guard.fail said what became of them.
+    `spans_dropped` are traced statements beyond what one report holds, since the worker's start.
     """
 
     pid: int
@@ -163,3 +164,4 @@ class WorkerSnapshot(msgspec.Struct, frozen=True, array_like=True):
     guard_asked: int = 0
     guard_unanswered: int = 0
     guard_unreadable: int = 0
+    spans_dropped: int = 0

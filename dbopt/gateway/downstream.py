@@ -12,11 +12,13 @@ from dbopt.errors import ProtocolError
 from dbopt.gateway.guarding import FAILING_COPY
 from dbopt.gateway.hidden import Hidden
 from dbopt.gateway.ledger import (
+    BLOCK_TAGS,
     CLOSE_HIDDEN,
     EXECUTE,
     FUNCTION,
     PARSE_HIDDEN,
     QUERY,
+    SYNC,
     Ledger,
     Request,
 )
@@ -31,6 +33,7 @@ from dbopt.gateway.replies import (
 )
 from dbopt.gateway.special import End, Step, undo
 from dbopt.gateway.statements import Prepared
+from dbopt.gateway.transactions import Transaction
 from dbopt.gateway.upstream import Upstream
 from dbopt.sql.effects import Effect
 from dbopt.wire import encode
@@ -136,11 +139,15 @@ class Downstream(Hidden):
             self._rest = b""
         ledger = upstream.ledger
         limited = ledger.limited
+        base = ledger.taken
+        if not ledger.first_byte:
+            ledger.first_byte = now
         size = len(data)
         start = self._drop_bytes
         position = self._pass_bytes or start
         if position >= size:
             self._skip(position - size, start)
+            ledger.taken = base + size
             if not start:
                 out.append(data)
             return
@@ -162,6 +169,7 @@ class Downstream(Hidden):
                 if kind not in KNOWN and kind not in PASSING:
                     raise unknown_reply(kind)
                 break
+            ledger.passed = base + end
             if limited is not None and limited.over and kind in _ENDS_WELL:
                 out.append(data[start:position])
                 start = end
@@ -185,6 +193,8 @@ class Downstream(Hidden):
             self._rest = data[position:]
         self._skip(max(0, position - size), max(0, start - size))
         position = min(position, size)
+        ledger.taken = base + position
+        ledger.read(now)
         if start < position:
             out.append(data if start == 0 and position == size else data[start:position])
 
@@ -212,8 +222,10 @@ class Downstream(Hidden):
             upstream.unsettled = True
             if told is not None:
                 instead = encode.command_complete(told)
-        if tag in _ENDS and upstream.unsettled:
-            self._transaction_ended(tag, steps, upstream)
+        if tag in BLOCK_TAGS and not any(s.entry.kind is Effect.ROLLBACK_TO for s in steps):
+            ledger.mark_block(tag, head, now)
+            if tag in _ENDS and upstream.unsettled:
+                self._transaction_ended(tag, upstream)
         if tag in _FORGETTING:
             if tag != b"DEALLOCATE ALL\0":
                 self.reset, self.reset_over = True, False
@@ -229,10 +241,8 @@ class Downstream(Hidden):
             raise ProtocolError("The server completed a command that nobody sent.")
         return instead
 
-    def _transaction_ended(self, tag: bytes, steps: list[Step], upstream: Upstream) -> None:
+    def _transaction_ended(self, tag: bytes, upstream: Upstream) -> None:
         """A COMMIT or ROLLBACK: of the session's state, what came before it is decided."""
-        if any(step.entry.kind is Effect.ROLLBACK_TO for step in steps):
-            return  # it has the same tag
         upstream.happened.append(End(tag == b"COMMIT\0", explicit=True))
         upstream.unsettled = self.failed = False
 
@@ -250,6 +260,8 @@ class Downstream(Hidden):
                     ledger.finish(request, now)
                     if request.work is not None:
                         undo(request.work, upstream.names, prepared)
+                elif request.kind == SYNC:
+                    ledger.synced()
                 break
         else:
             raise ProtocolError("The server is ready for a query that nobody sent.")
@@ -263,8 +275,12 @@ class Downstream(Hidden):
                 upstream.happened.append(End(not self.failed, explicit=False))
                 upstream.unsettled = False
             self.failed = False
-        elif ledger.status == IDLE:
-            ledger.began = now
+            ledger.end_block(now, failed=True)  # of which no tag has told: its COMMIT has failed
+        else:
+            if ledger.status == IDLE:
+                ledger.began = now
+            if ledger.block is None:
+                ledger.block = Transaction(ledger.scope, now)  # AND CHAIN has begun it
         ledger.last_done = now
         ledger.status = status
 

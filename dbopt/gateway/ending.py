@@ -58,6 +58,7 @@ class Ending(Lease):
         sqlstate = downstream.fatal or ServerLost.sqlstate
         message = downstream.fatal_message or "The server closed the connection unexpectedly."
         self._charge_loss(sqlstate)
+        self._ledger.end_block(self._clock(), failed=True)
         lost = list(self._ledger.requests)
         self._ledger.clear()
         self._upstream.undo(lost, backend.prepared)
@@ -146,6 +147,7 @@ class Ending(Lease):
     def _fail(self, error: DboptError, *, cancel_first: bool = False) -> None:
         """The client cannot be served any more, and its backend not be used."""
         backend = self.backend
+        self._ledger.end_block(self._clock(), failed=True)
         if backend is not None:
             self._give_up(backend, cancel_first=cancel_first)
         if backend is None or backend.downstream.at_boundary:
@@ -260,6 +262,8 @@ class Ending(Lease):
         backend.unfit = backend.unfit or ledger.status != IDLE
         if self._write_paused and not backend.closed:
             backend.transport.resume_reading()
+        if not ledger.requests or backend.closed or ledger.open_batch or ledger.copying:
+            ledger.end_block(self._clock(), failed=True)  # else when what it has left is done
         if backend.closed or self._fresh:
             self._pool.discard(backend)
         elif ledger.open_batch or ledger.copying or self._upstream.pass_bytes:

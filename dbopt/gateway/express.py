@@ -14,10 +14,12 @@ from dbopt.clock import Clock
 from dbopt.errors import DboptError
 from dbopt.gateway.backend import Backend
 from dbopt.gateway.connection import Connection
-from dbopt.gateway.counts import Count, Scope
 from dbopt.gateway.downstream import rows_of
+from dbopt.gateway.framing import ends_batch
 from dbopt.gateway.ledger import EXECUTE, PARSE, QUERY, SYNC_REQUEST, Ledger, Request
 from dbopt.gateway.multiplexer import Pool
+from dbopt.gateway.noted import Run
+from dbopt.gateway.scopes import Count, Scope
 from dbopt.gateway.statements import Statement
 from dbopt.gateway.upstream import Upstream
 from dbopt.wire.types import (
@@ -29,11 +31,8 @@ from dbopt.wire.types import (
     B_READY_FOR_QUERY,
     B_ROW_DESCRIPTION,
     F_BIND,
-    F_DESCRIBE,
-    F_EXECUTE,
     F_PARSE,
     F_QUERY,
-    F_SYNC,
     IDLE,
 )
 
@@ -41,10 +40,10 @@ _length = Struct("!i").unpack_from
 _bind_header = Struct("!ciB").pack
 _PLAIN: Final = frozenset((B_ROW_DESCRIPTION, B_PARSE_COMPLETE, B_BIND_COMPLETE, B_NO_DATA))
 _BATCH: Final = frozenset((F_PARSE, F_BIND))
-_PORTAL: Final = 0x50
 _LEAST_BIND: Final = 13
 """Bytes of the shortest Bind: two empty names and three empty lists."""
 _LEAST_BATCH: Final = _LEAST_BIND + 10 + 5
+_ROLLED_BACK: Final = b"ROLLBACK\0Z\0\0\0\5I"
 
 
 class Express(Connection):
@@ -58,9 +57,9 @@ class Express(Connection):
     """
 
     __slots__ = (
-        "_clock", "_fresh", "_held", "_kept", "_ledger", "_lone", "_lone_parse", "_lone_statement",
-        "_lone_text", "_pool", "_queued", "_quiet", "_rest", "_scope", "_sent", "_settings",
-        "_upstream", "_waited", "_waited_since",
+        "_clock", "_fresh", "_held", "_kept", "_ledger", "_lone", "_lone_parse", "_lone_size",
+        "_lone_statement", "_lone_text", "_pool", "_queued", "_quiet", "_rest", "_scope",
+        "_sent", "_settings", "_upstream", "_waited", "_waited_since",
     )  # fmt: skip
 
     logging_in = False
@@ -86,6 +85,7 @@ class Express(Connection):
         self._lone: Count | None = None
         self._lone_text = b""
         self._lone_parse = False
+        self._lone_size = 0
         self._lone_statement: Statement | None = None
 
     def data_received(self, data: bytes) -> None:
@@ -128,7 +128,8 @@ class Express(Connection):
         self._lone_text = text
         self._lone_statement = None
         self._sent = self._clock()
-        self._pool.received += len(data)
+        self._lone_size = size = len(data)
+        self._pool.received += size
         backend.transport.write(data)
 
     def _line_up(self, data: bytes, count: Count) -> bool:
@@ -171,7 +172,11 @@ class Express(Connection):
         if backend.settings is not self._settings or count.special:
             return False
         if data[0] == F_QUERY:
-            self._send_query(backend, data, count, data[5:-1])
+            text = data[5:-1]
+            count = self._scope.count(text)  # what it was may be forgotten, and a verdict with it
+            if count.special:
+                return False
+            self._send_query(backend, data, count, text)
         elif not self._lone_batch(data):
             return False
         self._waited = waited
@@ -217,7 +222,7 @@ class Express(Connection):
         length = _length(data, bind + 1)[0]
         if not _LEAST_BIND <= length + 1 <= size - bind - 15:
             return False
-        if not _ends(data, bind + 1 + length, size):
+        if not ends_batch(data, bind + 1 + length, size):
             return False
         name_end = 0
         if statement is None:
@@ -247,6 +252,7 @@ class Express(Connection):
         self._lone_statement = statement
         self._lone_parse = bind != 0
         self._sent = self._clock()
+        self._lone_size = size
         self._pool.received += size
         backend.transport.write(data)
         return True
@@ -279,18 +285,21 @@ class Express(Connection):
         self.transport.write(data)
         now = self._clock()
         took_us = (now - self._sent) * 1e6
-        count.add(took_us, rows)
-        if took_us >= count.scope.counts.slow_us:
-            self._note_slow(count, took_us, rows)
+        last += 6
+        count.add(took_us, rows, self._lone_size, last)
+        if took_us >= count.scope.counts.least_us:
+            self._note(count, took_us, rows, last)
         pool = self._pool
-        pool.sent += last + 6
+        pool.sent += last
         pool.statements += 1
         ledger = self._ledger
         status = data[-1]
         if status != IDLE:
-            self._in_transaction(status, now)
+            self._in_transaction(status, count, now)
             return
-        ledger.status = IDLE
+        if ledger.status != IDLE:
+            ledger.status = IDLE
+            ledger.leave_block(self._sent, now, failed=data.endswith(_ROLLED_BACK))
         pool.transactions += 1
         if self._kept:
             return
@@ -305,8 +314,9 @@ class Express(Connection):
             backend.idle_since = now
             pool.idle.append(backend)
 
-    def _in_transaction(self, status: int, now: float) -> None:
+    def _in_transaction(self, status: int, count: Count, now: float) -> None:
         ledger = self._ledger
+        ledger.in_block(count, self._sent, now)
         if ledger.status == IDLE:
             ledger.began = now
         ledger.status = status
@@ -316,13 +326,13 @@ class Express(Connection):
         if self._single:
             self._open_transaction()
 
-    def _note_slow(self, count: Count, took_us: float, rows: int) -> None:
+    def _note(self, count: Count, took_us: float, rows: int, sent: int) -> None:
         statement = self._lone_statement
         text = statement.sql if statement is not None else self._lone_text
         pid = self.backend.pid if self.backend is not None else 0
         queue_us = self._waited * 1e6 if self._sent == self._waited_since else 0.0
-        counts = count.scope.counts
-        counts.note_slow(count, text, queue_us, took_us - queue_us, rows, "", pid)
+        run = Run(took_us, queue_us, 0.0, rows, "", pid, self._lone_size, sent)
+        count.scope.counts.note(count, text, run)
 
     def _spill(self) -> None:
         """The request that is in flight is not alone, or its answer not in one piece."""
@@ -343,6 +353,10 @@ class Express(Connection):
             ledger.requests += (request, SYNC_REQUEST)
         request.count = count
         request.timeout = count.timeout
+        request.received = self._lone_size
+        ledger.latest = request
+        if ledger.block is not None:
+            ledger.block.went_on(self._sent)
         if self._sent == self._waited_since:
             request.queue_us = self._waited * 1e6
             count.queue_us -= request.queue_us  # it is counted with the request
@@ -378,20 +392,3 @@ class Express(Connection):
     def _bad_input(self, error: DboptError) -> None:
         """The client sent what cannot be passed on."""
         raise NotImplementedError
-
-
-def _ends(data: bytes, position: int, size: int) -> bool:
-    """Whether what follows a Bind is [Describe] Execute Sync of the unnamed portal."""
-    if data[position] == F_DESCRIBE and size - position > 7:
-        if data[position + 5] != _PORTAL or _length(data, position + 1)[0] != 6:
-            return False
-        position += 7
-    sync = size - 5
-    return (
-        sync - position == 10
-        and data[position] == F_EXECUTE
-        and data[position + 5] == 0
-        and _length(data, position + 1)[0] == 9
-        and data[sync] == F_SYNC
-        and _length(data, sync + 1)[0] == 4
-    )

@@ -31,6 +31,7 @@ KNOWN: Final = frozenset(
 )  # fmt: skip
 """The types of messages that a client may send once it is logged in."""
 
+_PORTAL: Final = 0x50
 _COPY = frozenset((F_COPY_DATA, F_COPY_DONE, F_COPY_FAIL))
 _ENDS = frozenset((F_QUERY, F_FUNCTION_CALL, F_SYNC))
 _length = Struct("!i").unpack_from
@@ -98,3 +99,20 @@ def is_one_request(data: bytes) -> bool:
         if kind in _ENDS:
             return position == len(data)
     return False
+
+
+def ends_batch(data: bytes, position: int, size: int) -> bool:
+    """Whether what follows a Bind is [Describe] Execute Sync of the unnamed portal, and no more."""
+    if data[position] == F_DESCRIBE and size - position > 7:
+        if data[position + 5] != _PORTAL or _length(data, position + 1)[0] != 6:
+            return False
+        position += 7
+    sync = size - 5
+    return (
+        sync - position == 10
+        and data[position] == F_EXECUTE
+        and data[position + 5] == 0
+        and _length(data, position + 1)[0] == 9
+        and data[sync] == F_SYNC
+        and _length(data, sync + 1)[0] == 4
+    )

@@ -12,12 +12,12 @@ from functools import partial
 from dbopt.clock import Clock
 from dbopt.errors import QueryCancelled, QueueFull, TooManyRows
 from dbopt.gateway.backend import Backend
-from dbopt.gateway.counts import Scope
 from dbopt.gateway.ending import READY, Ending
 from dbopt.gateway.framing import is_one_request
 from dbopt.gateway.guarding import refusal_of
 from dbopt.gateway.lease import Owner
 from dbopt.gateway.multiplexer import Pool
+from dbopt.gateway.scopes import Scope
 from dbopt.verdict import Verdict
 from dbopt.wire import encode
 from dbopt.wire.types import F_QUERY

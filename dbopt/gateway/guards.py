@@ -17,7 +17,7 @@ import msgspec
 import structlog
 
 from dbopt.clock import Clock, monotonic, wall
-from dbopt.gateway.counts import FINGERPRINTED, Count, Scope
+from dbopt.gateway.scopes import FINGERPRINTED, Count, Scope
 from dbopt.guardsettings import GuardRules, guard_rules
 from dbopt.settings import Settings
 from dbopt.sql.fingerprint import fingerprint
@@ -141,15 +141,16 @@ class Watch:
         if 0.0 < verdict.expires < soon:  # else it would be asked for without end
             verdict = msgspec.structs.replace(verdict, expires=soon)
         self._verdicts[key] = verdict
-        count = self.scope.by_fingerprint.get(key[0])
-        if count is not None and not key[1]:
+        if key[1]:
+            return
+        for count in self.scope.having(key[0]):
             count.timeout = verdict.timeout
             count.special = count.effects or count.tagged or not verdict.plain
 
     def forget(self, fingerprints: list[int]) -> int:
         """Ask about these anew, or about all; gives how many verdicts are left."""
         gone = set(fingerprints)
-        for count in self.scope.by_fingerprint.values():
+        for count in self.scope.every():
             if not gone or count.fingerprint in gone:
                 count.special = True
         self._verdicts = (

@@ -52,7 +52,7 @@ class Hidden:
         out: list[bytes],
     ) -> int:  # fmt: skip
         """Swallows the replies to the gateway itself; gives how far it came."""
-        ledger, shared_listen = upstream.ledger, upstream.shared_listen
+        ledger, shared_listen, start = upstream.ledger, upstream.shared_listen, position
         while len(data) - position >= 5 and ledger.hides():
             kind = data[position]
             end = position + 1 + _length(data, position + 1)[0]
@@ -73,6 +73,7 @@ class Hidden:
             elif kind == B_READY_FOR_QUERY:
                 self._hidden_end(ledger, status_of(data[position + 5 : end]))
             position = end
+        ledger.charged += position - start  # no statement of the client's is charged with it
         return position
 
     def _checked(

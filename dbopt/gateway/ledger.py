@@ -12,9 +12,11 @@ from itertools import islice
 from typing import Final
 
 from dbopt.errors import DboptError
-from dbopt.gateway.counts import Count, Scope
+from dbopt.gateway.noted import Run
+from dbopt.gateway.scopes import Count, Scope
 from dbopt.gateway.special import Work
 from dbopt.gateway.statements import Statement
+from dbopt.gateway.transactions import Transaction
 
 # What a request was. Those from QUERY up end a batch: ReadyForQuery answers them.
 PARSE: Final = 0  # its ParseComplete goes to the client
@@ -30,6 +32,9 @@ SYNC: Final = 9
 SETTINGS: Final = 10  # sent by the gateway to bring the session to the client's settings
 ENSURE: Final = 11  # sent by the gateway to prepare what the client's SQL names
 _RUNS: Final = frozenset((EXECUTE, QUERY, FUNCTION))
+BEGINS: Final = frozenset((b"BEGIN\0", b"START TRANSACTION\0"))
+BLOCK_TAGS: Final = BEGINS | {b"COMMIT\0", b"ROLLBACK\0", b"PREPARE TRANSACTION\0"}
+"""What the server says of what begins or ends a transaction block; ROLLBACK TO has such a tag."""
 EVERY: Final = None
 """What stands for all names, where one does."""
 PROBE: Final = 12  # sent by the gateway to see what the session holds
@@ -43,12 +48,13 @@ class Request:
     `known`: the backend has the statement that a Parse makes anew; `former`: the unnamed statement
     before it. `keys` are what it touches, see Ledger. `timeout` is seconds that the guard lets it
     run, and `max_rows` the rows that it lets it return; 0 for no limit. `returned` are those that
-    it has, where they are counted, and `over`: they are more.
+    it has, where they are counted, and `over`: they are more. `received` are bytes of its messages.
     """
 
     __slots__ = (
         "count", "former", "keys", "kind", "known", "max_rows", "name", "over", "queue_us",
-        "refusal", "returned", "rows", "sent", "sqlstate", "statement", "text", "timeout", "work",
+        "received", "refusal", "returned", "rows", "sent", "sqlstate", "statement",
+        "text", "timeout", "work",
     )  # fmt: skip
 
     def __init__(
@@ -71,7 +77,7 @@ class Request:
         self.known = False
         self.former: Statement | None = None
         self.queue_us = 0.0
-        self.rows = 0
+        self.rows = self.received = 0
         self.sqlstate = ""
         self.timeout = 0.0
         self.max_rows = 0
@@ -93,12 +99,20 @@ class Ledger:
     transaction status; `began` is when it became that of a transaction, or a batch was begun
     outside of one. `verdict` is what the client is told when the statement `judged` is cancelled
     for a timeout. `limited` is the request in flight whose rows are counted: there is no other.
+    `block` is the open transaction, from BEGIN on.
+
+    What is told of a statement's bytes: `latest` is the last request that runs something, while it
+    is not answered, and `unassigned` are the bytes that have come for one that is to follow. Of the
+    server's bytes `taken` came in earlier chunks, `passed` are those up to the message at hand, and
+    `charged` those that are some statement's; `first_byte` is when the first came that is none's.
+    `finished` is the statement of this batch that was answered last.
     """
 
     __slots__ = (
-        "answered", "backend_pid", "batch", "began", "copying", "ends", "judged", "last_done",
-        "limited", "open_batch", "requests", "scope", "skipping", "status", "touched",
-        "transactions", "verdict",
+        "answered", "backend_pid", "batch", "began", "block", "charged", "copying", "ends",
+        "finished", "first_byte", "judged", "last_done", "latest", "limited", "open_batch",
+        "passed", "requests", "scope", "skipping", "status", "taken", "touched", "transactions",
+        "unassigned", "verdict",
     )  # fmt: skip
 
     def __init__(self, scope: Scope) -> None:
@@ -119,6 +133,11 @@ class Ledger:
         self.backend_pid = 0
         self.answered = 0
         self.transactions = 0
+        self.block: Transaction | None = None
+        self.latest: Request | None = None
+        self.finished: Count | None = None
+        self.first_byte = 0.0
+        self.unassigned = self.taken = self.passed = self.charged = 0
 
     @property
     def at_rest(self) -> bool:
@@ -185,23 +204,85 @@ class Ledger:
         """
         if request is self.limited:
             self.limited = None
+        if request is self.latest:
+            self.latest = None
         sent = request.sent
         started = sent if sent > self.last_done else self.last_done
         self.last_done = now
         self.answered += 1
         server_us = (now - started) * 1e6
-        count = request.count or self.scope.count(request.text)
-        count.add(request.queue_us + server_us, request.rows)
+        transfer_us = (now - max(self.first_byte, started)) * 1e6 if self.first_byte else 0.0
+        self.first_byte = now  # of what follows in the same chunk
+        size = self.passed - self.charged
+        self.charged = self.passed
+        count = self.finished = request.count or self.scope.count(request.text)
+        total_us = request.queue_us + server_us
+        count.add(total_us, request.rows, request.received, size)
+        count.transfer_us += transfer_us
         if request.queue_us:
             count.queue_us += request.queue_us
         if request.sqlstate:
             count.failed(request.sqlstate)
+        if self.block is not None and self.block.opener is not request:
+            self.block.ran(count)
         counts = count.scope.counts
-        if request.queue_us + server_us >= counts.slow_us:
-            counts.note_slow(
-                count, request.text, request.queue_us, server_us, request.rows, request.sqlstate,
-                self.backend_pid,
+        if total_us >= counts.least_us:
+            run = Run(
+                total_us, request.queue_us, transfer_us, request.rows, request.sqlstate,
+                self.backend_pid, request.received, size,
             )  # fmt: skip
+            counts.note(count, request.text, run)
+
+    def received(self, size: int, *, trailing: bool) -> None:
+        """So many bytes came behind the last request: they are its own, or of one to come."""
+        if trailing and self.latest is not None:
+            self.latest.received += size
+        else:
+            self.unassigned += size
+
+    def synced(self) -> None:
+        """A batch is over: the end of its answer belongs to its last statement."""
+        if self.finished is not None:
+            self.finished.sent += self.passed - self.charged
+            self.charged = self.passed
+            self.finished = None
+
+    def read(self, now: float) -> None:
+        """A chunk of the server's has been read, as far as `taken`."""
+        if not self.requests:
+            self.first_byte = 0.0
+            if self.block is not None:
+                self.block.idle_since = now
+        elif self.charged == self.taken:
+            self.first_byte = 0.0
+
+    def mark_block(self, tag: bytes, request: Request, now: float) -> None:
+        """A statement is done that begins a transaction block, or ends one, if any is open."""
+        if tag in BEGINS:
+            if self.block is None:
+                request.count = count = request.count or self.scope.count(request.text)
+                self.block = Transaction(count.scope, now, request)
+        else:
+            self.end_block(now, failed=tag == b"ROLLBACK\0")
+
+    def in_block(self, count: Count, sent: float, now: float) -> None:
+        """A lone statement is done, and a transaction block is open: maybe it has begun it."""
+        if self.block is None:
+            self.block = Transaction(count.scope, now)
+        else:
+            self.block.ran_alone(count, sent, now)
+
+    def leave_block(self, sent: float, now: float, *, failed: bool) -> None:
+        """A lone statement has ended the block."""
+        if self.block is not None:
+            self.block.went_on(sent)
+            self.end_block(now, failed=failed)
+
+    def end_block(self, now: float, *, failed: bool) -> None:
+        """The open transaction, if any, has ended, maybe because somebody was gone."""
+        block, self.block = self.block, None
+        if block is not None:
+            block.over(now, failed)
 
     def open(self, now: float) -> None:
         """An extended-protocol message begins a batch, which is an implicit transaction."""
@@ -259,11 +340,17 @@ class Ledger:
     def _charge(self, skipped: list[Request], sqlstate: str, now: float) -> None:
         # The failed statement is the first that was to be executed; a Parse or Bind that
         # fails before any Execute is charged to its own text.
+        received = sum(request.received for request in skipped)
+        if self.latest in skipped:
+            self.latest = None
         for request in skipped:
             if request.kind == EXECUTE or (request.kind == PARSE and request.text):
                 request.sqlstate = sqlstate
+                request.received = received + (self.unassigned if request.kind == PARSE else 0)
+                self.unassigned = 0 if request.kind == PARSE else self.unassigned
                 self.finish(request, now)
                 return
+        self.unassigned += received
 
     def copy_in_started(self) -> None:
         """The server now reads COPY data, and ignores each Sync up to CopyDone or CopyFail.
@@ -293,5 +380,8 @@ class Ledger:
         self.touched.clear()
         self.ends = 0
         self.open_batch = self.skipping = self.copying = False
-        self.verdict = self.limited = None
+        self.verdict = self.limited = self.latest = self.finished = None
+        self.unassigned = 0
+        self.first_byte = 0.0
+        self.charged = self.passed = self.taken
         self.status = 0x49

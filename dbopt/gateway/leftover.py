@@ -53,6 +53,7 @@ class Leftover:
             self.server_lost()
         elif not ledger.requests and not backend.downstream.fatal:
             backend.holder = None
+            ledger.end_block(self._clock(), failed=True)
             backend.downstream.forget()
             backend.status = ledger.status
             backend.unfit = backend.unfit or ledger.status != IDLE
@@ -60,14 +61,17 @@ class Leftover:
 
     def server_lost(self) -> None:
         """See backend.Holder."""
-        self._backend.holder = None
-        self._pool.discard(self._backend)
+        self._lose()
 
     def tick(self, now: float, route: Route) -> None:
         """See backend.Holder: a statement that no cancel ends costs the backend."""
         if now - self._since >= (route.query_timeout or _PATIENCE):
-            self._backend.holder = None
-            self._pool.discard(self._backend, cancel_first=True)
+            self._lose(cancel_first=True)
+
+    def _lose(self, *, cancel_first: bool = False) -> None:
+        self._upstream.ledger.end_block(self._clock(), failed=True)
+        self._backend.holder = None
+        self._pool.discard(self._backend, cancel_first=cancel_first)
 
     def pause_reading(self) -> None:
         """See backend.Holder: nothing more is sent."""

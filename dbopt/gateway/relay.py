@@ -20,12 +20,12 @@ from dbopt.errors import (
     TooManyChannels,
 )
 from dbopt.gateway.backend import Backend
-from dbopt.gateway.counts import Scope
 from dbopt.gateway.framing import end_of_copy, needed
 from dbopt.gateway.guarded import Guarded
 from dbopt.gateway.lease import Owner
 from dbopt.gateway.leases import waiting_notice
 from dbopt.gateway.multiplexer import Pool
+from dbopt.gateway.scopes import Scope
 from dbopt.wire import encode
 from dbopt.wire.types import F_TERMINATE, IDLE
 
@@ -90,7 +90,9 @@ class Relay(Guarded):
 
     def _begin(self, data: bytes) -> None:
         """Data came while no backend is held: get one, once a whole message is there."""
-        data = data[end_of_copy(data) :]
+        if ended := end_of_copy(data):
+            self._ledger.unassigned += ended
+            data = data[ended:]
         if not data:
             self._quiet = True
             return

@@ -73,7 +73,10 @@ class Worker:
         self.admission = Admission(start.settings, start.mock_key)
         self.listeners = Listeners(self.admission, self.limits)
         trace = start.settings.trace
-        self.counts = Counts(trace.slow, trace.parameters, trace.max_fingerprints, trace.max_slow)
+        self.counts = Counts(
+            trace.slow, trace.parameters, trace.max_fingerprints, trace.max_slow,
+            n_plus_one=trace.n_plus_one, spans=_wants_spans(start.settings),
+        )  # fmt: skip
         self.guard = Guard(start.settings, self._ask)
         self.counts.watch_with(self.guard.watch)
         self.login_timeout = start.settings.gateway.login_timeout
@@ -256,11 +259,13 @@ class Worker:
     def report(self) -> None:
         """Tell the control process what was seen. While that one does not read, go on counting."""
         if not self._link_is_full:
-            counts, slow = self.counts.take()
+            taken = self.counts.take()
             snapshot, refusals = self.snapshot(), self.guard.take()
-            for start in range(0, max(len(counts), len(slow), 1), _PORTION):
-                end = start + _PORTION
-                self._tell(Observed(counts[start:end], slow[start:end], snapshot, refusals))
+            for part in taken.portions(_PORTION):
+                counts, slow, transactions, repeated, spans = part
+                self._tell(
+                    Observed(counts, slow, snapshot, refusals, transactions, repeated, spans)
+                )
                 refusals = []
 
     def snapshot(self) -> WorkerSnapshot:
@@ -276,6 +281,7 @@ class Worker:
             guard_asked=self.guard.asked,
             guard_unanswered=self.guard.unanswered,
             guard_unreadable=self.guard.unreadable,
+            spans_dropped=self.counts.noted.dropped,
         )
 
     def reload(self, settings: Settings) -> None:
@@ -283,8 +289,11 @@ class Worker:
         self.settings = settings
         configure(settings.log)
         self.admission.reload(settings)
-        self.counts.slow_us = settings.trace.slow * 1000.0
-        self.counts.parameters = settings.trace.parameters
+        trace = settings.trace
+        self.counts.configure(
+            trace.slow, trace.parameters,
+            n_plus_one=trace.n_plus_one, spans=_wants_spans(settings),
+        )  # fmt: skip
         self.limits.settings = self.guard.settings = settings
         self.counts.watch_with(self.guard.watch)
         self.files.reload(settings)
@@ -360,6 +369,10 @@ class Worker:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _wants_spans(settings: Settings) -> bool:
+    return settings.otel.enabled and settings.otel.spans
 
 
 def safely(call: Callable[..., None], *given: Any) -> None:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import pytest
 
 from dbopt.gateway import counts as module
-from dbopt.gateway.counts import OTHER, Counts, Scope, readable
+from dbopt.gateway import scopes
+from dbopt.gateway.comments import OTHER
+from dbopt.gateway.counts import Counts, readable
 from dbopt.gateway.link import MAX_FRAME, Observed, frame
+from dbopt.gateway.noted import Run
+from dbopt.gateway.scopes import Scope
 from dbopt.gateway.worker import _PORTION
 from dbopt.observation import WorkerSnapshot
 
@@ -22,6 +26,10 @@ def add(scope: Scope, sql: str, calls: int = 1, sqlstate: str = "") -> None:
         count.queue_us += 1.0
         if sqlstate:
             count.failed(sqlstate)
+
+
+def run(took: float = 5000.0, rows: int = 0) -> Run:
+    return Run(took, 0.0, 0.0, rows, "", 1, 0, 0)
 
 
 def texts(counts: Counts) -> list[tuple[str, int]]:
@@ -41,7 +49,8 @@ def test_statements_that_differ_in_literals_are_one() -> None:
     scope = counts.scope("shop", "ann", "web")
     add(scope, "SELECT 1")
     add(scope, "SELECT 2", calls=2, sqlstate="22012")
-    (count,), slow = counts.take()
+    taken = counts.take()
+    (count,), slow = taken.counts, taken.slow
     assert [] == slow
     assert (3, 6, {"22012": 2}) == (count.calls, count.rows, count.errors)
     assert (3.0, 300.0, 100.0) == (count.queue_us, count.total_us, count.max_us)
@@ -74,7 +83,7 @@ def test_a_shape_stands_for_one_fingerprint(first: str, second: str, same: bool)
 def test_what_was_forgotten_in_flight_is_counted() -> None:
     counts = counting(capacity=1)
     running = counts.scope("shop", "ann", "web").count(b"SELECT a")
-    assert ([], []) == counts.take()
+    assert ([], [], [], [], []) == counts.take()
     running.add(5.0, 1)
     assert [("SELECT a", 1)] == texts(counts)
 
@@ -120,8 +129,8 @@ def test_long_texts_are_cut_and_not_kept_as_keys() -> None:
 
 
 def test_texts_and_scopes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_MAX_TEXTS", 4)
-    monkeypatch.setattr(module, "_MAX_SHAPES", 4)
+    monkeypatch.setattr(scopes, "_MAX_TEXTS", 4)
+    monkeypatch.setattr(scopes, "_MAX_SHAPES", 4)
     monkeypatch.setattr(module, "_MAX_SCOPES", 2)
     counts = counting()
     scope = counts.scope("shop", "ann", "web")
@@ -143,19 +152,20 @@ def test_a_slow_statement(parameters: bool, shown: str) -> None:
     counts = counting(parameters=parameters)
     scope = counts.scope("shop", "ann", "web")
     text = b"SELECT 'x'"
-    counts.note_slow(scope.count(text), text, 1000.0, 2000.0, 5, "", 77)
+    counts.note(scope.count(text), text, Run(3500.0, 1000.0, 500.0, 5, "", 77, 30, 40))
     ((slow,), rest) = counts.take()[1], counts.take()[1]
     assert [] == rest
     assert (shown, "SELECT 'x'", 5, 77) == (slow.text, slow.sql, slow.rows, slow.backend_pid)
-    assert (3.0, 1.0, 2.0) == (slow.duration_ms, slow.queue_ms, slow.server_ms)
-    assert 1000.0 - 0.003 == slow.started
+    assert (3.5, 1.0, 2.0) == (slow.duration_ms, slow.queue_ms, slow.server_ms)
+    assert (0.5, 30, 40) == (slow.transfer_ms, slow.received, slow.sent)
+    assert 1000.0 - 0.0035 == slow.started
 
 
 def test_of_too_many_slow_statements_the_oldest_are_lost() -> None:
     counts = counting(slow=3)
     scope = counts.scope("shop", "ann", "web")
     for number in range(5):
-        counts.note_slow(scope.count(b"SELECT 1"), b"SELECT 1", 0.0, 0.0, number, "", 1)
+        counts.note(scope.count(b"SELECT 1"), b"SELECT 1", run(rows=number))
     assert [2, 3, 4] == [slow.rows for slow in counts.take()[1]]
 
 
@@ -166,8 +176,8 @@ def test_a_report_of_the_longest_texts_fits_into_a_frame() -> None:
         text = (f"SELECT c{number}, " + "\N{GRINNING FACE}" * 20_000).encode()
         found = scope.count(text)
         found.add(0.0, 0)
-        counts.note_slow(found, text[: 4 * 4096], 0.0, 0.0, 0, "", 1)
-    taken, slow = counts.take()
-    assert _PORTION == len(taken) == len(slow)
+        counts.note(found, text[: 4 * 4096], run())
+    taken = counts.take()
+    assert _PORTION == len(taken.counts) == len(taken.slow)
     snapshot = WorkerSnapshot(1, 0, False, [], 0, 0)
-    assert len(frame(Observed(taken, slow, snapshot))) < MAX_FRAME
+    assert len(frame(Observed(taken.counts, taken.slow, snapshot))) < MAX_FRAME

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from dbopt.gateway import guards
-from dbopt.gateway.counts import Count, Counts, Scope
+from dbopt.gateway.counts import Counts
 from dbopt.gateway.guards import LONGEST_JUDGED, Guard, Watch, misleading
+from dbopt.gateway.scopes import Count, Scope
 from dbopt.guardsection import AppRoute
 from dbopt.guardsettings import GuardRules, guard_rules
 from dbopt.settings import Application, Settings
@@ -440,7 +441,9 @@ async def test_only_a_statement_that_was_seen_with_a_tag_is_looked_at_each_time(
     world = World(mode="off", routes=REPORT)
     assert not world.count(b"select 1, 2").special
     assert world.count(TAGGED).special
-    assert world.count(b"select 1").special, "the same statement"
+    assert not world.count(b"select 1").special, "the same statement, counted by no route"
+    assert world.count(b"select 1 /* no route */").special
+    assert world.count(b"select 1").special, "the same Count"
 
 
 @pytest.mark.parametrize("text", [TAGGED + b" ; ", TAGGED + b"\n"])

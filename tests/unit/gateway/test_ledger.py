@@ -114,10 +114,10 @@ def test_of_a_pipeline_each_is_charged_from_the_end_of_the_one_before() -> None:
 
 def test_a_statement_above_the_threshold_is_noted() -> None:
     ledger = ledger_of("E")
-    ledger.scope.counts.slow_us = 1e6
+    ledger.scope.counts.configure(1000.0, False, n_plus_one=0, spans=False)
     ledger.backend_pid = 7
     ledger.complete(2.0)
-    (slow,) = ledger.scope.counts.slow
+    (slow,) = ledger.scope.counts.take().slow
     assert (1000.0, 7) == (slow.server_ms, slow.backend_pid)
 
 

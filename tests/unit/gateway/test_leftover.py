@@ -47,7 +47,8 @@ def test_it_gives_up_after_query_timeout_or_half_a_minute(
 ) -> None:
     pool = Discards()
     backend = Backend(TARGET, cast(Any, pool), 10)
-    leftover = Leftover(backend, cast(Any, pool), cast(Any, None), lambda: 100.0)
+    ledger = Ledger(Counts(1e9, False, 100, 10).scope("shop", "ann", "web"))
+    leftover = Leftover(backend, cast(Any, pool), Upstream(ledger, Registry(10)), lambda: 100.0)
     backend.holder = leftover
     leftover.tick(100.0 + after, replace(ROUTE, query_timeout=query_timeout))
     assert ([(backend, True)] if given_up else []) == pool.discarded

@@ -541,7 +541,7 @@ def test_rows_are_counted(scene: Scene) -> None:
     scene.send(relay, query(b"select") + query(b"error"))
     scene.stage.now = 3.0
     scene.read(relay)
-    taken, _ = scene.stage.gate.counts.take()
+    taken = scene.stage.gate.counts.take().counts
     assert [(1, 1, {}), (1, 0, {"22012": 1})] == [(c.calls, c.rows, c.errors) for c in taken]
     assert [2e6, 0.0] == [count.total_us for count in taken]
 
