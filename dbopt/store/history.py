@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dbopt.pg.connect import AsyncConnection, Row
@@ -66,7 +66,7 @@ async def resume(conn: AsyncConnection, target: Target, view: str) -> Standing |
         rows = await fetch(conn, "store_history_ends", params) if number is not None else []
     if not rows:
         return None
-    at: datetime = rows[0]["at"]
+    at = _utc(rows[0]["at"])
     standing: Standing | None = None
     async for frame in read(conn, target, (view,), at - _BASE_WITHIN, at):
         if standing is None or (standing.counters, standing.gauges) != (
@@ -98,7 +98,7 @@ async def times(
             "target": await _target(conn, target), "layouts": list(layouts),
             "since": since, "until": until,
         }  # fmt: skip
-        return [row["at"] for row in await fetch(conn, "store_history_times", params)]
+        return [_utc(row["at"]) for row in await fetch(conn, "store_history_times", params)]
 
 
 async def texts(conn: AsyncConnection, fingerprints: Collection[int]) -> dict[int, str]:
@@ -107,6 +107,11 @@ async def texts(conn: AsyncConnection, fingerprints: Collection[int]) -> dict[in
     with translated("Reading statements", store=True):
         rows = await fetch(conn, "store_texts_of", params)
     return {unsigned(row["fingerprint"]): row["text"] for row in rows}
+
+
+def _utc(at: datetime) -> datetime:
+    """Of two times in one zone, Python compares what the clock on the wall says."""
+    return at.astimezone(UTC)
 
 
 async def _target(conn: AsyncConnection, target: Target) -> int | None:
@@ -135,6 +140,10 @@ class _Reading:
     named: dict[int, tuple[Key, Mapping[str, Any]]] = field(default_factory=dict)
     _met: set[int] = field(default_factory=set)
 
+    def __post_init__(self) -> None:
+        self.since = None if self.since is None else _utc(self.since)
+        self.until = None if self.until is None else _utc(self.until)
+
     async def frames(self) -> AsyncIterator[Frame]:
         """As they were written."""
         async for row, layout, parts in self.rows():
@@ -155,6 +164,7 @@ class _Reading:
         while window := await self._window(number, layouts, at):
             at = window[1]
             for row in window[0]:
+                row["at"] = _utc(row["at"])
                 parts = decoder.row(row)
                 if self.since is None or row["at"] > self.since:
                     await self._learn(number, parts)
@@ -169,9 +179,9 @@ class _Reading:
         }  # fmt: skip
         with translated("Reading history", store=True):
             found = await fetch(self.conn, "store_history_next", params)
-            first = found[0]["at"]
-            if first is None:
+            if found[0]["at"] is None:
                 return None
+            first = _utc(found[0]["at"])
             end = first + _WINDOW if self.until is None else min(first + _WINDOW, self.until)
             params |= {"since": first - timedelta(microseconds=1), "until": end}
             return await fetch(self.conn, "store_history_rows", params), end

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -47,6 +48,8 @@ class History:
         After a failure, or a rollback, call `forget`. Raises StoreMissing without the schema,
         else ServerLost or QueryFailed.
         """
+        # Of two times in one zone, Python compares what the clock on the wall says.
+        frames = [replace(frame, at=frame.at.astimezone(UTC)) for frame in frames]
         with translated("Writing history", store=True):
             targets = await self._lock(conn, {frame.target for frame in frames})
             new = await self._new(conn, targets, frames)
@@ -84,7 +87,9 @@ class History:
         if places:
             params = {"targets": [t for t, _ in places], "views": [v for _, v in places]}
             rows = await fetch(conn, "store_history_ends", params)
-            ends = {(int(row["target_id"]), str(row["view"])): row["at"] for row in rows}
+            ends = {
+                (int(row["target_id"]), str(row["view"])): row["at"].astimezone(UTC) for row in rows
+            }
         new = []
         for frame in frames:
             if not frame.additive:

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from psycopg.conninfo import make_conninfo
 
 from dbopt.errors import StoreMissing
 from dbopt.pg.connect import AsyncConnection, connect_async
@@ -100,7 +102,7 @@ def histories(draw: st.DrawFn) -> list[Frame]:
                 tuple(draw(st.sets(st.sampled_from(keys), max_size=2))),
                 {key: {"name": str(key[0]), "n": [1, None]} for key in base},
                 draw(st.booleans()),
-            )  # fmt: skip
+            )
         )
     return frames
 
@@ -145,3 +147,225 @@ def followed(frames: list[Frame]) -> Standing:
     for one in frames:
         standing.follow(one)
     return standing
+
+
+# Times, totals, texts
+
+
+def test_what_frames_add_up_to(dsn: str) -> None:
+    target = Target("totals", "shop")
+    frames = [
+        frame(
+            0, base={(1,): (100, None, 8, None), (2,): (5, 5, 16, 1)}, target=target, seconds=0.0
+        ),
+        frame(1, {(1,): (3, None, 8, None), (2,): (0, 7, 24, 9)}, target=target),
+        frame(2, {(2,): (4, 1, 20, 9)}, target=target, reset=True, labels={(2,): {"name": "b"}}),
+        frame(3, base={(3,): (9, 9, 9, 9)}, gone=((1,),), target=target),
+    ]
+    write(dsn, *frames)
+
+    async def work(conn: AsyncConnection) -> Any:
+        until = frames[-1].at
+        return (
+            await history.total(conn, target, "tables", frames[0].at, until),
+            await history.total(conn, target, "tables", until, until + MINUTE),
+            await history.times(conn, target, "tables", frames[1].at, until),
+            await history.times(conn, Target("nobody"), "tables"),
+            await history.targets(conn),
+        )
+
+    total, none, times, nothing, targets = on_connection(dsn, work)
+    assert total is not None
+    assert {(1,): (3, None, 8, None), (2,): (4, 8, 20, 9), (3,): (None, None, 9, 9)} == total.values
+    assert {(1,): {}, (2,): {"name": "b"}, (3,): {}} == total.labels
+    assert ({(1,)}, 3, 1) == (total.gone, total.frames, total.resets)
+    assert (frames[0].at, frames[3].at, 180.0) == (total.since, total.until, total.seconds)
+    assert (None, [one.at for one in frames[2:]], []) == (none, times, nothing)
+    assert target in targets
+
+
+def test_a_column_more_after_an_upgrade(dsn: str) -> None:
+    target = Target("upgrade", "shop")
+    more = (*COUNTERS, "wal_bytes")
+    write(
+        dsn,
+        frame(1, {(1,): (1, 2, 3, 4)}, target=target),
+        frame(2, {(1,): (1, 2, 7, 3, 4)}, target=target, counters=more),
+    )
+    assert [COUNTERS, more] == [one.counters for one in read(dsn, target)]
+
+    async def work(conn: AsyncConnection) -> Any:
+        total = await history.total(conn, target, "tables", START, START + 9 * MINUTE)
+        return total, await history.resume(conn, target, "tables")
+
+    total, standing = on_connection(dsn, work)
+    assert (more, GAUGES) == (total.counters, total.gauges)
+    assert {(1,): (2, 4, 7, 3, 4)} == total.values
+    assert more == standing.counters
+
+
+def test_no_history(dsn: str) -> None:
+    target = Target("unknown", "shop")
+
+    async def work(conn: AsyncConnection) -> Any:
+        return (
+            await history.resume(conn, target, "tables"),
+            await history.total(conn, target, "no such view", START, START),
+            await history.texts(conn, [1, 2]),
+        )
+
+    assert (None, None, {}) == on_connection(dsn, work)
+    assert [] == read(dsn, target)
+
+
+def test_texts_are_kept_once(dsn: str) -> None:
+    big = 0xF000_0000_0000_0001
+
+    async def work(conn: AsyncConnection) -> dict[int, str]:
+        writer = History()
+        for texts in ({big: "SELECT $1", 7: "a\0b"}, {big: "another"}):
+            async with conn.transaction():
+                await writer.write(conn, [], texts)
+        return await history.texts(conn, [big, 7, 8])
+
+    assert {big: "SELECT $1", 7: "ab"} == on_connection(dsn, work)
+
+
+# What is there already
+
+
+def test_no_time_is_counted_twice(dsn: str) -> None:
+    target = Target("twice", "shop")
+    first = frame(1, {(1,): (1, 1, 1, 1)}, target=target)
+    again = frame(1, {(1,): (2, 2, 2, 2)}, target=target)
+    within = frame(1.5, {(1,): (3, 3, 3, 3)}, target=target)
+    later = frame(2, {(1,): (4, 4, 4, 4)}, target=target)
+    assert 1 == write(dsn, first, again)
+    writer = History()
+    assert 1 == write(dsn, within, later, first, writer=writer)
+    assert 2 == writer.skipped
+    assert [first, later] == unnamed(read(dsn, target))
+
+
+def test_sidecars_add_up_where_each_reports_its_part(dsn: str) -> None:
+    target = Target("fleet", "shop")
+    parts = [
+        frame(minute, {(1,): (number, 1, minute, 5)}, target=target, view="trace", additive=True)
+        for minute in (1, 2)
+        for number in (10, 20)
+    ]
+    one, other = History(), History()
+    for number, part in enumerate(parts):
+        assert 1 == write(dsn, part, writer=(one, other)[number % 2])
+    found = unnamed(read(dsn, target))
+    assert sorted(map(repr, parts)) == sorted(map(repr, found))
+    total = on_connection(
+        dsn, lambda c: history.total(c, target, "trace", START, START + 9 * MINUTE)
+    )
+    assert total is not None
+    assert ({(1,): (60, 4, 2, 5)}, 120.0) == (total.values, total.seconds)
+
+
+def test_a_night_in_which_the_clocks_are_set_back(dsn: str) -> None:
+    target, zone = Target("dst", "shop"), ZoneInfo("Europe/Berlin")
+    start = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)  # 02:30 for the first time
+    frames = [
+        frame(0, {(1,): (n, 0, n, 0)}, target=target, at=start + n * 30 * MINUTE, seconds=1800.0)
+        for n in range(4)
+    ]
+    writer = History()
+    for one in frames:
+        assert 1 == write(dsn, replace(one, at=one.at.astimezone(zone)), writer=writer)
+    berlin = make_conninfo(dsn, options="-c TimeZone=Europe/Berlin")
+    assert frames == unnamed(read(berlin, target))
+    assert frames[2:] == unnamed(read(berlin, target, since=frames[1].at.astimezone(zone)))
+
+
+def test_two_writers_at_once(dsn: str) -> None:
+    targets = [Target(f"race-{n}", "shop") for n in range(3)]
+
+    async def one(order: int, writer: History) -> int:
+        new = 0
+        async with await connect_async(dsn) as conn:
+            for minute in range(1, 16):
+                frames = [
+                    frame(minute, {(k,): (1, 1, k, 1) for k in range(minute)}, target=target)
+                    for target in targets[::order]
+                ]
+                async with conn.transaction():
+                    new += await writer.write(conn, frames, {n: f"text {n}" for n in range(9)})
+        return new
+
+    async def both() -> int:
+        return sum(await asyncio.gather(one(1, History()), one(-1, History())))
+
+    assert 3 * 15 == asyncio.run(both())
+    for target in targets:
+        found = read(dsn, target)
+        assert [{(k,): (1, 1, k, 1) for k in range(m)} for m in range(1, 16)] == [
+            f.changed for f in found
+        ]
+
+
+def test_a_store_that_was_made_anew_is_noticed(pg_dsn: str) -> None:
+    writer = History()
+    write(create_store(pg_dsn), frame(1, {(1,): (1, 1, 1, 1)}), writer=writer)
+    with psycopg.connect(pg_dsn) as connection:
+        connection.execute("TRUNCATE dbopt.target, dbopt.entity, dbopt.history, dbopt.layout")
+    later = frame(2, {(1,): (2, 2, 2, 2)})
+    write(pg_dsn, later, writer=writer)
+    assert [later] == unnamed(read(pg_dsn, T))
+
+
+# SQL
+
+
+def series(dsn: str, *args: Any) -> list[tuple[Any, ...]]:
+    with psycopg.connect(dsn) as connection:
+        marks = ", ".join(["%s"] * len(args))
+        query = f"SELECT at, key, labels, value FROM dbopt.series({marks})"
+        return connection.execute(query, args).fetchall()
+
+
+def test_sql_reads_what_was_written(dsn: str) -> None:
+    target, view = Target("sql", "shop"), "sql-view"
+    big = 2**60
+    frames = [
+        frame(0, base={(1,): (7, 7, 50, None), (2,): (7, 7, -3, 1)}, labels={(1,): {"name": "a"}}),
+        frame(1, {(1,): (1, -5, 70, None), (2,): (300, 7, -300, big)}),
+        frame(2, {(1,): (None, 70_000, None, 3)}),
+        frame(3, {(1,): (2, big, 60, 9), (2,): (1, 1, 4, 2)}, base={(2,): (9, 9, 5, None)}),
+        # Another chain: a new day.
+        frame(95, {(1,): (5, 0, 61, 10), (2,): (0, 0, 0, 0)}),
+    ]
+    frames = [replace(one, target=target, view=view) for one in frames]
+    write(dsn, *frames)
+    for number, column in enumerate(COUNTERS + GAUGES):
+        expected = []
+        for one in frames:
+            rows = dict(one.changed) | (dict(one.base) if column in GAUGES else {})
+            expected += [(one.at, list(key), row[number]) for key, row in sorted(rows.items())]
+        found = series(dsn, view, column)
+        assert expected == [(at, key, value) for at, key, _, value in found], column
+        since, until = frames[1].at, frames[3].at
+        part = series(dsn, view, column, since, until)
+        assert [row for row in found if since < row[0] <= until] == part
+    assert {"name": "a"} == found[0][2]
+    with psycopg.connect(dsn) as connection:
+        query = "SELECT server, key, labels, value FROM dbopt.total(%s, 'calls')"
+        rows = connection.execute(query, [view]).fetchall()
+        assert [("sql", [2], {}, 301), ("sql", [1], {"name": "a"}, 8)] == rows
+        assert [] == series(dsn, view, "no such column; DROP TABLE dbopt.history")
+
+
+def test_a_missing_schema_is_said_so(pg_dsn: str) -> None:
+    async def reading(conn: AsyncConnection) -> None:
+        async for _ in history.read(conn, T):
+            pass
+
+    async def writing(conn: AsyncConnection) -> None:
+        await History().write(conn, [frame(1)], {})
+
+    for work in (reading, writing, history.targets):
+        with pytest.raises(StoreMissing, match="dbopt migrate upgrade"):
+            on_connection(pg_dsn, work)
