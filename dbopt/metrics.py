@@ -153,6 +153,17 @@ DEFINITIONS: tuple[Definition, ...] = (
     Definition("dbopt_findings", _G, "What the latest health check found.", ("rule", "severity")),
     Definition("dbopt_check_timestamp_seconds", _G, "When the latest health check ran."),
     Definition("dbopt_check_duration_seconds", _G, "How long it took."),
+    Definition("dbopt_collector_runs_total", _C, "Looks at a view.", ("view",)),
+    Definition("dbopt_collector_failures_total", _C, "Looks that failed.", ("view",)),
+    Definition("dbopt_collector_seconds_total", _C, "Time that its looks took.", ("view",)),
+    Definition(
+        "dbopt_collector_slowed", _G, "1 if it is looked at less often, for its cost.", ("view",)
+    ),
+    Definition("dbopt_samples_total", _C, "Samples of what sessions do."),
+    Definition("dbopt_sample_failures_total", _C, "Samples that failed."),
+    Definition(
+        "dbopt_active_sessions", _G, "Average active sessions in the last minute.", ("wait",)
+    ),
     Definition("dbopt_job_runs_total", _C, "Runs of a job.", ("job",)),
     Definition("dbopt_job_failures_total", _C, "Runs of a job that failed.", ("job",)),
     Definition(

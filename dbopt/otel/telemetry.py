@@ -39,6 +39,8 @@ class Telemetry:
     headers that cannot be.
     """
 
+    definitions = DEFINITIONS
+
     def __init__(
         self,
         settings: Otel,

@@ -26,6 +26,7 @@ _TIMEOUT = 5.0
 
 class Leader:
     """Holds the lock, or waits for it. `leading` tells which; `changed` hears of it.
+    `answers` tells whether the server did when it was last asked.
 
     `run` lives until cancelled; a server that is away is no reason to end.
     """
@@ -33,7 +34,7 @@ class Leader:
     def __init__(
         self, dsn: str, changed: Callable[[bool], None] = lambda _: None, every: float = EVERY
     ) -> None:
-        self.leading = False
+        self.leading = self.answers = False
         self.reason = "It has not asked for the lock yet."
         self._dsn = dsn
         self._changed = changed
@@ -63,6 +64,7 @@ class Leader:
         except TimeoutError:
             await self._drop(f"The server did not answer within {_TIMEOUT:.0f} s.")
         else:
+            self.answers = True
             self.reason = "" if held else "Another sidecar collects for this server."
             self._now(held)
 
@@ -82,6 +84,7 @@ class Leader:
 
     async def _drop(self, reason: str) -> None:
         self.reason = reason
+        self.answers = False
         self._now(False)
         connection, self._connection = self._connection, None
         if connection is not None:
