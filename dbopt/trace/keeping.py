@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from dbopt.clock import Clock, monotonic
 from dbopt.errors import DboptError
-from dbopt.observation import SlowStatement
 from dbopt.pg.pool import Pool
 from dbopt.pg.refusal import translated
 from dbopt.store import slow as slow_store
+from dbopt.store.slow import SlowEntry
 from dbopt.trace.plans import CapturedPlan
 from dbopt.trace.slow import SlowEvent
 
@@ -57,13 +56,13 @@ class SlowKeeper:
         try:
             with translated("Storing slow statements", store=True):
                 async with self._pool.connection() as connection:
-                    entries = [slow_store.SlowEntry(*self._with_plan(e)) for _, e in taken]
+                    entries = [self._with_plan(e) for _, e in taken]
                     await slow_store.append(connection, entries)
         except DboptError:
             self._unstored = deque([*taken, *self._unstored], self._unstored.maxlen)
             raise
         return len(taken)
 
-    def _with_plan(self, event: SlowEvent) -> tuple[SlowStatement, dict[str, Any] | None]:
+    def _with_plan(self, event: SlowEvent) -> SlowEntry:
         plan = self._plan_of(event.statement.fingerprint)
-        return event.statement, plan.json if plan else None
+        return SlowEntry(event.statement, plan.json if plan else None)
