@@ -8,6 +8,7 @@ from dbopt.inprocess.counting import Counting, Origin
 from dbopt.inprocess.session import Session
 
 C = TypeVar("C")
+_LONGEST = 200
 
 
 class _Observed:
@@ -19,7 +20,7 @@ class _Observed:
         super().__init__(*args, **kwargs)
         counting, application, comments = self._observe
         pgconn: Any = self.pgconn  # type: ignore[attr-defined]
-        own = application or _text(pgconn.parameter_status(b"application_name"))
+        own = application[:_LONGEST] or _text(pgconn.parameter_status(b"application_name"))
         origin = Origin(_text(pgconn.db), _text(pgconn.user), own)
         self._session = Session(counting, pgconn, origin, comments)
 

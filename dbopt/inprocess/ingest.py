@@ -28,7 +28,7 @@ from dbopt.inprocess.messages import (
     ToPool,
     Welcome,
 )
-from dbopt.observation import StatementCount, TransactionCount
+from dbopt.observation import Repeated, SlowStatement, StatementCount, TransactionCount
 from dbopt.unixsocket import listen_private
 
 log = logging.getLogger("dbopt.inprocess")
@@ -41,8 +41,11 @@ _MAX_BUCKET = 2500
 """Above a hundred years, see dbopt.histogram."""
 _MAX_TEXT = 16_384
 _MAX_ERRORS = 300
+_MAX_NAME = 1000
+_MAX_TAGS = 32
 _decode = msgspec.msgpack.Decoder[ToDaemon](ToDaemon).decode
 
+_Named = StatementCount | TransactionCount | Repeated | SlowStatement
 Reported = Callable[[Report], None]
 
 
@@ -98,12 +101,12 @@ class Ingest:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
-        assert task is not None
-        full = len(self._tasks) >= self._max_clients
+        if task is None or len(self._tasks) >= self._max_clients:
+            self._cut_off(writer, ProtocolError(f"There are {len(self._tasks)} pools already."))
+            writer.close()
+            return
         self._tasks.add(task)
         try:
-            if full:
-                raise ProtocolError(f"There are {self._max_clients} pools already.")
             await self._serve(reader, writer)
         except (ProtocolError, msgspec.MsgspecError, TimeoutError, OSError) as error:
             self._cut_off(writer, error)
@@ -163,10 +166,12 @@ class Ingest:
 
 def check(report: Report) -> None:
     """Raise ProtocolError for what no pool of ours says: it would spoil the sums of all."""
+    for rows in (report.counts, report.transactions, report.repeated, report.slow):
+        _require(all(map(_names_fit, rows)))
     for count in report.counts:
         _require(_is_count(count))
-    for one in report.transactions:
-        _require(_is_transaction(one))
+    for transaction in report.transactions:
+        _require(_is_transaction(transaction))
     for many in report.repeated:
         _require(_is_fingerprint(many.fingerprint) and 0 < many.transactions <= many.calls)
         _require(0 < many.most <= many.calls)
@@ -176,8 +181,14 @@ def check(report: Report) -> None:
         )  # fmt: skip
         _require(_is_fingerprint(slow.fingerprint) and _are_sums(*times, slow.rows))
         _require(len(slow.text) <= _MAX_TEXT and len(slow.sql) <= _MAX_TEXT)
+        _require(len(slow.tags) <= _MAX_TAGS)
         _require(not slow.sqlstate or _is_sqlstate(slow.sqlstate))
     _require(report.lost >= 0)
+
+
+def _names_fit(one: _Named) -> bool:
+    names = (one.database, one.user, one.application, one.route)
+    return all(len(name) <= _MAX_NAME for name in names)
 
 
 def _require(holds: bool) -> None:

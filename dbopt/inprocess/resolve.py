@@ -16,6 +16,13 @@ from dbopt.sql.fingerprint import fingerprint, redact
 from dbopt.sql.tags import tags
 
 _SHOWN = 16_384
+_KNOWN_TAGS = frozenset(
+    (
+        "action", "application", "controller", "db_driver", "framework", "job", "route",
+        "traceparent", "tracestate",
+    )
+)  # fmt: skip
+"""As in the gateway: what an application tags otherwise may hold its data."""
 
 
 class Known(NamedTuple):
@@ -91,7 +98,7 @@ def _route(origin: Origin, what: Known) -> str:
 
 def _event(slow: Slow, parameters: bool) -> SlowStatement:
     what, origin = known(slow.count), slow.count.scope.origin
-    found = tags(slow.sql)
+    found = {name: value for name, value in tags(slow.sql).items() if name in _KNOWN_TAGS}
     text = what.text
     if parameters:
         text = f"{slow.sql}\n-- parameters: {slow.parameters}" if slow.parameters else slow.sql
@@ -101,7 +108,7 @@ def _event(slow: Slow, parameters: bool) -> SlowStatement:
         started=slow.started,
         duration_ms=slow.duration_us / 1e3,
         queue_ms=slow.queue_us / 1e3,
-        server_ms=(slow.duration_us - slow.queue_us - slow.transfer_us) / 1e3,
+        server_ms=max(slow.duration_us - slow.queue_us - slow.transfer_us, 0.0) / 1e3,
         rows=slow.rows,
         sqlstate=slow.sqlstate,
         backend_pid=slow.backend_pid,

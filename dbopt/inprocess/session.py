@@ -28,6 +28,7 @@ from dbopt.inprocess.operation import (
 from dbopt.inprocess.pipelined import Awaited, Results
 from dbopt.inprocess.placeholders import numbered
 from dbopt.inprocess.route import current
+from dbopt.inprocess.running import Running
 from dbopt.inprocess.transaction import Transaction
 from dbopt.sql.tags import tags
 
@@ -40,22 +41,11 @@ _MAX_CURSORS = 100
 _LONGEST_PARAMETERS = 2000
 
 
-class Running:
-    """A stream or a COPY, which goes on after the wait that began it. Times are seconds."""
-
-    __slots__ = ("busy", "count", "cursor", "query", "params", "rows", "steps", "transfer")  # noqa: RUF023 - as they are set
-
-    def __init__(self, count: Count, query: Any, cursor: Any, params: Any, busy: float) -> None:
-        self.count, self.query, self.cursor, self.params = count, query, cursor, params
-        self.busy, self.transfer = busy, 0.0
-        self.rows = self.steps = 0
-
-
 class Session:
     """Observes one connection for its pool's Counting. `queue_us`: see `leased`."""
 
     __slots__ = (
-        "before", "comments", "counting", "cursor", "cursors", "kind", "last_answer",
+        "before", "comments", "counting", "cursor", "cursors", "inside", "kind", "last_answer",
         "origin", "params", "pgconn", "query", "queue_us", "route", "running", "scope", "start",
         "transaction",
     )  # fmt: skip
@@ -69,6 +59,7 @@ class Session:
         self.cursor: Any = None
         self.params: Any = None
         self.before = _IDLE
+        self.inside = False
         self.start = self.last_answer = self.queue_us = 0.0
         self.cursors: dict[str, Count] = {}
         self.running: Running | None = None
@@ -152,10 +143,13 @@ class Session:
     def _end(self, connection: Any, now: float, result: Any, error: BaseException | None) -> None:
         status = self.pgconn.transaction_status
         transaction, elapsed = self.transaction, now - self.start
+        # As the gateway counts them: what begins a transaction and what ends it is not in it.
+        self.inside = status != _IDLE
         if transaction is not None:
             transaction.waited(self.start, now)
         elif status > _ACTIVE and status != _UNKNOWN:
             transaction = self.transaction = Transaction(self.scope, self.start, now)
+            self.inside = not connection.autocommit
         pipeline = connection._pipeline
         if self.running is not None:
             self._go_on(self.running, elapsed, status, result, error)
@@ -194,17 +188,13 @@ class Session:
     def _go_on(
         self, run: Running, elapsed: float, status: int, result: Any, error: BaseException | None
     ) -> None:
-        run.busy += elapsed
-        run.steps += 1
-        if run.steps > 1:
-            run.transfer += elapsed
-        run.rows += getattr(result, "ntuples", 0)
+        run.went_on(elapsed, result, self._sqlstate(error) if error is not None else "")
         if status == _ACTIVE:
             return
         self.running = None
-        rows = run.rows or getattr(result, "command_tuples", None) or max(run.cursor.rowcount, 0)
-        sqlstate = self._sqlstate(error) if error is not None else ""
-        self._finish(run.count, run.busy, run.transfer, rows, sqlstate, run.query, run.params)
+        self._finish(
+            run.count, run.busy, run.transfer, run.rows(result), run.sqlstate, run.query, run.params
+        )
 
     def _finish(
         self, count: Count, elapsed: float, transfer: float, rows: int, sqlstate: str,
@@ -217,7 +207,7 @@ class Session:
         total_us = elapsed * 1e6 + queue_us
         counting = self.counting
         counting.add((count, total_us, rows, queue_us, transfer * 1e6, sqlstate))
-        if self.transaction is not None and query is not None:
+        if self.transaction is not None and query is not None and self.inside:
             self.transaction.ran(count, alone)
         if total_us >= counting.limits.slow_us:
             self._slow(count, total_us, queue_us, transfer * 1e6, rows, sqlstate, query, params)
@@ -323,6 +313,7 @@ class Session:
         self.last_answer = now
         if self.transaction is None and not awaited.cursor.connection.autocommit:
             self.transaction = Transaction(self.scope, awaited.started, now)
+        self.inside = True
         self._finish(
             awaited.count, elapsed, 0.0, rows, sqlstate, awaited.query, awaited.params, alone=False
         )

@@ -10,7 +10,8 @@ _MOST_TEXTS = 1000
 class Transaction:
     """What ran in it, and how long it waited for the application (`idle`).
 
-    `scope` is who began it. `broken`: a statement has failed, so that it can only be rolled back.
+    `scope` is who began it, with the route of its first statement that has one. `broken`: a
+    statement has failed, so that it can only be rolled back.
     """
 
     __slots__ = ("broken", "counts", "idle", "last", "max_idle", "scope", "start", "statements")
@@ -35,6 +36,8 @@ class Transaction:
         """A statement ran in it. One of a pipeline or an executemany is not `alone`: that many of
         them run in one round trip is no N+1 but what mends one."""
         self.statements += 1
+        if not self.scope.origin.route and count.scope.origin.route:
+            self.scope = count.scope  # of a text with tags
         if not alone:
             return
         counts = self.counts

@@ -1,0 +1,1 @@
+"""A Django database backend: PostgreSQL's, whose pool is traced. See docs/in-process.md."""
