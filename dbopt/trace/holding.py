@@ -18,18 +18,16 @@ class SlowHold:
     """The newest `most` slow statements that are not due yet.
 
     `subscribe` its `take` to a SlowLog; `plan_of` gives the latest plan by fingerprint and
-    database; `server` is the Target's.
+    database.
     """
 
     def __init__(
         self,
         plan_of: Callable[[int, str], CapturedPlan | None],
         most: int,
-        server: str = "",
         clock: Clock = monotonic,
     ) -> None:
         self._plan_of = plan_of
-        self._server = server
         self._clock = clock
         self._held: deque[tuple[float, SlowEvent]] = deque(maxlen=most)
 
@@ -38,15 +36,15 @@ class SlowHold:
         now = self._clock()
         self._held.extend((now, event) for event in events)
 
-    def due(self, grace: float = GRACE) -> tuple[SlowEntry, ...]:
-        """Those that were taken `grace` seconds ago, with what is known of them: for a Batch."""
+    def due(self, server: str = "", grace: float = GRACE) -> tuple[SlowEntry, ...]:
+        """Those that were taken `grace` seconds ago, with what is known of them, of `server`."""
         until = self._clock() - grace
         taken: list[SlowEntry] = []
         while self._held and self._held[0][0] <= until:
-            taken.append(self._entry(self._held.popleft()[1]))
+            taken.append(self._entry(self._held.popleft()[1], server))
         return tuple(taken)
 
-    def _entry(self, event: SlowEvent) -> SlowEntry:
+    def _entry(self, event: SlowEvent, server: str) -> SlowEntry:
         slow = event.statement
         plan = self._plan_of(slow.fingerprint, slow.database)
         return SlowEntry(
@@ -54,5 +52,5 @@ class SlowHold:
             plan=plan.json if plan and plan.json else None,
             shape=plan.shape if plan else "",
             waits=dict(event.waits),
-            server=self._server,
+            server=server,
         )

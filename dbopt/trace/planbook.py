@@ -7,8 +7,8 @@ the one may plan for any parameters, the other for those that were given.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
@@ -151,18 +151,10 @@ class _Statement:
 
 
 class PlanBook:
-    """The plans of the 1000 statements seen last, ten shapes each.
+    """The plans of the 1000 statements seen last, ten shapes each. `take` what is to be stored."""
 
-    `target_of` gives the Target of a database's name. `take` what is to be stored.
-    """
-
-    def __init__(
-        self,
-        target_of: Callable[[str], Target] = lambda name: Target("", name),
-        clock: Clock = wall,
-    ) -> None:
+    def __init__(self, clock: Clock = wall) -> None:
         self.changes = 0
-        self._target_of = target_of
         self._clock = clock
         self._statements: OrderedDict[tuple[int, str], _Statement] = OrderedDict()
         self._said: OrderedDict[tuple[int, str, str, str], float] = OrderedDict()
@@ -208,7 +200,7 @@ class PlanBook:
             best = min(best, before.best_ms if before.best_ms is not None else best)
             worst = max(worst, before.worst_ms if before.worst_ms is not None else worst)
         record = PlanRecord(
-            target=self._target_of(plan.database),
+            target=Target("", plan.database),
             fingerprint=plan.fingerprint,
             shape=plan.shape,
             first_seen=before.first_seen if before else at,
@@ -242,7 +234,7 @@ class PlanBook:
         self._events.append(
             Event(
                 at=datetime.fromtimestamp(plan.captured_at, UTC),
-                target=self._target_of(plan.database),
+                target=Target("", plan.database),
                 kind="plan-change",
                 object=number,
                 message=f"The plan of statement {number} changed: {plan.change}; "
@@ -269,9 +261,13 @@ class PlanBook:
             if known.latest is None:
                 known.current[record.source] = record.shape
 
-    def take(self) -> tuple[tuple[PlanRecord, ...], tuple[Event, ...]]:
-        """What is new since the last call, for the store: plans, and plan changes."""
-        taken = tuple(self._records.values()), tuple(self._events)
+    def take(self, server: str = "") -> tuple[tuple[PlanRecord, ...], tuple[Event, ...]]:
+        """What is new since the last call, for the store: plans, and plan changes, of `server`."""
+        plans, events = self._records.values(), self._events
+        taken = (
+            tuple(replace(one, target=Target(server, one.target.database)) for one in plans),
+            tuple(replace(one, target=Target(server, one.target.database)) for one in events),
+        )
         self._records.clear()
         self._events.clear()
         return taken

@@ -17,6 +17,7 @@ from dbopt.errors import UsageError
 from dbopt.metrics import Sample
 from dbopt.observation import SlowStatement
 from dbopt.sql.fingerprint import fingerprint_hex
+from dbopt.store.slow import trace_id
 
 log = structlog.get_logger("dbopt.trace")
 
@@ -31,14 +32,6 @@ class Waits(Protocol):
     def waits(self, pid: int, started: float, ended: float) -> dict[str, int]:
         """What a backend waited for between two times (epoch seconds): "CPU" or "Type:Event"."""
         ...
-
-
-def trace_id(traceparent: str) -> str:
-    """The trace's 32 hex digits in W3C's traceparent; "" where there are none."""
-    parts = traceparent.split("-")
-    found = parts[1].lower() if len(parts) >= 4 else ""
-    whole = len(found) == 32 and set(found) <= set("0123456789abcdef") and found.strip("0")
-    return found if whole else ""
 
 
 @dataclass(frozen=True, slots=True)

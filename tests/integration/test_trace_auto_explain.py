@@ -14,17 +14,12 @@ from structlog.testing import capture_logs
 
 from dbopt.pg.connect import connect_async
 from dbopt.sql.fingerprint import fingerprint
-from dbopt.store.frame import Target
 from dbopt.trace.autoplans import AutoPlans, read_prefix
 from dbopt.trace.planbook import PlanBook
 from tests.fix_pg import Server
 from tests.support import wait_until
 
 SQL = "SELECT count(*)\n  FROM users u JOIN users v ON v.id = u.id + 1 WHERE u.email = 'topsecret'"
-
-
-def book() -> PlanBook:
-    return PlanBook(lambda name: Target("db1:5432", name))
 
 
 @pytest.fixture(params=[18, 15])
@@ -72,7 +67,7 @@ def polled(auto: AutoPlans, number: int, times: int = 1, shapes: int = 1) -> lis
 @pytest.mark.parametrize("log_format", ["text", "json"])
 def test_a_plan_with_what_really_happened(server: Server, dsn: str, log_format: str) -> None:
     assert server.cluster is not None
-    plans = book()
+    plans = PlanBook()
     number = fingerprint(SQL)
     # This server's prefix may not name the database: then the recorder knows where it runs.
     auto = AutoPlans(str(server.cluster.log_path), plans, lambda _: "app")
@@ -94,7 +89,7 @@ def test_a_plan_with_what_really_happened(server: Server, dsn: str, log_format: 
 
 def test_a_new_plan_is_a_change(server: Server, dsn: str) -> None:
     assert server.cluster is not None
-    plans = book()
+    plans = PlanBook()
     auto = AutoPlans(str(server.cluster.log_path), plans)
     poll(auto)
     sql = "SELECT email FROM users WHERE email = 'u7'"
@@ -118,7 +113,7 @@ def test_the_prefix_is_the_servers(dsn: str) -> None:
 
 def test_a_log_that_cannot_be_read_is_said_once_and_is_a_finding(tmp_path: Path) -> None:
     path = tmp_path / "none.log"
-    auto = AutoPlans(str(path), book())
+    auto = AutoPlans(str(path), PlanBook())
     with capture_logs() as logs:
         assert (0, 0) == (poll(auto), poll(auto))
     assert ["the server's log cannot be read"] == [one["event"] for one in logs]
@@ -135,7 +130,7 @@ def test_a_log_that_cannot_be_read_is_said_once_and_is_a_finding(tmp_path: Path)
 def test_of_a_flood_so_many_are_taken_and_the_rest_counted(tmp_path: Path) -> None:
     path = tmp_path / "server.csv"
     path.write_bytes(b"")
-    auto = AutoPlans(str(path), book())
+    auto = AutoPlans(str(path), PlanBook())
     poll(auto)
     text = "duration: 1.0 ms  plan:\nQuery Text: SELECT 1\nResult  (cost=0.0..0.1 rows=1 width=4)"
     row = ["2026-01-02 03:04:05.678 UTC", "alice", "app", "42", *[""] * 9, text, *[""] * 8]
