@@ -60,7 +60,9 @@ def _rules(found: list[Finding]) -> Iterator[RenderableType]:
         for finding in findings[:SHOWN]:
             yield _indented(2, rule, " ", finding.object, ": ", finding.message)
             if finding.remedy:
-                yield Padding(Text(printable(finding.remedy), style="dim"), (0, 0, 0, 4))
+                yield Padding(
+                    Text(printable(finding.remedy), style="dim"), (0, 0, 0, 4), expand=False
+                )
         if len(findings) > SHOWN:
             yield _indented(2, rule, f": {len(findings) - SHOWN} more; --json shows all")
 
@@ -68,7 +70,7 @@ def _rules(found: list[Finding]) -> Iterator[RenderableType]:
 def _indented(indent: int, rule: str, *words: str) -> Padding:
     text = Text(rule, style="bold")
     text.append("".join(map(printable, words)), style="not bold")
-    return Padding(text, (0, 0, 0, indent))
+    return Padding(text, (0, 0, 0, indent), expand=False)
 
 
 def _blind(found: list[Finding]) -> Iterator[RenderableType]:
@@ -79,7 +81,7 @@ def _blind(found: list[Finding]) -> Iterator[RenderableType]:
     for (message, remedy), rules in groups.items():
         names = ", ".join(dict.fromkeys(rules))
         yield _indented(2, names, ": ", message)
-        yield Padding(Text(printable(remedy), style="dim"), (0, 0, 0, 4))
+        yield Padding(Text(printable(remedy), style="dim"), (0, 0, 0, 4), expand=False)
 
 
 def listed(rules: Iterable[Rule]) -> Table:

@@ -208,4 +208,4 @@ def _unseen(error: psycopg.Error, server: parts.Server) -> Unseen:
 
 def _completed(health: Health) -> Health:
     """With what the rows themselves show to be hidden."""
-    return replace(health, unseen={**hidden(health), **health.unseen})
+    return replace(health, unseen={**health.unseen, **hidden(health)})

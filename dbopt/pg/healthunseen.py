@@ -32,6 +32,8 @@ _STANDBY = Unseen(
 )
 _UNCOUNTED = Unseen("Changes of tables are not counted.", "ALTER SYSTEM SET track_counts = on;")
 
+_WORDS = {"bloat": "tables", "keys": "keys", "sequences": "sequences"}
+
 
 def hidden(health: Health) -> dict[str, Unseen]:
     """The parts that rows themselves show to be hidden, or that mean nothing here."""
@@ -44,8 +46,9 @@ def _hidden(health: Health) -> Iterator[tuple[str, Unseen]]:
         monitor = f"GRANT pg_monitor TO {server.quoted_role};"
         reason = "Other roles' sessions are hidden from this role."
         for name in ("sessions", "replicas"):
-            yield name, Unseen(reason, monitor, partly=True)
-    if not server.is_superuser:
+            if name not in health.unseen:
+                yield name, Unseen(reason, monitor, partly=True)
+    if "passwords" in health.unseen:
         yield "passwords", _passwords(server.managed_by)
     if server.in_recovery:
         yield "counters", _STANDBY
@@ -53,17 +56,18 @@ def _hidden(health: Health) -> Iterator[tuple[str, Unseen]]:
         yield "counters", _UNCOUNTED
     for name, count in _unreadable(health).items():
         if count:
-            yield (
-                name,
-                Unseen(
-                    f"{count} of {len(getattr(health, name))} cannot be read by this role, or are "
-                    "locked now.",
-                    f"GRANT pg_read_all_data TO {server.quoted_role};"
-                    if server.major >= 14
-                    else f"GRANT SELECT ON ALL TABLES IN SCHEMA … TO {server.quoted_role};",
-                    partly=True,
-                ),
-            )
+            yield name, _not_all(name, count, health)
+
+
+def _not_all(name: str, count: int, health: Health) -> Unseen:
+    role = health.server.quoted_role
+    every = "pg_read_all_data" if health.server.major >= 14 else "SELECT ON ALL TABLES IN SCHEMA …"
+    return Unseen(
+        f"{count} of {len(getattr(health, name))} {_WORDS[name]} cannot be read by this role, or "
+        "are locked now.",
+        f"GRANT {every} TO {role};",
+        partly=True,
+    )
 
 
 def _passwords(managed_by: str) -> Unseen:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dbopt.check.rule import Found, Rule
+from dbopt.check.rules.support import alter_system
 from dbopt.checksettings import Check
 from dbopt.pg.health import Health
 from dbopt.sql.findings import Severity
@@ -16,8 +17,8 @@ def _find(health: Health, limits: Check) -> Found:
             "default_statistics_target",
             f"It is {value}: "
             + ("statistics are coarse." if value < 100 else "ANALYZE and planning are dear."),
-            "Set it back, and raise it for the columns that need it: ALTER TABLE … ALTER COLUMN … "
-            "SET STATISTICS …;",
+            alter_system(health, "default_statistics_target", "100")
+            + " and for the columns that need more: ALTER TABLE … ALTER COLUMN … SET STATISTICS …;",
             setting=value,
         )
 

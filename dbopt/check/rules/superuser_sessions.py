@@ -26,6 +26,7 @@ def _find(health: Health, limits: Check) -> Found:
         s
         for s in clients(health.sessions)
         if s.superuser
+        and s.kind  # else its application is hidden
         and s.username != health.server.managed_by
         and not s.application.lower().startswith(TOOLS)
     ]

@@ -11,7 +11,7 @@ from dbopt.pg.health import Health
 from dbopt.pg.healthparts import Database, Named, Session, Table
 from dbopt.pg.healthunseen import Unseen
 from dbopt.sql.findings import Finding, Severity
-from dbopt.sql.indexdef import qualified
+from dbopt.sql.indexdef import qualified, quote_name
 
 DAY = 86400.0
 MB = 1 << 20
@@ -65,8 +65,8 @@ def literal(text: str) -> str:
 
 
 def identifier(name: str) -> str:
-    """An SQL identifier, always quoted."""
-    return '"' + name.replace('"', '""') + '"'
+    """An SQL identifier, quoted where it must be."""
+    return quote_name(name)
 
 
 def sql_name(named: Named) -> str:

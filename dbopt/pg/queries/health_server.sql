@@ -32,10 +32,14 @@ SELECT /* dbopt */
  WHERE r.rolname = current_user
 
 -- name: health_databases
--- Each database: age of its oldest transaction ids, counters since stats_reset, and limits.
-SELECT /* dbopt */ d.datname::text AS name, d.datallowconn AS allows_connections,
-       d.datistemplate AS template, d.datconnlimit AS connection_limit,
-       age(d.datfrozenxid)::bigint AS xid_age, mxid_age(d.datminmxid)::bigint AS mxid_age,
+-- Each database: age of its oldest transaction ids, counters since stats_reset, and limits. One
+-- without a name, said to be a template, stands for the tables that all share.
+SELECT /* dbopt */ coalesce(d.datname, '')::text AS name,
+       coalesce(d.datallowconn, false) AS allows_connections,
+       coalesce(d.datistemplate, true) AS template,
+       coalesce(d.datconnlimit, -1) AS connection_limit,
+       coalesce(age(d.datfrozenxid), 0)::bigint AS xid_age,
+       coalesce(mxid_age(d.datminmxid), 0)::bigint AS mxid_age,
        s.numbackends AS sessions, s.xact_commit AS commits, s.xact_rollback AS rollbacks,
        s.blks_hit AS blocks_hit, s.blks_read AS blocks_read,
        s.blk_read_time::float8 AS read_ms, s.deadlocks, s.temp_files, s.temp_bytes,
@@ -44,14 +48,17 @@ SELECT /* dbopt */ d.datname::text AS name, d.datallowconn AS allows_connections
            CASE WHEN s.stats_reset IS NULL THEN pg_postmaster_start_time() END))::float8
            AS counted_seconds,
        ''::text AS collation_recorded, ''::text AS collation_actual
-  FROM pg_catalog.pg_database AS d
-  JOIN pg_catalog.pg_stat_database AS s ON s.datid = d.oid
+  FROM pg_catalog.pg_stat_database AS s
+  LEFT JOIN pg_catalog.pg_database AS d ON s.datid = d.oid
 
 -- name: health_databases (min_version=15)
 -- As before; also the version of the collation that the database was made with, and today's.
-SELECT /* dbopt */ d.datname::text AS name, d.datallowconn AS allows_connections,
-       d.datistemplate AS template, d.datconnlimit AS connection_limit,
-       age(d.datfrozenxid)::bigint AS xid_age, mxid_age(d.datminmxid)::bigint AS mxid_age,
+SELECT /* dbopt */ coalesce(d.datname, '')::text AS name,
+       coalesce(d.datallowconn, false) AS allows_connections,
+       coalesce(d.datistemplate, true) AS template,
+       coalesce(d.datconnlimit, -1) AS connection_limit,
+       coalesce(age(d.datfrozenxid), 0)::bigint AS xid_age,
+       coalesce(mxid_age(d.datminmxid), 0)::bigint AS mxid_age,
        s.numbackends AS sessions, s.xact_commit AS commits, s.xact_rollback AS rollbacks,
        s.blks_hit AS blocks_hit, s.blks_read AS blocks_read,
        s.blk_read_time::float8 AS read_ms, s.deadlocks, s.temp_files, s.temp_bytes,
@@ -61,8 +68,8 @@ SELECT /* dbopt */ d.datname::text AS name, d.datallowconn AS allows_connections
            AS counted_seconds,
        coalesce(d.datcollversion, '')::text AS collation_recorded,
        coalesce(pg_database_collation_actual_version(d.oid), '')::text AS collation_actual
-  FROM pg_catalog.pg_database AS d
-  JOIN pg_catalog.pg_stat_database AS s ON s.datid = d.oid
+  FROM pg_catalog.pg_stat_database AS s
+  LEFT JOIN pg_catalog.pg_database AS d ON s.datid = d.oid
 
 -- name: health_checkpoints
 -- Checkpoints by the clock and those that WAL's volume (or somebody) asked for: one row.

@@ -1,7 +1,8 @@
 -- name: health_sessions
 -- Each session but our own. Seconds; xmin_age in transactions. `doing` is what an autovacuum worker
 -- works on; no other text is read, since it may hold literals.
--- blocked_by: pids, asked for only where one waits for a lock, since it holds the lock manager up.
+-- blocked_by: pids, asked for only of the 200 that have waited longest for a lock, since asking
+-- holds the lock manager up.
 SELECT /* dbopt */ a.pid, coalesce(a.datname, '')::text AS database,
        coalesce(a.usename, '')::text AS username,
        coalesce(a.application_name, '')::text AS application,
@@ -14,8 +15,10 @@ SELECT /* dbopt */ a.pid, coalesce(a.datname, '')::text AS database,
        age(a.backend_xmin)::bigint AS xmin_age,
        coalesce(r.rolsuper, false) AS superuser,
        CASE WHEN a.backend_type = 'autovacuum worker' THEN left(a.query, 200) ELSE '' END AS doing,
-       CASE WHEN a.wait_event_type = 'Lock' THEN pg_blocking_pids(a.pid) ELSE ARRAY[]::int[] END AS blocked_by
-  FROM pg_catalog.pg_stat_activity AS a
+       CASE WHEN a.wait_event_type = 'Lock' AND a.place <= 200 THEN pg_blocking_pids(a.pid)
+            ELSE ARRAY[]::int[] END AS blocked_by
+  FROM (SELECT *, row_number() OVER (PARTITION BY wait_event_type ORDER BY state_change) AS place
+          FROM pg_catalog.pg_stat_activity) AS a
   LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = a.usesysid
  WHERE a.pid <> pg_backend_pid()
 
@@ -38,7 +41,7 @@ SELECT /* dbopt */ l.pid, l.mode::text AS mode, l.locktype::text AS kind,
  WHERE NOT l.granted AND d.datname = current_database()
 
 -- name: health_prepared
--- Prepared transactions. No names of gid's inside are secret; seconds since they were prepared.
+-- Prepared transactions, and the seconds since they were prepared.
 SELECT /* dbopt */ gid::text, owner::text, database::text,
        extract(epoch FROM clock_timestamp() - prepared)::float8 AS seconds,
        age(transaction)::bigint AS xid_age
