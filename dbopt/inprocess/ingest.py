@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import socket
 from collections.abc import Callable
 from math import isfinite
 
@@ -73,7 +74,7 @@ class Ingest:
         self._max_clients = max_clients
         self._rate = bytes_a_second
         self._clock = clock
-        self._server: asyncio.Server | None = None
+        self._accepting: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -84,37 +85,49 @@ class Ingest:
     async def start(self) -> None:
         """Listen. Raises ConfigError, see listen_private."""
         sock = listen_private(self.path, "trace.socket")
-        self._server = await asyncio.start_unix_server(self._accept, sock=sock, limit=MAX_FRAME)
+        self._accepting = asyncio.create_task(self._accept(sock))
 
     async def close(self) -> None:
         """Close all connections and remove the socket's file."""
-        if self._server is None:
+        if self._accepting is None:
             return
-        self._server.close()
         with contextlib.suppress(OSError):
             os.unlink(self.path)
+        self._accepting.cancel()
+        await asyncio.gather(self._accepting, return_exceptions=True)
+        self._accepting = None
+        await asyncio.sleep(0)  # A task that is cancelled before it begins closes nothing.
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._server = None
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is None or len(self._tasks) >= self._max_clients:
-            self._cut_off(writer, ProtocolError(f"There are {len(self._tasks)} pools already."))
-            writer.close()
-            return
-        self._tasks.add(task)
-        try:
-            await self._serve(reader, writer)
-        except (ProtocolError, msgspec.MsgspecError, TimeoutError, OSError) as error:
-            self._cut_off(writer, error)
-        except asyncio.CancelledError:
-            pass  # The daemon ends.
-        finally:
-            self._tasks.discard(task)
-            writer.close()
+    async def _accept(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        with listener:
+            while True:
+                try:
+                    sock, _ = await loop.sock_accept(listener)
+                except OSError:
+                    await asyncio.sleep(1.0)  # There are no file descriptors left, as a rule.
+                    continue
+                task = asyncio.create_task(self._client(sock))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+    async def _client(self, sock: socket.socket) -> None:
+        with sock:
+            reader, writer = await asyncio.open_unix_connection(sock=sock, limit=MAX_FRAME)
+            try:
+                if len(self._tasks) > self._max_clients:
+                    raise ProtocolError(f"There are {self._max_clients} pools already.")  # noqa: TRY301 - one place cuts off
+                await self._serve(reader, writer)
+            except (ProtocolError, msgspec.MsgspecError, TimeoutError, OSError) as error:
+                self._cut_off(writer, error)
+            finally:
+                writer.close()
+                with contextlib.suppress(OSError):
+                    await writer.wait_closed()
 
     def _cut_off(self, writer: asyncio.StreamWriter, error: Exception) -> None:
         self.refused += 1
