@@ -1,7 +1,7 @@
 -- name: collect_table_storage
 -- Tables as the catalog describes them, which costs no look at files: sizes are pages of the
 -- last VACUUM or ANALYZE times the block size. Ages are in whole millions, so that history does
--- not change with every transaction. `writes` tells whose real size has probably changed.
+-- not change with every transaction. `churn` tells whose real size has probably changed.
 -- A foreign or partitioned table has no storage.
 WITH indexes AS MATERIALIZED (
     SELECT i.indrelid, sum(c.relpages)::bigint AS pages
@@ -24,7 +24,7 @@ SELECT /* dbopt */
        CASE WHEN c.relminmxid <> '0' THEN mxid_age(c.relminmxid) / 1000000 * 1000000 END
            AS mxid_age,
        pg_stat_get_tuples_inserted(c.oid) + pg_stat_get_tuples_updated(c.oid)
-           + pg_stat_get_tuples_deleted(c.oid) + c.relfilenode::bigint AS writes
+           + pg_stat_get_tuples_deleted(c.oid) + c.relfilenode::bigint AS churn
   FROM pg_catalog.pg_class AS c
   JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
   CROSS JOIN (SELECT current_setting('block_size')::int AS size) AS b
@@ -59,7 +59,7 @@ SELECT /* dbopt */
        CASE WHEN c.relminmxid <> '0' THEN mxid_age(c.relminmxid) / 1000000 * 1000000 END
            AS mxid_age,
        pg_stat_get_tuples_inserted(c.oid) + pg_stat_get_tuples_updated(c.oid)
-           + pg_stat_get_tuples_deleted(c.oid) + c.relfilenode::bigint AS writes
+           + pg_stat_get_tuples_deleted(c.oid) + c.relfilenode::bigint AS churn
   FROM pg_catalog.pg_class AS c
   JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
   CROSS JOIN (SELECT current_setting('block_size')::int AS size) AS b
@@ -98,7 +98,7 @@ SELECT /* dbopt */
  WHERE whole IS NOT NULL AND indexes IS NOT NULL AND toast IS NOT NULL
 
 -- name: collect_index_storage
--- Indexes as the catalog describes them: as collect_table_storage. `writes` are the table's.
+-- Indexes as the catalog describes them: as collect_table_storage. `churn` is the table's.
 SELECT /* dbopt */
        i.indexrelid::bigint AS indexrelid, i.indrelid::bigint AS relid,
        n.nspname::text AS schemaname, t.relname::text AS relname, c.relname::text AS indexrelname,
@@ -107,7 +107,7 @@ SELECT /* dbopt */
        c.relpages::bigint AS relpages, greatest(c.reltuples, -1)::bigint AS reltuples,
        i.indisvalid::int AS indisvalid, i.indisready::int AS indisready,
        pg_stat_get_tuples_inserted(t.oid) + pg_stat_get_tuples_updated(t.oid)
-           + c.relfilenode::bigint AS writes
+           + c.relfilenode::bigint AS churn
   FROM pg_catalog.pg_index AS i
   JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
   JOIN pg_catalog.pg_am AS a ON a.oid = c.relam

@@ -37,7 +37,7 @@ class StorageCollector:
     async def collect(self, conn: AsyncConnection, server: ServerInfo, limit: int) -> Collected:
         """The largest `limit` relations by the catalog."""
         found = await self._reader.collect(conn, server, limit)
-        writes = {row[self.view.key[0]]: row.pop("writes") for row in found.rows}
+        writes = {row[self.view.key[0]]: row.pop("churn") for row in found.rows}
         self._measured = {key: old for key, old in self._measured.items() if key in writes}
         chosen = self._choose(writes)
         if chosen:
