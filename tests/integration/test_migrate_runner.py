@@ -77,7 +77,7 @@ def test_upgrade_downgrade_upgrade(settings: Settings, connection: Connection) -
     assert runner.current(settings) == ""
     first = runner.upgrade(settings)
 
-    assert "0003" == first.revision == runner.current(settings)
+    assert "0004" == first.revision == runner.current(settings)
     assert [(built.name, built.action) for built in first.indexes] == [
         ("people_mail", Action.CREATE),
         ("people_lower", Action.CREATE),
@@ -87,7 +87,7 @@ def test_upgrade_downgrade_upgrade(settings: Settings, connection: Connection) -
     assert runner.downgrade(settings, "0001").revision == "0001"
     assert _states(connection) == {}
     assert runner.downgrade(settings, "base").revision == ""
-    assert runner.upgrade(settings).revision == "0003"
+    assert runner.upgrade(settings).revision == "0004"
     assert _states(connection) == {"people_lower": True, "people_mail": True}
     assert {built.action for built in runner.upgrade(settings).indexes} == {Action.PRESENT}
 
@@ -101,7 +101,7 @@ def test_the_own_schema_is_whole_without_the_indexes(
     settings: Settings, connection: Connection
 ) -> None:
     done = runner.upgrade(settings, indexes=False)
-    assert ("0003", ()) == (done.revision, done.indexes)
+    assert ("0004", ()) == (done.revision, done.indexes)
     assert _states(connection) == {}
     connection.execute("SELECT FROM dbopt.quarantine")
     assert runner.upgrade(settings, indexes=False).indexes == ()
@@ -116,7 +116,12 @@ def test_history_says_what_is_applied(settings: Settings) -> None:
     assert [
         (revision.revision, revision.revises, revision.applied)
         for revision in runner.history(settings)
-    ] == [("0001", "", True), ("0002", "0001", False), ("0003", "0002", False)]
+    ] == [
+        ("0001", "", True),
+        ("0002", "0001", False),
+        ("0003", "0002", False),
+        ("0004", "0003", False),
+    ]
 
 
 def test_a_leftover_invalid_index_is_rebuilt(settings: Settings, connection: Connection) -> None:
@@ -173,11 +178,11 @@ def test_a_store_of_its_own_gets_the_schema_and_no_indexes(
         apart = replace(settings, store=Store(dsn=store_dsn))
         assert len(runner.upgrade(apart).indexes) == 2
         with connect(store_dsn) as store:
-            row = store.execute("SELECT to_regclass('dbopt.snapshot')::text AS t").fetchone()
-        assert row == {"t": "dbopt.snapshot"}
+            row = store.execute("SELECT to_regclass('dbopt.history')::text AS t").fetchone()
+        assert row == {"t": "dbopt.history"}
         runner.downgrade(apart, "base")
         with connect(store_dsn) as store:
-            row = store.execute("SELECT to_regclass('dbopt.snapshot')::text AS t").fetchone()
+            row = store.execute("SELECT to_regclass('dbopt.history')::text AS t").fetchone()
         assert row == {"t": None}
     assert _states(connection) == {}
 
@@ -212,7 +217,7 @@ def test_alembic_itself_upgrades_from_the_repository_root(
 
     assert code == 0, output
     assert _states(connection) == {"people_lower": True, "people_mail": True}
-    assert "0003 (head)" in _finish(_alembic(pg_dsn, tmp_path, "current"))[1]
+    assert "0004 (head)" in _finish(_alembic(pg_dsn, tmp_path, "current"))[1]
 
 
 def test_alembic_takes_a_dsn_by_x(
@@ -273,7 +278,7 @@ def test_one_that_waits_says_for_whom_and_gives_up(settings: Settings, pg_dsn: s
         pytest.raises(MigrationError, match=r"pid \d+ user postgres application deploy"),
     ):
         runner.upgrade(impatient)
-    assert runner.upgrade(impatient).revision == "0003"
+    assert runner.upgrade(impatient).revision == "0004"
 
 
 def test_the_lock_is_taken_by_polling_and_given_back(pg_dsn: str) -> None:
