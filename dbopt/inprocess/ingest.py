@@ -74,7 +74,7 @@ class Ingest:
         self._max_clients = max_clients
         self._rate = bytes_a_second
         self._clock = clock
-        self._accepting: asyncio.Task[None] | None = None
+        self._listener: socket.socket | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -84,36 +84,34 @@ class Ingest:
 
     async def start(self) -> None:
         """Listen. Raises ConfigError, see listen_private."""
-        sock = listen_private(self.path, "trace.socket")
-        self._accepting = asyncio.create_task(self._accept(sock))
+        listener = self._listener = listen_private(self.path, "trace.socket")
+        asyncio.get_running_loop().add_reader(listener, self._accept, listener)
 
     async def close(self) -> None:
         """Close all connections and remove the socket's file."""
-        if self._accepting is None:
+        if self._listener is None:
             return
+        asyncio.get_running_loop().remove_reader(self._listener)
+        self._listener.close()
+        self._listener = None
         with contextlib.suppress(OSError):
             os.unlink(self.path)
-        self._accepting.cancel()
-        await asyncio.gather(self._accepting, return_exceptions=True)
-        self._accepting = None
         await asyncio.sleep(0)  # A task that is cancelled before it begins closes nothing.
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _accept(self, listener: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        with listener:
-            while True:
-                try:
-                    sock, _ = await loop.sock_accept(listener)
-                except OSError:
-                    await asyncio.sleep(1.0)  # There are no file descriptors left, as a rule.
-                    continue
-                task = asyncio.create_task(self._client(sock))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+    def _accept(self, listener: socket.socket) -> None:
+        # Not loop.sock_accept, which loses a connection that comes as it is cancelled.
+        try:
+            sock, _ = listener.accept()
+        except OSError:
+            return  # It went away, or there are no file descriptors left: it is tried again.
+        sock.setblocking(False)
+        task = asyncio.create_task(self._client(sock))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _client(self, sock: socket.socket) -> None:
         with sock:
