@@ -24,7 +24,7 @@ SELECT /* dbopt */
        CASE WHEN c.relminmxid <> '0' THEN mxid_age(c.relminmxid) / 1000000 * 1000000 END
            AS mxid_age,
        pg_stat_get_tuples_inserted(c.oid) + pg_stat_get_tuples_updated(c.oid)
-           + pg_stat_get_tuples_deleted(c.oid) + c.relfilenode::bigint AS churn
+           + pg_stat_get_tuples_deleted(c.oid) AS churn, c.relfilenode::bigint AS filenode
   FROM pg_catalog.pg_class AS c
   JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
   CROSS JOIN (SELECT current_setting('block_size')::int AS size) AS b
@@ -59,7 +59,7 @@ SELECT /* dbopt */
        CASE WHEN c.relminmxid <> '0' THEN mxid_age(c.relminmxid) / 1000000 * 1000000 END
            AS mxid_age,
        pg_stat_get_tuples_inserted(c.oid) + pg_stat_get_tuples_updated(c.oid)
-           + pg_stat_get_tuples_deleted(c.oid) + c.relfilenode::bigint AS churn
+           + pg_stat_get_tuples_deleted(c.oid) AS churn, c.relfilenode::bigint AS filenode
   FROM pg_catalog.pg_class AS c
   JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
   CROSS JOIN (SELECT current_setting('block_size')::int AS size) AS b
@@ -106,8 +106,8 @@ SELECT /* dbopt */
        c.relpages::bigint * b.size AS index_bytes,
        c.relpages::bigint AS relpages, greatest(c.reltuples, -1)::bigint AS reltuples,
        i.indisvalid::int AS indisvalid, i.indisready::int AS indisready,
-       pg_stat_get_tuples_inserted(t.oid) + pg_stat_get_tuples_updated(t.oid)
-           + c.relfilenode::bigint AS churn
+       pg_stat_get_tuples_inserted(t.oid) + pg_stat_get_tuples_updated(t.oid) AS churn,
+       c.relfilenode::bigint AS filenode
   FROM pg_catalog.pg_index AS i
   JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
   JOIN pg_catalog.pg_am AS a ON a.oid = c.relam

@@ -16,5 +16,6 @@ VIEW = View(
 READER = Reader(
     VIEW,
     "collect_progress",
+    hides_in_rows=True,
     gaps=hidden("progress", "How far other roles' commands are is hidden."),
 )

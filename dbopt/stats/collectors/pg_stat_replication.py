@@ -34,5 +34,6 @@ VIEW = View(
 READER = Reader(
     VIEW,
     "collect_replication",
+    hides_in_rows=True,
     gaps=hidden("replication", "The lags and the state of standbys are hidden."),
 )

@@ -25,5 +25,6 @@ READER = Reader(
     VIEW,
     "collect_wal_receiver",
     standby=True,
+    hides_in_rows=True,
     gaps=hidden("wal_receiver", "Where this standby receives from is hidden."),
 )

@@ -38,7 +38,7 @@ class Reader:
     recovery has something to tell, False where only one that is not. Parameters of the query are
     `limit` and the facts of ServerInfo that it names. A row's "stats_reset" becomes the view's
     own where all rows have one and the same (`resets`). `large`: of as many rows as there are
-    relations.
+    relations. `hides_in_rows`: only columns are hidden, so that without rows nothing is.
     """
 
     view: View
@@ -48,6 +48,7 @@ class Reader:
     gaps: Gaps = no_gaps
     resets: bool = False
     large: bool = False
+    hides_in_rows: bool = False
 
     async def collect(self, conn: AsyncConnection, server: ServerInfo, limit: int) -> Collected:
         """The view's rows, each with every column of it; None where this server has it not."""
@@ -65,7 +66,7 @@ class Reader:
             [whole(row, self.view) for row in rows],
             truncated=len(rows) >= limit,
             reset=reset,
-            findings=tuple(self.gaps(server)),
+            findings=tuple(self.gaps(server)) if rows or not self.hides_in_rows else (),
         )
 
 

@@ -8,7 +8,7 @@ it; the catalog's page counts, as of the last VACUUM or ANALYZE, do for the rest
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from dbopt.pg.connect import AsyncConnection, Row
 from dbopt.pg.fetch import fetch
@@ -18,6 +18,17 @@ from dbopt.stats.view import Collected, View
 
 MEASURED_AT_ONCE = 500
 """Relations whose files are looked at in one look: those that were written most."""
+WORTH = 200
+"""Fewer writes than one for so many rows do not change a size that matters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a relation's files took when its rows had been written `churn` times."""
+
+    churn: int
+    filenode: int
+    sizes: Row
 
 
 class StorageCollector:
@@ -31,32 +42,43 @@ class StorageCollector:
         self._reader = Reader(view, query, large=True)
         self._sizes = sizes
         self._parts = parts
-        # What was measured, and the table's writes then.
-        self._measured: dict[int, tuple[int, Row]] = {}
+        self._measured: dict[int, Measured] = {}
 
     async def collect(self, conn: AsyncConnection, server: ServerInfo, limit: int) -> Collected:
         """The largest `limit` relations by the catalog."""
         found = await self._reader.collect(conn, server, limit)
-        writes = {row[self.view.key[0]]: row.pop("churn") for row in found.rows}
-        self._measured = {key: old for key, old in self._measured.items() if key in writes}
-        chosen = self._choose(writes)
+        rows = {row[self.view.key[0]]: row for row in found.rows}
+        self._measured = {key: old for key, old in self._measured.items() if key in rows}
+        chosen = self._choose(rows)
         if chosen:
-            sized = await fetch(conn, self._sizes, {"relids": chosen})
-            for row in sized:
-                key = row[self.view.key[0]]
-                self._measured[key] = (writes[key], {name: row[name] for name in self._parts})
+            for sized in await fetch(conn, self._sizes, {"relids": chosen}):
+                self._remember(rows[sized[self.view.key[0]]], sized)
+        for row in found.rows:
+            del row["churn"], row["filenode"]
         return replace(found, rows=list(self._known(found.rows)))
 
-    def _choose(self, writes: dict[int, int]) -> list[int]:
-        """Those with the most writes since they were measured. One without any is as it was."""
-        since = {
-            key: abs(count - self._measured[key][0]) if key in self._measured else count
-            for key, count in writes.items()
-        }
-        changed = [key for key, count in since.items() if count]
-        return sorted(changed, key=lambda key: (-since[key], key))[:MEASURED_AT_ONCE]
+    def _choose(self, rows: dict[int, Row]) -> list[int]:
+        """Those with the most writes since they were measured, or since their statistics began."""
+        writes = {key: self._writes(key, row) for key, row in rows.items()}
+        changed = [key for key, count in writes.items() if count]
+        return sorted(changed, key=lambda key: (-writes[key], key))[:MEASURED_AT_ONCE]
+
+    def _writes(self, key: int, row: Row) -> int:
+        """Writes that matter. One without any is as it was, or as the catalog says."""
+        churn: int = row["churn"]
+        measured = self._measured.get(key)
+        if measured is None:
+            return churn
+        if measured.filenode != row["filenode"]:
+            return max(churn, 1)
+        since = abs(churn - measured.churn)
+        return since if since * WORTH >= row["reltuples"] else 0
+
+    def _remember(self, row: Row, sized: Row) -> None:
+        sizes = {name: sized[name] for name in self._parts}
+        self._measured[row[self.view.key[0]]] = Measured(row["churn"], row["filenode"], sizes)
 
     def _known(self, rows: Iterable[Row]) -> Iterable[Row]:
         for row in rows:
             measured = self._measured.get(row[self.view.key[0]])
-            yield row if measured is None else {**row, **measured[1]}
+            yield row if measured is None else {**row, **measured.sizes}

@@ -24,6 +24,8 @@ class Server:
         self.tables: dict[int, tuple[int, int, int]] = {}
         self.asked: list[list[int]] = []
         self.locked: set[int] = set()
+        self.filenode = 1
+        self.rows_each = 0
 
     async def fetch(self, _: Any, name: str, params: Any, **__: Any) -> Rows:
         relids: list[int] = params["relids"]
@@ -36,7 +38,13 @@ class Server:
 
     def rows(self) -> Rows:
         return [
-            {"relid": relid, "table_bytes": known, "churn": writes}
+            {
+                "relid": relid,
+                "table_bytes": known,
+                "churn": writes,
+                "filenode": self.filenode,
+                "reltuples": self.rows_each,
+            }
             for relid, (known, _, writes) in self.tables.items()
         ]
 
@@ -102,3 +110,16 @@ def test_what_is_gone_is_forgotten(server: Server) -> None:
     server.tables = {}
     assert {} == look(reader)
     assert {} == reader._measured
+
+
+def test_a_rewrite_is_measured_and_few_writes_are_not(server: Server) -> None:
+    server.tables = {1: (8, 16, 5)}
+    server.rows_each = 1000
+    reader = collector()
+    look(reader)
+    server.tables[1] = (8, 24, 9)
+    assert {1: 16} == look(reader)
+    server.tables[1] = (8, 24, 10)
+    assert {1: 24} == look(reader)
+    server.tables[1], server.filenode = (8, 8, 10), 2
+    assert {1: 8} == look(reader)

@@ -12,7 +12,7 @@ from dbopt.pg.sqlfile import statements
 from dbopt.stats.collectors import VIEWS, collectors
 from dbopt.stats.view import View
 
-EXTRA = frozenset({"stats_reset", "stats_since", "churn", "known", "readable"})
+EXTRA = frozenset({"stats_reset", "stats_since", "churn", "filenode", "known", "readable"})
 """Columns of a query that its collector takes for itself."""
 MADE = {"statements": {"fingerprint"}}
 """Columns that a collector makes."""
