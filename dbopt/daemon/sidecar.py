@@ -12,16 +12,19 @@ import contextlib
 import gc
 import signal
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
 
 from dbopt import __version__
+from dbopt.check.job import CheckJob
 from dbopt.clock import monotonic
 from dbopt.configfile import merged
+from dbopt.daemon.collection import Collection
+from dbopt.daemon.exports import Exports
 from dbopt.daemon.scheduling import Schedule
-from dbopt.errors import DboptError, StoreMissing
+from dbopt.daemon.tracing import Tracing
+from dbopt.errors import DboptError
 from dbopt.gateway import userlist
 from dbopt.gateway.client_tls import client_tls
 from dbopt.gateway.link import Observed
@@ -39,13 +42,14 @@ from dbopt.pg.refusal import translated
 from dbopt.sdnotify import notify
 from dbopt.settings import Settings
 from dbopt.sql.analyze import Analyzer
-from dbopt.stats.job import StatsJob
-from dbopt.store import snapshots
+from dbopt.stats.samples import Samples
+from dbopt.store.frame import Target
 from dbopt.trace.jobs import Jobs
-from dbopt.trace.keeping import PLAN_GRACE, SlowKeeper
+from dbopt.trace.keeping import GRACE
 from dbopt.trace.plans import PlanCapture
 from dbopt.trace.recorder import Recorder
 from dbopt.trace.slow import SlowLog
+from dbopt.trace.transactions import Transactions
 from dbopt.trace.workers import Workers
 from dbopt.verdict import Question, Verdict
 from dbopt.web.app import create_app
@@ -54,9 +58,10 @@ from dbopt.web.server import HttpServer
 
 log = structlog.get_logger("dbopt.daemon")
 
-_STORE_SLOW_EVERY = 2.0
+_HAND_OVER_EVERY = 2.0
+_SETTLE_EVERY = 1.0
 _QUARANTINE_EVERY = 1.0
-_EXPIRE_EVERY = 3600.0
+_LOG_EVERY = 2.0
 _PROBE_TIMEOUT = 2.0
 _POOL_TIMEOUT = 0.3
 """Seconds that /readyz waits for the pool; who probes us waits for a second, as a rule."""
@@ -71,27 +76,22 @@ class Daemon:
         self.settings = settings
         self._started = monotonic()
         self._listening = False
-        self._store_error = "No snapshot has been taken yet." if settings.stats.enabled else ""
-        self._store_missing = False
         self._reread = reread
         self._stop = asyncio.Event()
         self.analyzer = self._analyzer()
-        self.recorder = Recorder(settings.trace.max_fingerprints, self.analyzer)
-        self.slow = SlowLog(settings.trace.max_slow, lambda f: self.recorder.known(f).kind)
-        self.plans = PlanCapture(self._explain, self.analyzer, settings.trace.plans_per_minute)
-        self.plans.enabled = settings.trace.plans
+        self.metrics = Metrics(__version__)
         self.jobs = Jobs()
         self.supervisor = Supervisor(settings, self)
         silent = max(15.0, 3 * settings.trace.flush_interval)
         self.workers = Workers(lambda: self.supervisor.restarts, stale_after=silent)
+        self.trace = Tracing(
+            settings, self.analyzer, self._explain, self._target, self.workers, self.metrics
+        )
         self.guard = GuardControl(
             settings, self._analyzer(), text_of=lambda f: self.recorder.book.known(f).text,
             cost=self._cost, forget=self.supervisor.forget,
         )  # fmt: skip
-        self.metrics = Metrics(__version__)
-        for source in (
-            self.recorder, self.slow, self.plans, self.jobs, self.workers, self.guard,
-        ):  # fmt: skip
+        for source in (self.jobs, self.workers, self.guard):
             self.metrics.add(source)
         http = settings.http
         self.http = HttpServer(create_app(self, http.host), http.host, http.port)
@@ -104,8 +104,19 @@ class Daemon:
             if settings.store.dsn
             else self._pool
         )
-        self._stats = StatsJob(self._pool, self._store, settings.stats)
-        self._keeper = SlowKeeper(self._store, self.plans.latest, settings.trace.max_slow)
+        self.collection = Collection(
+            settings, self._pool, self._store, self._is_busy, self.trace.counted
+        )
+        self.metrics.add(self.collection)
+        self.exports = Exports(
+            settings, self.metrics, self._analyzer().analyze, self.recorder, self.workers,
+            self.collection,
+        )  # fmt: skip
+        self.checks = CheckJob(
+            settings.server.dsn, settings.check, connect_timeout=connect_timeout,
+            statement_timeout=settings.stats.statement_timeout,
+        )  # fmt: skip
+        self.metrics.add(self.checks)
         self._schedule = Schedule(self.jobs)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -113,8 +124,8 @@ class Daemon:
 
     def observed(self, worker: int, message: Observed) -> None:
         """A worker reported what it counted."""
-        self.recorder.add(message.counts)
-        self.slow.add(message.slow)
+        self.trace.observed(message.counts, message.slow, message.transactions, message.repeated)
+        self.exports.observed(message.slow, message.spans)
         self.workers.observed(worker, message.snapshot)
         self.guard.observed(message.counts)
         self.guard.refused(message.refusals)
@@ -148,11 +159,9 @@ class Daemon:
         await self._pool.open()
         if self._store is not self._pool:
             await self._store.open()
-        self.slow.subscribe(self.plans.offer)
-        self.slow.subscribe(self._keeper.take)
-        self.plans.start()
-        for work in (self.recorder.judging(), self.guard.observing()):
-            self._tasks.append(asyncio.create_task(work))
+        await self.trace.start()
+        self.exports.start()
+        self._tasks.append(asyncio.create_task(self.guard.observing()))
         self._begin_jobs()
         await self.http.start()
         # What is there now stays: to look through it again and again would hold questions up.
@@ -170,14 +179,15 @@ class Daemon:
             )
 
     def _begin_jobs(self) -> None:
-        stats, every = self.settings.stats, self._schedule.every
-        # The first ones now: a report needs two, and what is in quarantine is so after a restart.
-        if stats.enabled:
-            every("snapshot", stats.interval, self._snapshot, now=True)
-        else:
-            # Snapshots forget what is old; without them slow statements would pile up.
-            every("expire", _EXPIRE_EVERY, self._expire, now=True)
-        every("store-slow", _STORE_SLOW_EVERY, self._store_slow)
+        settings, every = self.settings, self._schedule.every
+        self.collection.start(self._schedule)
+        every("settle", _SETTLE_EVERY, self._settle)
+        every("hand-over", _HAND_OVER_EVERY, self._hand_over)
+        if settings.trace.auto_explain_log:
+            every("auto-explain", _LOG_EVERY, self._follow_log)
+        if settings.check.interval:
+            every("check", settings.check.interval, self.checks.run_once, now=True)
+        # What is in quarantine is so after a restart too.
         every("quarantine", _QUARANTINE_EVERY, self._look_at_quarantine, now=True)
         self._schedule.start()
 
@@ -185,8 +195,10 @@ class Daemon:
         self._schedule.stop()
         await self.supervisor.drain()
         with contextlib.suppress(DboptError):
-            await self._store_slow(grace=0.0)
-        await self.plans.stop()
+            await self._hand_over(grace=0.0)
+        await self.trace.stop()
+        await self.collection.stop()
+        await self.exports.stop()
         self.guard.close()
         for task in self._tasks:
             task.cancel()
@@ -223,38 +235,24 @@ class Daemon:
         self.supervisor.reload(settings)
         self.analyzer = self._analyzer()
         self.guard.reload(settings, self._analyzer())
-        self.recorder.book.judge_with(self.analyzer)
-        self.plans.reload(settings.trace.plans, settings.trace.plans_per_minute)
+        self.trace.reload(settings, self.analyzer)
+        self.checks.limits = settings.check
         log.info("reloaded", needs_restart=ignored)
 
     # Jobs
 
-    async def _snapshot(self) -> None:
-        try:
-            self._stats.last = await self._stats.take()
-        except DboptError as error:
-            self._store_error = str(error)
-            self._store_missing = isinstance(error, StoreMissing)
-            raise
-        self._store_error, self._store_missing = "", False
+    async def _settle(self) -> None:
+        self.trace.settle(self.activity)
 
-    async def _expire(self) -> None:
-        """Forget slow statements that are older than the history that is kept."""
-        oldest = datetime.now(UTC) - timedelta(days=self.settings.stats.retention_days)
-        with translated("Expiring the store's history", store=True):
-            async with self._store.connection() as connection:
-                await snapshots.expire(connection, oldest)
+    async def _hand_over(self, grace: float = GRACE) -> None:
+        """Slow statements, plans and their changes, to the store."""
+        address = await self.collection.address()
+        self.collection.writer.put(self.trace.due(address, grace))
+        if not self.collection.error:
+            await self.trace.remember(self._store, self._targets())
 
-    async def _store_slow(self, grace: float = PLAN_GRACE) -> None:
-        if self._store_missing:
-            return  # The next snapshot finds out whether the store is there.
-        try:
-            stored = await self._keeper.store(grace)
-        except DboptError as error:
-            self._store_error = str(error)
-            raise
-        if stored:
-            self._store_error = ""
+    async def _follow_log(self) -> None:
+        await self.trace.follow_log(self._pool)
 
     async def _look_at_quarantine(self) -> None:
         if self.guard.active:
@@ -279,7 +277,48 @@ class Daemon:
                 await require_safe(connection, route(settings, database, user).conninfo["user"])
             return await explain(connection, sql)
 
+    def _is_busy(self) -> bool:
+        """Whether any client's statement runs now."""
+        return any(pool.sv_active for pool in self.workers.pools())
+
+    def _target(self, database: str) -> Target:
+        server = self.collection.server
+        return Target(server.address if server is not None else "", database)
+
+    def _targets(self) -> list[Target]:
+        """The databases whose statements may pass here."""
+        server = self.collection.server
+        if server is None:
+            return []
+        names = {server.database, *self.settings.databases} - {"*"}
+        return [Target(server.address, name) for name in sorted(names)]
+
     # web.State
+
+    @property
+    def recorder(self) -> Recorder:
+        """What statements were counted."""
+        return self.trace.recorder
+
+    @property
+    def slow(self) -> SlowLog:
+        """Slow statements."""
+        return self.trace.slow
+
+    @property
+    def plans(self) -> PlanCapture:
+        """Plans of slow statements."""
+        return self.trace.plans
+
+    @property
+    def transactions(self) -> Transactions:
+        """What transactions were counted."""
+        return self.trace.transactions
+
+    @property
+    def activity(self) -> Samples:
+        """What sessions were seen to wait for."""
+        return self.collection.sampler.seen
 
     @property
     def gateway(self) -> tuple[str, int]:
@@ -297,8 +336,9 @@ class Daemon:
         return self.supervisor.restarts
 
     def store(self) -> dict[str, Any]:
-        """Whether the store takes snapshots, and why not."""
-        return {"ready": not self._store_error, "reason": self._store_error}
+        """Whether the store takes what is collected, and why not."""
+        reason = self.collection.error
+        return {"ready": not reason, "reason": reason}
 
     async def unready(self) -> str:
         """Why no statement can be served now; "" where one can.

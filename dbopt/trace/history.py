@@ -1,4 +1,4 @@
-"""What was traced since the last call, for the store: frames, texts, plans, changes, slow ones."""
+"""What was counted since the last call, for the store: frames, and statements' texts."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from dbopt.observation import PoolSnapshot
 from dbopt.store.batch import Batch
 from dbopt.store.frame import Frame, Key, Target, Values
 from dbopt.trace.counted import Counted
-from dbopt.trace.holding import GRACE, SlowHold
-from dbopt.trace.planbook import PlanBook
 from dbopt.trace.recorder import Recorder
 from dbopt.trace.transactions import Repetition, Transacted, Transactions
 from dbopt.trace.workers import Workers
@@ -34,24 +32,15 @@ class TraceHistory:
         recorder: Recorder,
         transactions: Transactions,
         workers: Workers,
-        book: PlanBook,
-        hold: SlowHold,
         began: datetime,
     ) -> None:
         self._recorder = recorder
         self._transactions = transactions
         self._workers = workers
-        self._book = book
-        self._hold = hold
         self._last = began
         self._named: dict[int, str] = {}
         self._named_on: date = began.date()
         self._pools: dict[tuple[str, str], tuple[int, ...]] = {}
-
-    def slow(self, server: str, grace: float = GRACE) -> Batch:
-        """The slow statements that are due, with their plans and waits, and the plans."""
-        plans, events = self._book.take(server)
-        return Batch(slow=self._hold.due(server, grace), plans=plans, events=events)
 
     def batch(self, server: str, at: datetime) -> Batch:
         """What was counted until `at`: frames of those views in which something happened.
@@ -74,7 +63,7 @@ class TraceHistory:
             ("pools", POOLS, POOLS_NOW, self._pooled()),
         ]  # fmt: skip
         frames = tuple(
-            Frame(target, view, at, seconds, counters, gauges, changed)
+            Frame(target, view, at, seconds, counters, gauges, changed, additive=True)
             for view, counters, gauges, changed in views
             if changed
         )

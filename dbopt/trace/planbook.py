@@ -7,7 +7,7 @@ the one may plan for any parameters, the other for those that were given.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
@@ -151,10 +151,18 @@ class _Statement:
 
 
 class PlanBook:
-    """The plans of the 1000 statements seen last, ten shapes each. `take` what is to be stored."""
+    """The plans of the 1000 statements seen last, ten shapes each.
 
-    def __init__(self, clock: Clock = wall) -> None:
+    `target_of` gives the Target of a database's name. `take` what is to be stored.
+    """
+
+    def __init__(
+        self,
+        target_of: Callable[[str], Target] = lambda name: Target("", name),
+        clock: Clock = wall,
+    ) -> None:
         self.changes = 0
+        self._target_of = target_of
         self._clock = clock
         self._statements: OrderedDict[tuple[int, str], _Statement] = OrderedDict()
         self._said: OrderedDict[tuple[int, str, str, str], float] = OrderedDict()
@@ -261,12 +269,13 @@ class PlanBook:
             if known.latest is None:
                 known.current[record.source] = record.shape
 
-    def take(self, server: str = "") -> tuple[tuple[PlanRecord, ...], tuple[Event, ...]]:
-        """What is new since the last call, for the store: plans, and plan changes, of `server`."""
-        plans, events = self._records.values(), self._events
+    def take(self) -> tuple[tuple[PlanRecord, ...], tuple[Event, ...]]:
+        """What is new since the last call, for the store: plans, and plan changes."""
+        # Only now: at first nobody may know the server's address yet.
+        target, plans = self._target_of, self._records.values()
         taken = (
-            tuple(replace(one, target=Target(server, one.target.database)) for one in plans),
-            tuple(replace(one, target=Target(server, one.target.database)) for one in events),
+            tuple(replace(one, target=target(one.target.database)) for one in plans),
+            tuple(replace(one, target=target(one.target.database)) for one in self._events),
         )
         self._records.clear()
         self._events.clear()

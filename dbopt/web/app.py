@@ -1,8 +1,9 @@
-"""The HTTP application: metrics, health, status, statements, plans, the guard. Read only."""
+"""The HTTP application: metrics, health, status, statements, plans, activity, the guard."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
 from html import escape
 
 from starlette.applications import Starlette
@@ -13,18 +14,30 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from dbopt.errors import DboptError, UsageError
-from dbopt.sql.fingerprint import fingerprint_hex, fingerprint_int
-from dbopt.trace.summary import ORDERS
+from dbopt.sql.fingerprint import fingerprint_hex
+from dbopt.trace.slow import Wanted
+from dbopt.trace.summary import (
+    DIMENSIONS,
+    ORDERS,
+    ScopeSummary,
+    StatementSummary,
+    fingerprint_given,
+)
+from dbopt.trace.transactions import ORDERS as TRANSACTION_ORDERS
+from dbopt.trace.transactions import SCOPE
 from dbopt.web.guard import Guard, allowed_hosts, failure
-from dbopt.web.state import State, status
+from dbopt.web.state import State, activity, status
 
 MAX_LIMIT = 1000
 _LIMIT = 50
 
 _LINKS = {
     "/status": "workers, pools, totals, jobs",
-    "/statements?limit=50&order=total": f"statements; order is {', '.join(ORDERS)}",
-    "/slow?limit=50": "slow statements, the newest first",
+    "/statements?limit=50&order=total": f"statements; order is {', '.join(ORDERS)}; by is "
+    f"{', '.join(DIMENSIONS)}, and each of these chooses",
+    "/slow?limit=50": "slow statements and failed ones, the newest first; order=duration, errors=1",
+    "/transactions?limit=50": f"transactions, N+1; order is {', '.join(TRANSACTION_ORDERS)}",
+    "/activity": "what sessions wait for, sampled once a second",
     "/guard?limit=50": "the guard: modes, what it refuses or would, quarantine",
     "/metrics": "metrics for Prometheus",
     "/healthz": "whether dbopt lives",
@@ -78,15 +91,50 @@ class Pages:
         return JSONResponse(status(self._state))
 
     async def statements(self, request: Request) -> Response:
-        """Statements, the largest first by `order`."""
-        given = _query(request, ("limit", "order"))
-        found = self._state.recorder.statements(_limit(given), given.get("order", "total"))
+        """Statements, or sums by who ran them, the largest first by `order`."""
+        given = _query(request, ("limit", "order", "by", *DIMENSIONS))
+        by, where = given.get("by", "fingerprint"), _chosen(given)
+        limit, order, recorder = _limit(given), given.get("order", "total"), self._state.recorder
+        found: Sequence[StatementSummary | ScopeSummary] = (
+            recorder.statements(limit, order, where)
+            if by == "fingerprint"
+            else recorder.scopes(by, limit, order, where)
+        )
         return JSONResponse([one.to_dict() for one in found])
 
     async def slow(self, request: Request) -> Response:
-        """Slow statements, the newest first."""
-        given = _query(request, ("limit",))
-        return JSONResponse([event.to_dict() for event in self._state.slow.latest(_limit(given))])
+        """Slow statements, the newest first, or the longest."""
+        given = _query(request, ("limit", "order", "errors", "since", "until", *DIMENSIONS))
+        fields: dict[str, object] = dict(_chosen(given))
+        if "fingerprint" in given:
+            fields["fingerprint"] = fingerprint_given(given["fingerprint"])
+        chosen = Wanted(
+            fields=tuple(fields.items()),
+            errors=given.get("errors", "0") not in ("", "0", "false"),
+            since=_moment(given, "since", 0.0),
+            until=_moment(given, "until", float("inf")),
+            order=given.get("order", "time"),
+        )
+        found = self._state.slow.latest(_limit(given), chosen)
+        return JSONResponse([event.to_dict() for event in found])
+
+    async def transactions(self, request: Request) -> Response:
+        """Transactions by who ran them, and which statements repeat in them."""
+        given = _query(request, ("limit", "order", "by", *SCOPE))
+        limit, where, seen = _limit(given), _chosen(given), self._state.transactions
+        order = given.get("order", "total")
+        return JSONResponse(
+            {
+                "totals": seen.totals(),
+                "transactions": seen.scopes(given.get("by", ""), limit, order, where),
+                "repeated": seen.repeated(limit, where),
+            }
+        )
+
+    async def activity(self, request: Request) -> Response:
+        """See web.state.activity."""
+        _query(request, ())
+        return JSONResponse(activity(self._state))
 
     async def guard(self, request: Request) -> Response:
         """What the guard refuses, or would; the newest decisions first."""
@@ -94,22 +142,18 @@ class Pages:
         return JSONResponse(self._state.guard.to_dict(_limit(given)))
 
     async def plan(self, request: Request) -> Response:
-        """The latest plan of one statement."""
+        """The latest plan of one statement, and every shape that its plans have had."""
         _query(request, ())
-        try:
-            number = fingerprint_int(request.path_params["fingerprint"])
-        except ValueError:
-            raise UsageError(
-                "A fingerprint is 16 hexadecimal digits.", hint="/statements lists them."
-            ) from None
-        plan = self._state.plans.latest(number)
-        if plan is None:
+        number = fingerprint_given(request.path_params["fingerprint"])
+        plan, shapes = self._state.plans.latest(number), self._state.plans.shapes(number)
+        if plan is None and not shapes:
             return failure(
                 404,
                 f"No plan of {fingerprint_hex(number)} was taken.",
                 "Plans are taken of slow reads, while trace.plans is on.",
             )
-        return JSONResponse(plan.to_dict())
+        latest = plan.to_dict() if plan else {"fingerprint": fingerprint_hex(number)}
+        return JSONResponse(latest | {"plans": shapes})
 
 
 def create_app(state: State, host: str = "127.0.0.1") -> Starlette:
@@ -124,6 +168,8 @@ def create_app(state: State, host: str = "127.0.0.1") -> Starlette:
             Route("/status", pages.status),
             Route("/statements", pages.statements),
             Route("/slow", pages.slow),
+            Route("/transactions", pages.transactions),
+            Route("/activity", pages.activity),
             Route("/guard", pages.guard),
             Route("/plans/{fingerprint}", pages.plan),
         ],
@@ -160,3 +206,19 @@ def _limit(given: dict[str, str]) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MAX_LIMIT):
         raise UsageError(f"limit is a whole number from 1 to {MAX_LIMIT}.")
     return int(text)
+
+
+def _chosen(given: dict[str, str]) -> dict[str, str]:
+    """The dimensions that the query names."""
+    return {name: given[name] for name in DIMENSIONS if name in given}
+
+
+def _moment(given: dict[str, str], name: str, default: float) -> float:
+    """A time in ISO 8601 (UTC where it names no zone) as epoch seconds."""
+    if name not in given:
+        return default
+    try:
+        moment = datetime.fromisoformat(given[name])
+    except ValueError:
+        raise UsageError(f"{name} is a time in ISO 8601, such as 2026-03-01T09:00.") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -7,12 +7,16 @@ from typing import Any, Protocol
 
 from msgspec.structs import asdict
 
+from dbopt.clock import wall
 from dbopt.metrics import Metrics
 from dbopt.observation import PoolSnapshot
+from dbopt.sql.fingerprint import fingerprint_hex
+from dbopt.stats.samples import Samples, Session
 from dbopt.trace.jobs import Jobs
-from dbopt.trace.plans import CapturedPlan
+from dbopt.trace.planbook import CapturedPlan
 from dbopt.trace.recorder import Recorder
 from dbopt.trace.slow import SlowLog
+from dbopt.trace.transactions import Transactions
 from dbopt.trace.workers import Workers
 
 Address = tuple[str, int]
@@ -23,6 +27,10 @@ class Plans(Protocol):
 
     def latest(self, fingerprint: int) -> CapturedPlan | None:
         """The latest plan of a statement."""
+        ...
+
+    def shapes(self, fingerprint: int) -> list[dict[str, Any]]:
+        """Every shape that a statement's plans have had, for JSON."""
         ...
 
 
@@ -45,6 +53,7 @@ class State(Protocol):
     metrics: Metrics
     recorder: Recorder
     slow: SlowLog
+    transactions: Transactions
     workers: Workers
     jobs: Jobs
 
@@ -56,6 +65,11 @@ class State(Protocol):
     @property
     def guard(self) -> GuardView:
         """What may run."""
+        ...
+
+    @property
+    def activity(self) -> Samples | None:
+        """What sessions were seen to wait for; None where nobody looks."""
         ...
 
     @property
@@ -93,10 +107,44 @@ def status(state: State) -> dict[str, Any]:
         "worker_restarts": state.restarts,
         "pools": [asdict(pool) for pool in state.workers.pools()],
         "totals": state.recorder.totals().to_dict(),
+        "transactions": state.transactions.totals(),
         "slow": {"count": state.slow.count, "errors": state.slow.errors},
         "guard": state.guard.summary(),
         "jobs": state.jobs.to_dict(),
         "store": state.store(),
+    }
+
+
+def activity(state: State, now: float | None = None) -> dict[str, Any]:
+    """What sessions do, for JSON: `load` is average active sessions by kind of wait, of the last
+    minute; `sessions` those of the last sample, `seconds` since each one's statement began.
+    """
+    seen = state.activity
+    if seen is None:
+        return {"sampled": False, "load": {}, "sessions": []}
+    at = wall() if now is None else now
+    return {
+        "sampled": True,
+        "load": {wait: round(sessions, 3) for wait, sessions in seen.load().items()},
+        "sessions": [_session(state, session, at) for session in seen.sessions],
+    }
+
+
+def _session(state: State, session: Session, now: float) -> dict[str, Any]:
+    number = session.fingerprint
+    return {
+        "pid": session.pid,
+        "state": session.state,
+        "wait": session.wait if session.active else "",
+        "fingerprint": fingerprint_hex(number) if number else "",
+        "query": state.recorder.book.known(number).text if number else "",
+        "database": session.database,
+        "user": session.user,
+        "application": session.application,
+        "seconds": round(max(now - session.since, 0.0), 3) if session.since else None,
+        "blocked_by": list(session.blocked_by),
+        "lock_mode": session.lock_mode,
+        "lock_object": session.lock_object,
     }
 
 

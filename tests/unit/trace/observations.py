@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from dbopt.histogram import Histogram
-from dbopt.observation import PoolSnapshot, SlowStatement, StatementCount, WorkerSnapshot
+from dbopt.observation import (
+    PoolSnapshot,
+    Repeated,
+    SlowStatement,
+    StatementCount,
+    TransactionCount,
+    WorkerSnapshot,
+)
 from dbopt.sql.fingerprint import fingerprint, redact
 
 
@@ -63,3 +70,24 @@ def worker(pid: int = 100, *pools: PoolSnapshot, **given: Any) -> WorkerSnapshot
         "login_failures": 0,
     }  # fmt: skip
     return WorkerSnapshot(**values | given)
+
+
+def transactions(times_us: tuple[float, ...] = (1000.0,), **given: Any) -> TransactionCount:
+    histogram = Histogram()
+    for one in times_us:
+        histogram.add(one)
+    values: dict[str, Any] = {
+        "database": "app", "user": "alice", "application": "web", "route": "", "failed": 0,
+        "count": len(times_us), "statements": 2 * len(times_us), "total_us": histogram.total,
+        "max_us": histogram.maximum, "idle_us": 0.0, "max_idle_us": 0.0,
+        "buckets": histogram.buckets,
+    }  # fmt: skip
+    return TransactionCount(**values | given)
+
+
+def repeated(number: int = 7, **given: Any) -> Repeated:
+    values: dict[str, Any] = {
+        "fingerprint": number, "database": "app", "user": "alice", "application": "web",
+        "route": "/cart", "transactions": 2, "calls": 30, "most": 18,
+    }  # fmt: skip
+    return Repeated(**values | given)

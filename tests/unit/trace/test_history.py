@@ -11,14 +11,10 @@ from dbopt.sql.fingerprint import fingerprint
 from dbopt.store.batch import Batch, decode, encode
 from dbopt.store.frame import Frame, Target
 from dbopt.trace.history import TraceHistory
-from dbopt.trace.holding import SlowHold
-from dbopt.trace.planbook import PlanBook
 from dbopt.trace.recorder import Recorder
-from dbopt.trace.slow import SlowEvent
 from dbopt.trace.transactions import Transactions
 from dbopt.trace.workers import Workers
-from tests.unit.trace.observations import count, pool, slow, worker
-from tests.unit.trace.test_transactions import repeated, transactions
+from tests.unit.trace.observations import count, pool, repeated, transactions, worker
 
 START = datetime(2026, 1, 2, 23, 50, tzinfo=UTC)
 SERVER = "db1:5432"
@@ -29,11 +25,7 @@ class Traced:
         self.recorder = Recorder(most, Analyzer())
         self.transactions = Transactions(lambda number: "")
         self.workers = Workers(lambda: 0)
-        self.book = PlanBook()
-        self.hold = SlowHold(lambda number, database: None, 10)
-        self.history = TraceHistory(
-            self.recorder, self.transactions, self.workers, self.book, self.hold, START
-        )
+        self.history = TraceHistory(self.recorder, self.transactions, self.workers, START)
         self.at = START
 
     def minute(self) -> Batch:
@@ -104,13 +96,6 @@ def test_texts_are_given_once_a_day() -> None:
         traced.recorder.add([count("SELECT a")])
         seen.append(dict(traced.minute().texts))
     assert [wanted, *[{}] * 8, wanted, {}, {}] == seen
-
-
-def test_slow_statements_and_plans_are_of_the_server() -> None:
-    traced = Traced()
-    traced.hold.take([SlowEvent(slow(), "read")])
-    batch = traced.history.slow(SERVER, grace=0.0)
-    assert [SERVER] == [entry.server for entry in batch.slow]
 
 
 def test_the_store_can_hold_what_any_client_sends() -> None:

@@ -32,7 +32,7 @@ SEQ = SomePlan("seq", 900.0, "Seq Scan")
 
 
 def book(clock: FakeClock) -> PlanBook:
-    return PlanBook(clock)
+    return PlanBook(lambda database: Target("db1:5432", database), clock)
 
 
 def saw(of: PlanBook, plan: SomePlan, ms: float = 10.0, **given: Any) -> None:
@@ -54,7 +54,7 @@ def test_a_shape_knows_how_it_has_done() -> None:
         "first_seen": "1970-01-01T00:16:40.000+00:00",
         "last_seen": "1970-01-01T00:16:42.000+00:00", "best_ms": 5.0, "worst_ms": 70.0,
     } == shown  # fmt: skip
-    (record,), events = plans.take("db1:5432")
+    (record,), events = plans.take()
     assert (Target("db1:5432", "app"), NUMBER, "index", 3, 5.0, 70.0, ()) == (
         record.target, record.fingerprint, record.shape, record.times, record.best_ms,
         record.worst_ms, events,
@@ -67,7 +67,7 @@ def test_a_change_is_an_event_that_says_what_changed() -> None:
     with capture_logs() as logs:
         saw(plans, INDEX)
         saw(plans, SEQ)
-    (event,) = plans.take("db1:5432")[1]
+    (event,) = plans.take()[1]
     assert ("plan-change", HEX, Target("db1:5432", "app")) == (
         event.kind, event.object, event.target,
     )  # fmt: skip

@@ -13,10 +13,12 @@ from dbopt.guard.control import GuardControl
 from dbopt.metrics import Metrics
 from dbopt.settings import Settings
 from dbopt.sql.analyze import Analyzer
+from dbopt.stats.samples import Samples
 from dbopt.trace.jobs import Jobs
 from dbopt.trace.plans import CapturedPlan
 from dbopt.trace.recorder import Recorder
 from dbopt.trace.slow import SlowLog
+from dbopt.trace.transactions import Transactions
 from dbopt.trace.workers import Workers
 from dbopt.web.app import create_app
 from dbopt.web.server import HttpServer
@@ -29,6 +31,9 @@ class Plans:
 
     def latest(self, fingerprint: int) -> CapturedPlan | None:
         return self.kept.get(fingerprint)
+
+    def shapes(self, fingerprint: int) -> list[dict[str, Any]]:
+        return [{"shape": p.shape} for p in self.kept.values() if p.fingerprint == fingerprint]
 
 
 class SomeState:
@@ -43,6 +48,8 @@ class SomeState:
         self.recorder = Recorder(100, Analyzer())
         self.slow = SlowLog(100, lambda number: self.recorder.known(number).kind)
         self.plans = Plans()
+        self.transactions = Transactions(lambda number: self.recorder.book.known(number).text)
+        self.activity: Samples | None = None
         self.workers = Workers(lambda: self.restarts)
         self.jobs = Jobs()
         self.guard = GuardControl(

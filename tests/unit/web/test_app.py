@@ -14,8 +14,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from dbopt.sql.fingerprint import fingerprint
-from dbopt.trace.plans import CapturedPlan
-from tests.unit.trace.observations import count, pool, slow, worker
+from dbopt.stats.samples import Samples, Session
+from dbopt.trace.planbook import CapturedPlan
+from tests.unit.trace.observations import count, pool, repeated, slow, transactions, worker
 from tests.unit.web.served import SomeState, served
 
 SECRET = "SELECT * FROM users WHERE email = 'topsecret' AND pin = 987654"
@@ -39,6 +40,19 @@ def state() -> SomeState:
 @pytest.fixture(scope="module")
 def client(state: SomeState) -> Iterator[httpx.Client]:
     with served(state) as url, httpx.Client(base_url=url) as made:
+        yield made
+
+
+@pytest.fixture
+def fresh() -> SomeState:
+    made = SomeState()
+    made.slow.add([slow("SELECT early")])
+    return made
+
+
+@pytest.fixture
+def asking(fresh: SomeState) -> Iterator[httpx.Client]:
+    with served(fresh) as url, httpx.Client(base_url=url) as made:
         yield made
 
 
@@ -96,9 +110,49 @@ def test_slow(client: httpx.Client) -> None:
     assert ["SELECT $1"] == [one["query"] for one in client.get("/slow?limit=1").json()]
 
 
+def test_statements_by_who_ran_them(client: httpx.Client) -> None:
+    (alice,) = client.get("/statements?by=user").json()
+    assert ("alice", 2, 10) == (alice["user"], alice["statements"], alice["calls"])
+    assert 2 == len(client.get("/statements?user=alice&route=").json())
+    assert [] == client.get("/statements?user=bob").json()
+
+
+def test_slow_by_time_and_by_who(fresh: SomeState, asking: httpx.Client) -> None:
+    fresh.slow.add([slow("SELECT late", started=1_800_000_000.0, route="/r", sqlstate="57014")])
+    late = ["SELECT late"]
+    for query in ("since=2027-01-15T00:00", "route=/r", "errors=1", "limit=1", "user=alice&limit=1",
+                  "since=2027-01-15T01:00%2B01:00"):  # fmt: skip
+        assert late == [one["query"] for one in asking.get(f"/slow?{query}").json()]
+    number = asking.get("/slow?limit=1").json()[0]["fingerprint"]
+    assert late == [one["query"] for one in asking.get(f"/slow?fingerprint={number}").json()]
+    assert late != [one["query"] for one in asking.get("/slow?until=2027-01-15T00:00").json()]
+    assert 2 == len(asking.get("/slow?order=duration").json())
+
+
+def test_transactions(fresh: SomeState, asking: httpx.Client) -> None:
+    fresh.transactions.add([transactions(route="/cart")], [repeated(route="/cart")])
+    shown = asking.get("/transactions?by=route").json()
+    assert (1, ["/cart"], [30]) == (
+        shown["totals"]["transactions"], [one["route"] for one in shown["transactions"]],
+        [one["calls"] for one in shown["repeated"]],
+    )  # fmt: skip
+    assert [] == asking.get("/transactions?route=/home").json()["repeated"]
+
+
+def test_activity(fresh: SomeState, asking: httpx.Client) -> None:
+    assert {"sampled": False, "load": {}, "sessions": []} == asking.get("/activity").json()
+    fresh.activity = Samples()
+    fresh.activity.add([Session(7, "active", "Lock", "tuple", 0, "alice", "web", "app")], 1.0)
+    shown = asking.get("/activity").json()
+    assert (True, {"Lock": 1.0}, [(7, "Lock:tuple")]) == (
+        shown["sampled"], shown["load"], [(one["pid"], one["wait"]) for one in shown["sessions"]],
+    )  # fmt: skip
+
+
 def test_plan(client: httpx.Client) -> None:
     answer = client.get("/plans/00000000000000ab")
     assert (200, ["Seq Scan on users"]) == (answer.status_code, answer.json()["lines"])
+    assert 1 == len(answer.json()["plans"])
 
 
 def test_guard(client: httpx.Client) -> None:
@@ -126,7 +180,14 @@ def test_guard(client: httpx.Client) -> None:
         ("/statements?limit=", 400, "limit is a whole number from 1 to 1000."),
         ("/statements?order=colour", 400, "There is no such order of statements."),
         ("/statements?limit=1&limit=2", 400, "The query gives limit twice."),
-        ("/slow?order=total", 400, "The query has an unknown argument."),
+        ("/statements?by=colour", 400, "There is no such dimension to sum by."),
+        ("/statements?colour=red", 400, "The query has an unknown argument."),
+        ("/statements?fingerprint=1", 400, "A fingerprint is 16 hexadecimal digits."),
+        ("/slow?order=total", 400, "There is no such order of slow statements."),
+        ("/slow?since=yesterday", 400, "since is a time in ISO 8601, such as 2026-03-01T09:00."),
+        ("/transactions?order=rows", 400, "There is no such order of transactions."),
+        ("/transactions?by=fingerprint", 400, "There is no such dimension to sum by."),
+        ("/activity?limit=1", 400, "The query has an unknown argument."),
         ("/status?x=1", 400, "The query has an unknown argument."),
     ],
 )
