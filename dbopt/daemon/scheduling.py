@@ -49,6 +49,11 @@ class Schedule:
             id=name, max_instances=1, coalesce=True, misfire_grace_time=3600,
         )  # fmt: skip
 
+    def soon(self, name: str) -> None:
+        """Run it now, and by its interval from then on."""
+        if self._scheduler.running:
+            self._scheduler.modify_job(name, next_run_time=datetime.now(UTC))
+
     def start(self) -> None:
         """Begin."""
         self._scheduler.start()

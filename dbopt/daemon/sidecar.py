@@ -46,10 +46,6 @@ from dbopt.stats.samples import Samples
 from dbopt.store.frame import Target
 from dbopt.trace.jobs import Jobs
 from dbopt.trace.keeping import GRACE
-from dbopt.trace.plans import PlanCapture
-from dbopt.trace.recorder import Recorder
-from dbopt.trace.slow import SlowLog
-from dbopt.trace.transactions import Transactions
 from dbopt.trace.workers import Workers
 from dbopt.verdict import Question, Verdict
 from dbopt.web.app import create_app
@@ -87,6 +83,8 @@ class Daemon:
         self.trace = Tracing(
             settings, self.analyzer, self._explain, self._target, self.workers, self.metrics
         )
+        self.recorder, self.slow = self.trace.recorder, self.trace.slow
+        self.plans, self.transactions = self.trace.plans, self.trace.transactions
         self.guard = GuardControl(
             settings, self._analyzer(), text_of=lambda f: self.recorder.book.known(f).text,
             cost=self._cost, forget=self.supervisor.forget,
@@ -294,26 +292,6 @@ class Daemon:
         return [Target(server.address, name) for name in sorted(names)]
 
     # web.State
-
-    @property
-    def recorder(self) -> Recorder:
-        """What statements were counted."""
-        return self.trace.recorder
-
-    @property
-    def slow(self) -> SlowLog:
-        """Slow statements."""
-        return self.trace.slow
-
-    @property
-    def plans(self) -> PlanCapture:
-        """Plans of slow statements."""
-        return self.trace.plans
-
-    @property
-    def transactions(self) -> Transactions:
-        """What transactions were counted."""
-        return self.trace.transactions
 
     @property
     def activity(self) -> Samples:

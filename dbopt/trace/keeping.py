@@ -1,4 +1,4 @@
-"""Slow statements on their way to the store: held until their plans may be there."""
+"""Slow statements on their way to the store: held until their plans and waits may be there."""
 
 from __future__ import annotations
 
@@ -6,63 +6,54 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from dbopt.clock import Clock, monotonic
-from dbopt.errors import DboptError
-from dbopt.pg.pool import Pool
-from dbopt.pg.refusal import translated
-from dbopt.store import slow as slow_store
 from dbopt.store.slow import SlowEntry
-from dbopt.trace.plans import CapturedPlan
+from dbopt.trace.planbook import CapturedPlan
 from dbopt.trace.slow import SlowEvent
 
-PLAN_GRACE = 3.0
-"""Seconds that a slow statement waits for its plan before it is stored without."""
+GRACE = 3.0
+"""Seconds that a slow statement waits for its plan and its waits before it is stored without."""
 
 
 class SlowKeeper:
-    """The newest `most` slow statements that are not stored yet.
+    """The newest `most` slow statements that were not handed on yet.
 
-    `subscribe` its `take` to a SlowLog; `plan_of` gives the latest plan by fingerprint.
+    `subscribe` its `take` to a SlowLog; `plan_of` gives the latest plan of a fingerprint in a
+    database.
     """
 
     def __init__(
         self,
-        pool: Pool,
-        plan_of: Callable[[int], CapturedPlan | None],
+        plan_of: Callable[[int, str], CapturedPlan | None],
         most: int,
         clock: Clock = monotonic,
     ) -> None:
-        self._pool = pool
         self._plan_of = plan_of
         self._clock = clock
-        self._unstored: deque[tuple[float, SlowEvent]] = deque(maxlen=most)
+        self._held: deque[tuple[float, SlowEvent]] = deque(maxlen=most)
 
     def take(self, events: Sequence[SlowEvent]) -> None:
-        """Hold these until they are stored."""
+        """Hold these for a while."""
         now = self._clock()
-        self._unstored.extend((now, event) for event in events)
+        self._held.extend((now, event) for event in events)
 
-    async def store(self, grace: float = PLAN_GRACE) -> int:
-        """Store those that were taken `grace` seconds ago, each with its plan; gives how many.
+    def ripe(self, server: str, grace: float = GRACE) -> tuple[SlowEntry, ...]:
+        """Those that were taken `grace` seconds ago, each with its plan and its waits.
 
-        What cannot be stored is kept for the next time, the newest at least. Raises StoreMissing
-        without the schema, ConnectError, ServerLost or QueryFailed.
+        `server` is the address of the server that ran them.
         """
         until = self._clock() - grace
-        taken: list[tuple[float, SlowEvent]] = []
-        while self._unstored and self._unstored[0][0] <= until:
-            taken.append(self._unstored.popleft())
-        if not taken:
-            return 0
-        try:
-            with translated("Storing slow statements", store=True):
-                async with self._pool.connection() as connection:
-                    entries = [self._with_plan(e) for _, e in taken]
-                    await slow_store.append(connection, entries)
-        except DboptError:
-            self._unstored = deque([*taken, *self._unstored], self._unstored.maxlen)
-            raise
-        return len(taken)
+        found: list[SlowEntry] = []
+        while self._held and self._held[0][0] <= until:
+            found.append(self._entry(self._held.popleft()[1], server))
+        return tuple(found)
 
-    def _with_plan(self, event: SlowEvent) -> SlowEntry:
-        plan = self._plan_of(event.statement.fingerprint)
-        return SlowEntry(event.statement, plan.json if plan else None)
+    def _entry(self, event: SlowEvent, server: str) -> SlowEntry:
+        statement = event.statement
+        plan = self._plan_of(statement.fingerprint, statement.database)
+        return SlowEntry(
+            statement=statement,
+            plan=plan.json if plan and plan.json else None,
+            shape=plan.shape if plan else "",
+            waits=dict(event.waits),
+            server=server,
+        )

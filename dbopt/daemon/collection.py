@@ -1,0 +1,179 @@
+"""What the daemon collects, and what it stores: the server's views, sessions' waits, the trace.
+
+One sidecar of a fleet reads the server's views: the leader. Each one samples sessions while its
+own clients are at work, for the sake of its slow statements, and stores what it has traced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from dbopt.daemon.scheduling import Schedule
+from dbopt.errors import DboptError, QueryFailed
+from dbopt.metrics import Sample
+from dbopt.pg.pool import Pool
+from dbopt.pg.refusal import translated
+from dbopt.pg.server import ServerInfo, read_server
+from dbopt.settings import Settings
+from dbopt.stats.collecting import Collecting, Round
+from dbopt.stats.collectors import collectors
+from dbopt.stats.collectors.pg_stat_statements import StatementsCollector
+from dbopt.stats.leader import Leader
+from dbopt.stats.sampler import Sampler
+from dbopt.stats.view import View
+from dbopt.store import partitions
+from dbopt.store.frame import Standing, Target
+from dbopt.store.writer import Batch, Writer
+
+FLUSH_EVERY = 2.0
+UPKEEP_EVERY = 600.0
+"""Seconds between two looks at partitions: made days ahead, dropped when they are old."""
+
+Traced = Callable[[str, datetime], Batch]
+"""What was traced since the last call, of the server of that address, until a time."""
+
+
+class Collection:
+    """The collecting part of a daemon. `pool` leads to the server, `store` to the store.
+
+    `busy` tells whether own clients are at work now. It is a metrics.Source.
+    """
+
+    def __init__(
+        self, settings: Settings, pool: Pool, store: Pool, busy: Callable[[], bool], traced: Traced
+    ) -> None:
+        readers = collectors()
+        self.writer = Writer(store, settings.store.spool_dir, settings.store.spool_size)
+        self.leader = Leader(settings.server.dsn, self._led)
+        self.collecting = Collecting(pool, settings.stats, readers, self._resume)
+        (statements,) = (one for one in readers if isinstance(one, StatementsCollector))
+        self.sampler = Sampler(pool, statements.fingerprint_of)
+        self.server: ServerInfo | None = None
+        self._settings = settings
+        self._pool = pool
+        self._store = store
+        self._busy = busy
+        self._traced = traced
+        self._schedule: Schedule | None = None
+        self._upkeep_error = "Nothing has been stored yet."
+        self._task: asyncio.Task[None] | None = None
+
+    # Life
+
+    def start(self, schedule: Schedule) -> None:
+        """Begin: the leader's lock is asked for, and the jobs are scheduled."""
+        self._schedule = schedule
+        stats = self._settings.stats
+        schedule.every("store-upkeep", UPKEEP_EVERY, self.upkeep, now=True)
+        schedule.every("trace", stats.interval, self.trace)
+        schedule.every("store", FLUSH_EVERY, self.flush)
+        if stats.enabled:
+            schedule.every("collect", stats.interval, self.collect)
+            if stats.sample_interval:
+                schedule.every("sample", stats.sample_interval, self.sample)
+            self._task = asyncio.create_task(self.leader.run(), name="dbopt-leader")
+
+    async def stop(self) -> None:
+        """Store what was traced and collected so far, and give the lock back."""
+        with contextlib.suppress(DboptError):
+            await self.trace()
+        await self.writer.close()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def _led(self, leading: bool) -> None:
+        # Another has collected meanwhile, or will: its history is gone on with, not ours.
+        self.collecting.forget()
+        if leading and self._schedule is not None:
+            self._schedule.soon("collect")
+
+    # Jobs
+
+    async def collect(self) -> None:
+        """Read the views that are due. Raises DboptError when the server cannot be asked."""
+        if not self.leader.leading:
+            return
+        done = Round()
+        try:
+            await self.collecting.round(done)
+        finally:
+            self.writer.put(Batch(tuple(done.frames), done.texts, events=tuple(done.events)))
+
+    async def sample(self) -> None:
+        """Sample sessions, if this sidecar collects, or its own clients are at work."""
+        if self.leader.leading or self._busy():
+            await self.sampler.sample()
+
+    async def trace(self) -> None:
+        """Hand over what was traced and sampled. Raises DboptError while no server has answered."""
+        address = await self.address()
+        now = datetime.now(UTC)
+        waits = self.sampler.seen.take(address, now)
+        self.writer.put(self._traced(address, now))
+        if self.leader.leading:
+            self.writer.put(Batch(tuple(waits)))
+
+    async def flush(self) -> None:
+        """Store what is held. Raises QueryFailed with the reason why the store takes nothing."""
+        if not await self.writer.flush() and self.writer.error:
+            raise QueryFailed(self.writer.error)
+
+    async def upkeep(self) -> None:
+        """Make and drop partitions. Raises DboptError, also for what must wait."""
+        try:
+            with translated("Looking after the store", store=True):
+                async with self._store.connection() as connection:
+                    kept = await partitions.keep(
+                        connection, datetime.now(UTC), self._settings.stats.retention_days
+                    )
+            if kept is not None and kept.error:
+                raise QueryFailed(kept.error)
+        except DboptError as error:
+            self._upkeep_error = str(error)
+            raise
+        self._upkeep_error = ""
+
+    async def address(self) -> str:
+        """What the server calls itself, host:port. Raises DboptError until it has answered."""
+        if self.server is None:
+            with translated("Reading the server's version and settings"):
+                async with self._pool.connection() as connection:
+                    self.server = await read_server(connection)
+        return self.server.address
+
+    async def _resume(self, target: Target, view: View) -> Standing | None:
+        """Where the store's history ends; None while the store is away: what passed is lost."""
+        if self.writer.error:
+            return None
+        try:
+            return await self.writer.resume(target, view.name)
+        except DboptError:
+            return None
+
+    # What it tells
+
+    @property
+    def error(self) -> str:
+        """Why the store takes nothing; "" while it does."""
+        return self.writer.error or self._upkeep_error
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: who collects, the collectors, and average active sessions by kind of wait."""
+        return {
+            "leading": self.leader.leading,
+            "reason": self.leader.reason,
+            "collectors": self.collecting.to_dict(),
+            "active_sessions": self.sampler.seen.load(),
+            "not_examined": [finding.to_dict() for finding in self.collecting.findings],
+        }
+
+    def samples(self) -> Iterator[Sample]:
+        """See metrics.Source."""
+        yield from self.writer.samples()
+        yield from self.collecting.samples()
+        yield from self.sampler.samples()
