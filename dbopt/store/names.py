@@ -1,7 +1,7 @@
 """Names in the store: the numbers that stand for targets, layouts and entities, remembered.
 
 What is remembered is true once the transaction that made it has been committed: after any
-failure `forget` it. All upserts are sorted, so that two writers cannot deadlock.
+failure `forget` it. Upserts are sorted, so that two writers cannot deadlock.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ class _Found:
     keys: list[Key]
     labels: str | None
     at: datetime
+    weight: int = 0
 
 
 def layout_of(frame: Frame) -> Layout:
@@ -127,6 +128,7 @@ class Names:
                     one = found.setdefault(place, _Found([], None, frame.at))
                     one.keys.append(key)
                     one.at = frame.at
+                    one.weight = _weight(frame, key)
                     if labels is not None:
                         one.labels = json.dumps(plain_json(labels, unicode=unicode))
         if found:
@@ -137,7 +139,9 @@ class Names:
         conn: AsyncConnection,
         found: Mapping[tuple[int, str, str], _Found],
     ) -> None:
-        places = sorted(found)
+        # The busiest get the first numbers, so that those with large values stand together in
+        # their columns, and compress better. No deadlock: who writes has locked the targets.
+        places = sorted(found, key=lambda place: (*place[:2], -found[place].weight, place[2]))
         params = {
             "targets": [target for target, _, _ in places],
             "views": [view for _, view, _ in places],
@@ -173,6 +177,11 @@ class Names:
             }
             await fetch(conn, "store_texts_keep", params)
             self._texts.update(dict.fromkeys(new, now))
+
+
+def _weight(frame: Frame, key: Key) -> int:
+    values = frame.base.get(key, ())[: len(frame.counters)]
+    return sum(value.bit_length() for value in values if value)
 
 
 def _keys(frame: Frame) -> Iterable[Key]:

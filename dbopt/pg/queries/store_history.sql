@@ -48,13 +48,13 @@ SELECT id, view, counters, gauges, additive
  WHERE %(views)s::text[] IS NULL OR view = ANY(%(views)s::text[])
 
 -- name: store_entities
--- The numbers of entities, made where they are missing; labels and last_seen as of now. Sorted,
--- so that two writers cannot deadlock.
+-- The numbers of entities, made in the order given where they are missing; labels and last_seen
+-- as of now. The caller has locked the targets, so that two writers cannot deadlock.
 INSERT INTO dbopt.entity AS e (target_id, view, key, labels, first_seen, last_seen)
 SELECT t.target_id, t.view, t.key, t.labels::jsonb, t.at, t.at
   FROM unnest(%(targets)s::integer[], %(views)s::text[], %(keys)s::text[], %(labels)s::text[],
-              %(at)s::timestamptz[]) AS t (target_id, view, key, labels, at)
- ORDER BY t.target_id, t.view COLLATE "C", t.key COLLATE "C"
+              %(at)s::timestamptz[]) WITH ORDINALITY AS t (target_id, view, key, labels, at, place)
+ ORDER BY t.place
     ON CONFLICT (target_id, view, key) DO UPDATE
    SET last_seen = greatest(e.last_seen, excluded.last_seen),
        labels = coalesce(excluded.labels, e.labels)
