@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbopt.store.text import MAX_TEXT, storable
+from dbopt.store.text import MAX_TEXT, plain_json, storable
 
 
 def test_ordinary_text_is_untouched() -> None:
@@ -28,3 +30,19 @@ def test_what_another_encoding_lacks_is_escaped() -> None:
 @given(st.text(st.characters(codec=None)))
 def test_any_text_can_be_sent(text: str) -> None:
     assert "\0" not in storable(text).encode().decode()
+
+
+def test_json_that_postgresql_takes() -> None:
+    given = {
+        "a\0": ["ü\udcff", 1, None, True, 1.5, float("nan"), float("inf")],
+        2: {
+            3,
+        },
+        "t": (1,),
+    }
+    assert {
+        "a": ["ü?", 1, None, True, 1.5, "nan", "inf"], "2": [3], "t": [1],
+    } == plain_json(given)  # fmt: skip
+    assert {"a": ["\\xfc?"]} == plain_json({"a": ["ü\udcff"]}, unicode=False)
+    when = datetime(2026, 3, 1, tzinfo=UTC)
+    assert ["2026-03-01 00:00:00+00:00"] == plain_json([when])
