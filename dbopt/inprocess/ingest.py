@@ -38,6 +38,7 @@ MAX_CLIENTS = 256
 _BYTES_A_SECOND = 4 << 20
 _BURST = 3 * MAX_FRAME
 _HELLO_TIMEOUT = 5.0
+_PAUSE = 1.0
 _MAX_BUCKET = 2500
 """Above a hundred years, see dbopt.histogram."""
 _MAX_TEXT = 16_384
@@ -106,12 +107,25 @@ class Ingest:
         # Not loop.sock_accept, which loses a connection that comes as it is cancelled.
         try:
             sock, _ = listener.accept()
+        except (BlockingIOError, ConnectionError):
+            return  # It went away again.
         except OSError:
-            return  # It went away, or there are no file descriptors left: it is tried again.
+            self._pause(listener)
+            return
         sock.setblocking(False)
         task = asyncio.create_task(self._client(sock))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _pause(self, listener: socket.socket) -> None:
+        """There are no file descriptors left, as a rule; asked at once again, it would spin."""
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(listener)
+        loop.call_later(_PAUSE, self._resume, listener)
+
+    def _resume(self, listener: socket.socket) -> None:
+        if listener is self._listener:
+            asyncio.get_running_loop().add_reader(listener, self._accept, listener)
 
     async def _client(self, sock: socket.socket) -> None:
         with sock:
@@ -123,16 +137,16 @@ class Ingest:
             except (ProtocolError, msgspec.MsgspecError, TimeoutError, OSError) as error:
                 self._cut_off(writer, error)
             finally:
-                writer.close()
-                with contextlib.suppress(OSError):
-                    await writer.wait_closed()
+                # What it has not taken by now it will not take: closing must not wait for it.
+                writer.transport.abort()
+                await asyncio.sleep(0)
 
     def _cut_off(self, writer: asyncio.StreamWriter, error: Exception) -> None:
         self.refused += 1
         reason = error.message if isinstance(error, ProtocolError) else "It could not be read."
         log.warning("an in-process pool was cut off: %s", reason)
         with contextlib.suppress(OSError):
-            writer.write(frame(Refused(reason)))
+            writer.write(frame(Refused(reason)))  # It is sent at once, or not at all.
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         messages = bodies(reader, MAX_FRAME)

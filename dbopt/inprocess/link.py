@@ -81,11 +81,15 @@ class Link:
         # Before the attempt: whatever goes wrong in it, the next is later.
         self._not_before = now + next(self._waits)
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            sock.settimeout(timeout)
+            sock.connect(self.path)
+            sock.sendall(frame(Hello(VERSION, os.getpid(), self._name)))
+            self._greeted(_decode(_read(sock)))
+        except BaseException:
+            sock.close()
+            raise
         self._sock = sock
-        sock.settimeout(timeout)
-        sock.connect(self.path)
-        sock.sendall(frame(Hello(VERSION, os.getpid(), self._name)))
-        self._greeted(_decode(_read(sock)))
         self._calm()
         self._said = ""
         self._told.clear()

@@ -95,3 +95,11 @@ def ending_of(transaction: Any, error: BaseException | None) -> Kind:
     if nested:
         return Kind("exit", text="ROLLBACK TO s" if back else "RELEASE s")
     return Kind("rollback", text="ROLLBACK") if back else Kind("commit", text="COMMIT")
+
+
+def finishing(connection: Any, action: str) -> Kind:
+    """How a two-phase transaction is about to end: one that was not prepared ends as any other."""
+    two = connection._tpc
+    if two is not None and not two[1]:
+        return Kind(action.lower(), text=action)
+    return Kind("execute", text=f"{action} PREPARED 'x'")

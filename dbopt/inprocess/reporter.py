@@ -46,7 +46,7 @@ class Reporter:
         _every.add(self)
 
     def _begin(self) -> None:
-        self._lock = RLock()
+        self._lock, self._sending = RLock(), RLock()
         self._news, self._now = Event(), Event()
         self._thread: Thread | None = None
         self._link = Link(self._path, self.name, self._welcomed) if self._path else None
@@ -100,15 +100,18 @@ class Reporter:
 
     def flush(self, timeout: float = 1.0) -> None:
         """Take what was counted, and send what has not been sent."""
-        with self._lock:
+        with self._sending:
             self.collect()
             if self._link is None or not self._unsent:
                 return
-            pieces = list(self._unsent.pieces())
+            with self._lock:
+                pieces = list(self._unsent.pieces())
+                self._unsent.clear()
+            # Not under the lock: a slow daemon must not hold up who asks for the totals.
             sent = self._link.send(iter(pieces), timeout)
-            self._unsent.clear()
-            for piece in pieces[sent:]:
-                self._unsent.add(piece)
+            with self._lock:
+                for piece in pieces[sent:]:
+                    self._unsent.add(piece)
 
     def close(self) -> None:
         """Send the last of it if that is quickly done. What comes later is counted, not sent."""
@@ -119,11 +122,11 @@ class Reporter:
         self._now.set()
         if self._thread is not None:
             self._thread.join(_PATIENCE)
-        if self._lock.acquire(timeout=_PATIENCE):
+        if self._sending.acquire(timeout=_PATIENCE):
             try:
                 self._last()
             finally:
-                self._lock.release()
+                self._sending.release()
 
     def _last(self) -> None:
         self.flush(_PATIENCE)

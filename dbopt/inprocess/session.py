@@ -21,6 +21,7 @@ from dbopt.inprocess.operation import (
     Kind,
     declared,
     ending_of,
+    finishing,
     has_placeholders,
     text_of,
     with_comment,
@@ -137,7 +138,7 @@ class Session:
         elif kind.name == "exit":
             self.kind = ending_of(self.cursor, arguments["exc_val"])
         elif kind.name == "tpc":
-            self.kind = Kind("execute", text=f"{arguments['action']} PREPARED 'x'")
+            self.kind = finishing(self.cursor, arguments["action"])
         return gen
 
     def _end(self, connection: Any, now: float, result: Any, error: BaseException | None) -> None:
