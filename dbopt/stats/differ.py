@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from dbopt.pg.connect import Row
+from dbopt.sql.findings import Severity
 from dbopt.stats.view import Collected, View
 from dbopt.store.frame import Frame, Key, Standing, Target, Values
 
@@ -146,7 +147,9 @@ class Differ:
             self._seen.pop(key, None)
         standing.labels.update(frame.labels)
         standing.at = frame.at
-        self._partial = collected.truncated or bool(collected.findings)
+        # What is merely not measured (INFO) hides columns, not rows.
+        hidden = any(finding.severity > Severity.INFO for finding in collected.findings)
+        self._partial = collected.truncated or hidden
         if collected.truncated:
             self._seen.update(dict.fromkeys(values, frame.at))
 

@@ -89,6 +89,7 @@ class StatementsCollector:
     def __init__(self) -> None:
         # None marks dbopt's own statements.
         self._known: dict[int, tuple[int, str] | None] = {}
+        self._textless: set[int] = set()
         self.own: list[Row] = []
 
     def fingerprint_of(self, queryid: int) -> int | None:
@@ -120,7 +121,9 @@ class StatementsCollector:
     async def _learn(self, conn: AsyncConnection, server: ServerInfo, ids: set[int]) -> None:
         if len(self._known) > MAX_KNOWN:
             self._known.clear()
-        unknown = sorted(ids - self._known.keys())
+        # Until it has gone and come back, what had no text has none: the file may have lost it.
+        self._textless &= ids
+        unknown = sorted(ids - self._known.keys() - self._textless)
         if not unknown:
             return
         params = {"queryids": unknown}
@@ -129,6 +132,7 @@ class StatementsCollector:
             self._known[row["queryid"]] = identify(row["query"])
             # A long text takes a while: let the process's other work have its turn.
             await asyncio.sleep(0)
+        self._textless.update(set(unknown) - self._known.keys())
 
     def _fingerprinted(self, rows: Iterable[Row]) -> tuple[list[Row], dict[int, str]]:
         kept: list[Row] = []

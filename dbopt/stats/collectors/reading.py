@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dbopt.pg.connect import AsyncConnection, Row
+from dbopt.pg.dropped import steadily
 from dbopt.pg.fetch import fetch
 from dbopt.pg.server import ServerInfo
 from dbopt.sql.findings import Finding, Severity
@@ -56,8 +57,7 @@ class Reader:
             return Collected(findings=(too_old(self.view.name, server, self.since),))
         if self.standby not in (None, server.in_recovery):
             return Collected()
-        async with quietly(conn) if self.large else nullcontext():
-            rows = await fetch(conn, self.query, facts(server, limit), version=server.major)
+        rows = await steadily(lambda: self._rows(conn, server, limit))
         reset = None
         if self.resets:
             for row in rows:
@@ -68,6 +68,10 @@ class Reader:
             reset=reset,
             findings=tuple(self.gaps(server)) if rows or not self.hides_in_rows else (),
         )
+
+    async def _rows(self, conn: AsyncConnection, server: ServerInfo, limit: int) -> list[Row]:
+        async with quietly(conn) if self.large else nullcontext():
+            return await fetch(conn, self.query, facts(server, limit), version=server.major)
 
 
 def facts(server: ServerInfo, limit: int) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from dbopt.pg.connect import AsyncConnection, Row
+from dbopt.pg.dropped import steadily
 from dbopt.pg.fetch import fetch
 from dbopt.pg.server import ServerInfo
 from dbopt.stats.collectors.reading import Reader
@@ -51,7 +52,8 @@ class StorageCollector:
         self._measured = {key: old for key, old in self._measured.items() if key in rows}
         chosen = self._choose(rows)
         if chosen:
-            for sized in await fetch(conn, self._sizes, {"relids": chosen}):
+            params = {"relids": chosen}
+            for sized in await steadily(lambda: fetch(conn, self._sizes, params)):
                 self._remember(rows[sized[self.view.key[0]]], sized)
         for row in found.rows:
             del row["churn"], row["filenode"]

@@ -152,6 +152,13 @@ def test_what_was_hidden_before_says_nothing_of_the_period() -> None:
     assert {} == source.look(row(1, 5), row(2, 900)).changed
 
 
+def test_what_is_not_measured_hides_no_row() -> None:
+    source = Source()
+    off = Finding("stats-things", Severity.INFO, "app", "times are off", examined=False)
+    source.look(row(1, 5), findings=(off,))
+    assert {(2,): (900, 0, 8)} == source.look(row(1, 5), row(2, 900)).changed
+
+
 def test_one_that_returns_among_the_most_active_has_its_difference() -> None:
     source = Source()
     source.look(row(1, 5), row(2, 5), truncated=True)
