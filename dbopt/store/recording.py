@@ -24,6 +24,8 @@ _SLACK = timedelta(seconds=1)
 
 Place = tuple[int, str]
 """A target's number and a view."""
+Chains = dict[tuple[int, int], Chain]
+"""By a target's number and a layout's."""
 
 
 class History:
@@ -31,13 +33,14 @@ class History:
 
     def __init__(self) -> None:
         self._names = Names()
-        self._chains: dict[tuple[int, int], Chain] = {}
+        self._chains: Chains = {}
         self.skipped = 0
 
     def forget(self) -> None:
         """Forget what is in the store: after any transaction that was not committed."""
         self._names.forget()
-        self._chains.clear()
+        # Another one: a thread of a cancelled task may be at work on the old one.
+        self._chains = {}
 
     async def write(
         self, conn: AsyncConnection, frames: Sequence[Frame], texts: Mapping[int, str]
@@ -59,7 +62,7 @@ class History:
             for frame in new:
                 place = (targets[frame.target], layouts[layout_of(frame)])
                 # In a thread: a hundred thousand numbers take a while to pack.
-                rows.append(await asyncio.to_thread(self._row, frame, *place))
+                rows.append(await asyncio.to_thread(self._row, frame, self._chains, *place))
             if rows:
                 await copy_into(conn, ("dbopt", "history"), COLUMNS, rows)
             await self._names.texts(conn, texts, datetime.now(UTC))
@@ -103,13 +106,13 @@ class History:
             new.append(frame)
         return new
 
-    def _row(self, frame: Frame, target: int, layout: int) -> tuple[Any, ...]:
-        chain = self._chains.get((target, layout))
+    def _row(self, frame: Frame, chains: Chains, target: int, layout: int) -> tuple[Any, ...]:
+        chain = chains.get((target, layout))
         if chain is not None and chain.goes_on(frame.at, layout):
             chain.link, chain.at = chain.link + 1, frame.at
         else:
             chain = begin(frame.at, layout, len(frame.gauges))
-            self._chains[target, layout] = chain
+            chains[target, layout] = chain
         changed = self._block(frame, target, frame.changed, chain, whole=False)
         base = self._block(frame, target, frame.base, chain, whole=True)
         gone = None

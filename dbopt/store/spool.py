@@ -12,6 +12,7 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
+import threading
 import uuid
 import zlib
 from collections import deque
@@ -68,6 +69,8 @@ class Spool:
         self._directory = Path(directory) if directory else None
         self._lock = -1
         self._next = 1
+        # The writer's threads take turns, unless one was left alone by a cancelled task.
+        self._turn = threading.Lock()
         if self._directory is not None:
             try:
                 self._open(self._directory)
@@ -134,6 +137,10 @@ class Spool:
 
     def append(self, records: list[Record]) -> None:
         """Hold these, the newest; beyond the limit the oldest are dropped. Never raises OSError."""
+        with self._turn:
+            self._append(records)
+
+    def _append(self, records: list[Record]) -> None:
         self._memory.extend(records)
         self._memory_size += sum(record.size for record in records)
         if self._directory is not None:
@@ -205,6 +212,10 @@ class Spool:
 
     def oldest(self) -> Record | None:
         """The record to be stored next; None where nothing is held."""
+        with self._turn:
+            return self._oldest()
+
+    def _oldest(self) -> Record | None:
         while self._segments:
             segment = self._segments[0]
             if segment.numbers:
@@ -224,6 +235,10 @@ class Spool:
 
     def forget(self) -> None:
         """The oldest is in the store."""
+        with self._turn:
+            self._forget()
+
+    def _forget(self) -> None:
         if self._segments:
             segment = self._segments[0]
             segment.numbers.popleft()
