@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from dbopt.clock import Clock, monotonic
 from dbopt.daemon.scheduling import Schedule
 from dbopt.errors import DboptError, QueryFailed
 from dbopt.metrics import Sample
@@ -32,6 +33,7 @@ from dbopt.store.writer import Batch, Writer
 FLUSH_EVERY = 2.0
 UPKEEP_EVERY = 600.0
 """Seconds between two looks at partitions: made days ahead, dropped when they are old."""
+_RETRY_EVERY = 5.0
 
 Traced = Callable[[str, datetime], Batch]
 """What was traced since the last call, of the server of that address, until a time."""
@@ -44,7 +46,13 @@ class Collection:
     """
 
     def __init__(
-        self, settings: Settings, pool: Pool, store: Pool, busy: Callable[[], bool], traced: Traced
+        self,
+        settings: Settings,
+        pool: Pool,
+        store: Pool,
+        busy: Callable[[], bool],
+        traced: Traced,
+        clock: Clock = monotonic,
     ) -> None:
         readers = collectors()
         self.writer = Writer(store, settings.store.spool_dir, settings.store.spool_size)
@@ -60,6 +68,8 @@ class Collection:
         self._traced = traced
         self._schedule: Schedule | None = None
         self._upkeep_error = "Nothing has been stored yet."
+        self._upkeep_due = 0.0
+        self._clock = clock
         self._task: asyncio.Task[None] | None = None
 
     # Life
@@ -68,7 +78,7 @@ class Collection:
         """Begin: the leader's lock is asked for, and the jobs are scheduled."""
         self._schedule = schedule
         stats = self._settings.stats
-        schedule.every("store-upkeep", UPKEEP_EVERY, self.upkeep, now=True)
+        schedule.every("store-upkeep", _RETRY_EVERY, self.upkeep, now=True)
         schedule.every("trace", stats.interval, self.trace)
         schedule.every("store", FLUSH_EVERY, self.flush)
         if stats.enabled:
@@ -119,12 +129,13 @@ class Collection:
             self.writer.put(Batch(tuple(waits)))
 
     async def flush(self) -> None:
-        """Store what is held. Raises QueryFailed with the reason why the store takes nothing."""
-        if not await self.writer.flush() and self.writer.error:
-            raise QueryFailed(self.writer.error)
+        """Store what is held. The writer says why the store takes nothing."""
+        await self.writer.flush()
 
     async def upkeep(self) -> None:
-        """Make and drop partitions. Raises DboptError, also for what must wait."""
+        """Make and drop partitions, when it is time. Raises DboptError, also for what must wait."""
+        if not self._upkeep_error and self._clock() < self._upkeep_due:
+            return
         try:
             with translated("Looking after the store", store=True):
                 async with self._store.connection() as connection:
@@ -137,6 +148,7 @@ class Collection:
             self._upkeep_error = str(error)
             raise
         self._upkeep_error = ""
+        self._upkeep_due = self._clock() + UPKEEP_EVERY
 
     async def address(self) -> str:
         """What the server calls itself, host:port. Raises DboptError until it has answered."""

@@ -29,7 +29,7 @@ SLEEP = "SELECT pg_sleep(0.06), 'hunter2'"
 def daemon(pg_backend: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """One daemon for the tests that leave it as it was; its store is there, statistics run."""
     with fresh_database(pg_backend) as dsn:
-        assert 0 == dbopt("migrate", "upgrade", "0001", dsn=dsn).returncode
+        assert 0 == dbopt("migrate", "upgrade", "--schema-only", dsn=dsn).returncode
         settings = {"trace__slow": 50, "stats__interval": 1}
         with running(dsn, tmp_path_factory.mktemp("daemon"), **settings) as made:
             yield made
@@ -78,7 +78,7 @@ def test_its_metrics_can_be_read(daemon: Daemon) -> None:
     names = [s.name for s in families["dbopt_statement_duration_seconds"].samples]
     assert "dbopt_statement_duration_seconds_bucket" in names
     jobs = {s.labels["job"] for s in families["dbopt_job_runs"].samples}
-    assert {"snapshot", "store-slow", "quarantine"} == jobs
+    assert {"collect", "sample", "trace", "store", "store-upkeep", "hand-over", "settle"} <= jobs
 
 
 def test_its_status(daemon: Daemon) -> None:
@@ -139,7 +139,7 @@ def test_a_slow_statement_is_kept_with_its_plan_and_stored(daemon: Daemon) -> No
 
 def test_snapshots_are_taken_and_can_be_reported_on(daemon: Daemon) -> None:
     with psycopg.connect(daemon.dsn, autocommit=True) as connection:
-        query = "SELECT count(*) >= 2 FROM dbopt.snapshot"
+        query = "SELECT count(DISTINCT at) >= 3 FROM dbopt.history"
         wait_until(lambda: (connection.execute(query).fetchone() or [False])[0], what="snapshots")
 
     done = dbopt("stats", "report", "--json", dsn=daemon.dsn)
@@ -170,20 +170,20 @@ def test_slow_statements_wait_for_the_store(pg_dsn: str, tmp_path: Path) -> None
             "ready": False,
             "reason": "The store has no schema dbopt, or an old one. Run `dbopt migrate upgrade`.",
         } == store
-        assert 0 == dbopt("migrate", "upgrade", "0001", dsn=pg_dsn).returncode
+        assert 0 == dbopt("migrate", "upgrade", "--schema-only", dsn=pg_dsn).returncode
 
         with psycopg.connect(pg_dsn, autocommit=True) as connection:
             query = "SELECT text, plan IS NOT NULL FROM dbopt.slow_statement"
             row = wait_until(lambda: connection.execute(query).fetchone(), what="the stored one")
         assert ("SELECT pg_sleep($1), $2", True) == row
         # A job that fails each second says so once.
-        assert 1 == len(daemon.events("job failed"))
-        assert "snapshot" == daemon.wait_event("job works again")["job"]
+        assert ["store-upkeep"] == [event["job"] for event in daemon.events("job failed")]
+        assert "store-upkeep" == daemon.wait_event("job works again")["job"]
 
 
 def test_a_store_of_its_own(pg_backend: Server, pg_dsn: str, tmp_path: Path) -> None:
     with fresh_database(pg_backend) as store:
-        assert 0 == dbopt("migrate", "upgrade", "0001", dsn=store).returncode
+        assert 0 == dbopt("migrate", "upgrade", "--schema-only", dsn=store).returncode
         settings = {"trace__slow": 50, "stats__enabled": False, "store__dsn": store}
         with running(pg_dsn, tmp_path, **settings) as daemon:
             with daemon.connect() as connection:
@@ -197,7 +197,7 @@ def test_a_store_of_its_own(pg_backend: Server, pg_dsn: str, tmp_path: Path) -> 
 
 
 def test_what_was_slow_just_before_the_end_is_stored(pg_dsn: str, tmp_path: Path) -> None:
-    assert 0 == dbopt("migrate", "upgrade", "0001", dsn=pg_dsn).returncode
+    assert 0 == dbopt("migrate", "upgrade", "--schema-only", dsn=pg_dsn).returncode
     with running(pg_dsn, tmp_path, trace__slow=50, stats__enabled=False) as daemon:
         with daemon.connect() as connection:
             connection.execute(SLEEP)
