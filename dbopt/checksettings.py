@@ -9,7 +9,7 @@ from dbopt.setting import option
 
 
 def _seconds(default: float, doc: str) -> Any:
-    return option(default, doc, unit="s", low=0, high=1e9, reload=True)
+    return option(float(default), doc, unit="s", low=0, high=1e9, reload=True)
 
 
 def _share(default: float, doc: str) -> Any:
@@ -17,7 +17,7 @@ def _share(default: float, doc: str) -> Any:
 
 
 def _times(default: float, doc: str) -> Any:
-    return option(default, doc, unit="times", low=0, high=1e9, reload=True)
+    return option(float(default), doc, unit="times", low=0, high=1e9, reload=True)
 
 
 def _count(default: int, doc: str, unit: str = "") -> Any:

@@ -137,14 +137,25 @@ async def read(
         async with connection.transaction():
             await connection.execute("SET TRANSACTION READ ONLY")
             await connection.execute("SET LOCAL search_path = pg_catalog")
-            # Before the timeouts are set, which are parameters too.
+            # Before any is set, since what we set for ourselves would be shown.
             settings = await fetch(connection, "health_settings", {})
-            await connection.execute(f"SET LOCAL statement_timeout = {round(timeout * 1000)}")
-            await connection.execute(f"SET LOCAL lock_timeout = {round(LOCK_TIMEOUT * 1000)}")
+            for name, value in _ours(timeout).items():
+                await connection.execute(f"SET LOCAL {name} = {value}")
             server = await _server(connection)
             parameters = {row["name"]: parts.Parameter(**row) for row in settings}
             found, unseen = await _parts(connection, server, of_server)
     return _completed(Health(server, parameters, **found, unseen=unseen))
+
+
+def _ours(timeout: float) -> dict[str, int | str]:
+    """Parameters of our own transaction: it is bounded, and takes one process."""
+    return {
+        "statement_timeout": round(timeout * 1000),
+        "lock_timeout": round(LOCK_TIMEOUT * 1000),
+        # Compiling our queries on the catalog takes a second, and running them 10 ms.
+        "jit": "off",
+        "max_parallel_workers_per_gather": 0,
+    }
 
 
 async def _server(connection: AsyncConnection) -> parts.Server:

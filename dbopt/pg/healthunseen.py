@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dbopt.sql.indexdef import quote_name
+
 if TYPE_CHECKING:
     from dbopt.pg.health import Health
 
@@ -32,7 +34,12 @@ _STANDBY = Unseen(
 )
 _UNCOUNTED = Unseen("Changes of tables are not counted.", "ALTER SYSTEM SET track_counts = on;")
 
-_WORDS = {"bloat": "tables", "keys": "keys", "sequences": "sequences"}
+_KINDS = {
+    "bloat": ("tables", "TABLES"),
+    "keys": ("keys", "TABLES"),
+    "sequences": ("sequences", "SEQUENCES"),
+}
+"""Parts that need SELECT: what is counted, and what is granted."""
 
 
 def hidden(health: Health) -> dict[str, Unseen]:
@@ -54,18 +61,23 @@ def _hidden(health: Health) -> Iterator[tuple[str, Unseen]]:
         yield "counters", _STANDBY
     elif health.off("track_counts"):
         yield "counters", _UNCOUNTED
-    for name, count in _unreadable(health).items():
-        if count:
-            yield name, _not_all(name, count, health)
+    for name, (found, words) in _KINDS.items():
+        denied = sorted({one.schema for one in getattr(health, name) if not one.readable})
+        if denied:
+            yield name, _denied(health, name, denied, found, words)
+    locked = sum(one.locked for one in health.sequences)
+    if locked and all(one.readable for one in health.sequences):
+        reason = f"{locked} of {len(health.sequences)} sequences are locked just now."
+        yield "sequences", Unseen(reason, "Ask again.", partly=True)
 
 
-def _not_all(name: str, count: int, health: Health) -> Unseen:
-    role = health.server.quoted_role
-    every = "pg_read_all_data" if health.server.major >= 14 else "SELECT ON ALL TABLES IN SCHEMA …"
+def _denied(health: Health, name: str, schemas: list[str], found: str, words: str) -> Unseen:
+    """Not GRANT pg_read_all_data, which would show password hashes, too."""
+    count = sum(not one.readable for one in getattr(health, name))
+    places = ", ".join(map(quote_name, schemas))
     return Unseen(
-        f"{count} of {len(getattr(health, name))} {_WORDS[name]} cannot be read by this role, or "
-        "are locked now.",
-        f"GRANT {every} TO {role};",
+        f"{count} of {len(getattr(health, name))} {found} cannot be read by this role.",
+        f"GRANT SELECT ON ALL {words} IN SCHEMA {places} TO {health.server.quoted_role};",
         partly=True,
     )
 
@@ -80,11 +92,3 @@ def _passwords(managed_by: str) -> Unseen:
         "Only a superuser may read how passwords are stored.",
         "Run `dbopt check --only md5-passwords` as a superuser.",
     )
-
-
-def _unreadable(health: Health) -> dict[str, int]:
-    return {
-        "bloat": sum(not table.readable for table in health.bloat),
-        "keys": sum(not key.readable for key in health.keys),
-        "sequences": sum(s.locked or not s.readable for s in health.sequences),
-    }

@@ -115,7 +115,7 @@ def health(settings: Mapping[str, str] | None = None, **parts: Any) -> Health:
             Table("public", "t", rows=50_000, live=50_000, vacuumed_ago=10.0, analyzed_ago=10.0),
         ),
     )
-    as_tuples = {
+    as_tuples: dict[str, Any] = {
         name: part if isinstance(part, tuple | dict | Server) else (part,)
         for name, part in parts.items()
     }

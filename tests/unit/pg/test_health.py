@@ -6,7 +6,7 @@ import pytest
 
 from dbopt.pg import health as module
 from dbopt.pg.health import DATABASE_PARTS, SERVER_PARTS, Health, quantity
-from dbopt.pg.healthparts import Parameter, Sequence
+from dbopt.pg.healthparts import Bloat, Parameter, Sequence
 from dbopt.pg.healthunseen import Unseen, hidden
 from dbopt.pg.sqlfile import statements
 from tests.unit.check.builders import health, server
@@ -72,11 +72,19 @@ def test_passwords_on_a_managed_server() -> None:
 
 
 def test_sequences_that_cannot_be_read() -> None:
-    sequences = (Sequence("a", "b", readable=False), Sequence("a", "c", locked=True),
-                 Sequence("a", "d"))  # fmt: skip
-    for version, words in ((180006, "pg_read_all_data"), (130023, "SELECT ON ALL TABLES")):
-        looked = health(server=server(version_num=version), sequences=sequences)
-        unseen = hidden(looked)["sequences"]
-        assert unseen.reason.startswith("2 of 3 sequences cannot be read")
-        assert words in unseen.remedy
-        assert unseen.partly
+    sequences = (Sequence("B", "b", readable=False), Sequence("a", "c", readable=False),
+                 Sequence("a", "d"), Sequence("a", "e", locked=True))  # fmt: skip
+    unseen = hidden(health(sequences=sequences))["sequences"]
+    assert "2 of 4 sequences cannot be read by this role." == unseen.reason
+    assert 'GRANT SELECT ON ALL SEQUENCES IN SCHEMA "B", a TO "dbopt";' == unseen.remedy
+    assert unseen.partly
+
+
+def test_sequences_that_are_locked() -> None:
+    unseen = hidden(health(sequences=(Sequence("a", "b", locked=True), Sequence("a", "c"))))
+    assert "1 of 2 sequences are locked just now." == unseen["sequences"].reason
+
+
+def test_tables_that_cannot_be_read() -> None:
+    unseen = hidden(health(bloat=(Bloat("a", "b", 9, readable=False),)))["bloat"]
+    assert 'GRANT SELECT ON ALL TABLES IN SCHEMA a TO "dbopt";' == unseen.remedy

@@ -13,7 +13,7 @@ from dbopt.checksettings import Check
 from dbopt.pg.health import DATABASE_PARTS, SERVER_PARTS
 from dbopt.pg.healthparts import Parameter
 from dbopt.settings import TABLE
-from tests.unit.check.builders import Example, database, health, parameters, server, table
+from tests.unit.check.builders import Example, database, health, parameters, server, session, table
 from tests.unit.check.rules import examples_running as running
 from tests.unit.check.rules import examples_standing as standing
 
@@ -132,5 +132,5 @@ def test_a_tree_of_blockers_names_all_that_wait() -> None:
 
 
 def test_sessions_that_wait_for_each_other_have_no_root() -> None:
-    circle = (running.session(1, blocked_by=(2,)), running.session(2, blocked_by=(1,)))
+    circle = (session(1, blocked_by=(2,)), session(2, blocked_by=(1,)))
     assert [] == list(BY_NAME["blocking-locks"].find(health(sessions=circle), Check()))
