@@ -32,5 +32,5 @@ def test_counters_add_up_and_gauges_are_the_latest() -> None:
     assert Total(
         T, "tables", AT, AT + timedelta(minutes=5), ("a", "b"), ("g",), 180.0, 4, 1,
         {(1,): (10, 0, 7), (2,): (None, 0, 8), (3,): (None, None, 9)},
-        {key: labels for key, labels in named.values()}, {(2,)},
+        dict(named.values()), {(2,)},
     ) == totals.result(named)  # fmt: skip
