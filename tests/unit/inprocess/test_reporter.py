@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from dbopt.inprocess.counting import Counting, Limits, Origin
+from dbopt.inprocess.messages import VERSION, Welcome
+from dbopt.inprocess.reporter import Reporter
+from tests.support import wait_until
+
+
+def counted(counting: Counting) -> None:
+    count = counting.learn(counting.scope(Origin("d", "u", "a")), "k", "SELECT 1")
+    counting.add((count, 5.0, 0, 0.0, 0.0, ""))
+
+
+def calls(reporter: Reporter) -> int:
+    return sum(count.calls for count in reporter.total.counts.values())
+
+
+def test_the_thread_begins_with_the_first_statement_and_adds_up() -> None:
+    counting = Counting(Limits())
+    reporter = Reporter(counting, interval=0.01)
+    assert reporter._thread is None
+    counted(counting)
+    wait_until(lambda: calls(reporter) == 1)
+    counted(counting)
+    wait_until(lambda: calls(reporter) == 2)
+    reporter.close()
+    reporter.close()
+    wait_until(lambda: not reporter._thread.is_alive())  # type: ignore[union-attr]
+    counted(counting)
+    reporter.collect()
+    assert 3 == calls(reporter)
+
+
+def test_an_end_of_the_interpreter_starts_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    counting = Counting(Limits())
+    reporter = Reporter(counting)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    counted(counting)
+    reporter.collect()
+    assert 1 == calls(reporter)
+
+
+def test_a_fork_forgets_what_is_the_parents() -> None:
+    counting = Counting(Limits())
+    reporter = Reporter(counting, "/nowhere", interval=100)
+    counted(counting)
+    reporter.collect()
+    counted(counting)
+    reporter.forked()
+    reporter.collect()
+    assert 0 == calls(reporter)
+    assert not reporter._unsent
+
+
+def test_the_daemons_settings_hold_but_where_the_application_has_its_own() -> None:
+    daemon = Welcome(VERSION, slow=5.0, parameters=True, n_plus_one=3)
+    free = Reporter(Counting(Limits()))
+    free._welcomed(daemon)
+    assert Limits(slow_us=5000.0, parameters=True, many=3) == free.counting.limits
+    own = Reporter(Counting(Limits()), own=frozenset({"slow_us", "parameters", "many"}))
+    own._welcomed(daemon)
+    assert Limits() == own.counting.limits
