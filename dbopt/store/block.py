@@ -14,6 +14,7 @@ from array import array
 from collections.abc import Sequence
 from itertools import accumulate
 from sys import byteorder
+from typing import cast
 
 Column = Sequence[int | None]
 
@@ -37,8 +38,15 @@ def pack(columns: Sequence[Column]) -> bytes:
     return b"".join((rows.to_bytes(4, "big"), len(columns).to_bytes(2, "big"), forms, *planes))
 
 
+def measured(column: Column) -> Sequence[int]:
+    """The numbers of a column that are not NULL."""
+    if None in column:
+        return [value for value in column if value is not None]
+    return cast(Sequence[int], column)
+
+
 def _pack_column(column: Column) -> tuple[int, bytes]:
-    known = [value for value in column if value is not None]
+    known = measured(column)
     if not known:
         return NULLS, b""
     form = 0
@@ -55,6 +63,8 @@ def _pack_column(column: Column) -> tuple[int, bytes]:
         column = [0 if v is None else v + 1 for v in column]
         most += 1
     width = (most.bit_length() + 7) // 8
+    if not width:
+        return form, b""
     raw = array("Q", column)  # type: ignore[type-var]
     if byteorder == "little":
         raw.byteswap()

@@ -11,7 +11,7 @@ from typing import Any
 from dbopt.pg.connect import AsyncConnection
 from dbopt.pg.fetch import copy_into, fetch
 from dbopt.pg.refusal import translated
-from dbopt.store.block import MOST, pack
+from dbopt.store.block import MOST, measured, pack
 from dbopt.store.chains import Chain, begin
 from dbopt.store.frame import Frame, Key, Target, Values
 from dbopt.store.names import Names, layout_of
@@ -155,4 +155,7 @@ def _steps(ids: Iterable[int]) -> list[int]:
 def _kept(column: Sequence[int | None]) -> list[int | None]:
     """Half of what a block can hold, so that a difference of two fits."""
     most = MOST // 2
-    return [None if v is None else max(-most, min(int(v), most)) for v in column]
+    known = measured(column)
+    if not known or (max(known) <= most and min(known) >= -most):
+        return list(column)
+    return [None if v is None else max(-most, min(v, most)) for v in column]
