@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import zoneinfo
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from dbopt.errors import ConfigError
 from dbopt.settings import Database, Settings
 
 _SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$.]*")
 _FINGERPRINT = re.compile(r"[0-9a-fA-F]{16}")
+_DAILY = re.compile(r"(?:[01]?\d|2[0-3]):[0-5]\d")
 _ENCRYPTED = ("require", "verify-ca", "verify-full")
 
 
@@ -26,7 +29,16 @@ class Conflict:
 
 def check_together(settings: Settings, where: Callable[[str], str]) -> None:
     """Raises ConfigError for the first conflict; `where` gives the place of a dotted key."""
-    for check in (_pool, _databases, _users, _guard, _authentication, _encryption, _listening):
+    for check in (
+        _pool,
+        _databases,
+        _users,
+        _guard,
+        _authentication,
+        _encryption,
+        _listening,
+        _report,
+    ):
         for found in check(settings):
             raise ConfigError(f"{where(found.key)}: {found.key}: {found.message}", hint=found.hint)
 
@@ -222,3 +234,38 @@ def _listening(settings: Settings) -> Iterator[Conflict]:
             "found 0; without TCP allowed is 1 to 65535: it names the unix socket.",
             "Give the port that clients will name.",
         )
+
+
+def _report(settings: Settings) -> Iterator[Conflict]:
+    report = settings.report
+    if report.daily and not _DAILY.fullmatch(report.daily):
+        hint = "Give such as 07:00, or nothing for no daily report."
+        yield Conflict("report.daily", "It is no time of day.", hint)
+    try:
+        zoneinfo.ZoneInfo(report.timezone)
+    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
+        yield Conflict("report.timezone", "There is no such zone.", "Give such as Europe/Berlin.")
+    if report.daily and not report.directory and not report.webhook:
+        hint = "Set report.directory or report.webhook."
+        yield Conflict("report.daily", "The daily report would go nowhere.", hint)
+    if report.webhook:
+        words, hint = webhook_conflict(report.webhook, report.webhook_insecure)
+        if words:
+            yield Conflict("report.webhook", words, hint)
+
+
+def webhook_conflict(url: str, insecure: bool) -> tuple[str, str]:
+    """Why a URL may not be sent reports, and what to do; "" if it may. The URL is a secret."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        parts, host = urlsplit(""), ""
+    if parts.scheme not in ("http", "https") or not host:
+        return "It is no URL.", "Give https://host/path."
+    if parts.scheme == "http" and not is_loopback(host) and not insecure:
+        return (
+            "It is http to an address that is not loopback: anyone between can read the report.",
+            "Use https, or set report.webhook_insecure.",
+        )
+    return "", ""

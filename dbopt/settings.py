@@ -15,13 +15,15 @@ from dbopt.guardsection import AppRoute, Guard
 from dbopt.metricsettings import Metrics
 from dbopt.otelsettings import Otel
 from dbopt.poolsettings import Application, Database, Pool, User
+from dbopt.reportsettings import Report
 from dbopt.setting import Setting, settings_of
 from dbopt.setting import option as _s
 
 __all__ = [
     "NAMED", "NAMED_TABLE", "SECTIONS", "TABLE", "AppRoute", "Application", "Check", "Complexity",
     "Database", "Gateway", "Guard", "Http", "Index", "Log", "Metrics", "Migrate", "Otel",
-    "Pool", "Server", "Setting", "Settings", "Sql", "Stats", "Store", "Trace", "User", "setting_of",
+    "Pool", "Report", "Server", "Setting", "Settings", "Sql", "Stats", "Store", "Trace", "User",
+    "setting_of",
 ]  # fmt: skip
 
 
@@ -286,6 +288,7 @@ class Settings:
     index: Index = field(default_factory=Index)
     check: Check = field(default_factory=Check)
     migrate: Migrate = field(default_factory=Migrate)
+    report: Report = field(default_factory=Report)
     log: Log = field(default_factory=Log)
     databases: dict[str, Database] = field(default_factory=dict)
     users: dict[str, User] = field(default_factory=dict)

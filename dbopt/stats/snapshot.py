@@ -1,75 +1,92 @@
-"""Takes a snapshot: reads each view, then writes all in one transaction."""
+"""One round of collecting for a command: it takes the collector's lock, reads, and stores."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from datetime import timedelta
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
 
-from dbopt.errors import QueryFailed
+from dbopt.errors import UsageError
 from dbopt.pg.connect import AsyncConnection
+from dbopt.pg.fetch import fetch
 from dbopt.pg.refusal import translated
-from dbopt.pg.server import ServerInfo
+from dbopt.pg.server import ServerInfo, read_server
 from dbopt.settings import Stats
-from dbopt.stats.oldcollectors import VIEWS, collectors
-from dbopt.stats.view import Collected, Collector, not_examined
-from dbopt.store import snapshots
-from dbopt.store.snapshots import Header, Snapshot
-
-MAX_RELATIONS = 10_000
-"""Tables, and indexes, kept of each snapshot: the most active."""
-
-COLUMNS: dict[str, tuple[str, ...]] = {view.table: view.columns for view in VIEWS}
+from dbopt.sql.findings import Finding
+from dbopt.stats.collecting import Round, collect_once
+from dbopt.stats.collectors import collectors
+from dbopt.stats.view import View
+from dbopt.store import events, history, partitions
+from dbopt.store.frame import Standing, Target
+from dbopt.store.recording import History
 
 
-async def take(
-    conn: AsyncConnection,
-    store_conn: AsyncConnection,
-    server: ServerInfo,
-    settings: Stats,
-    readers: Sequence[Collector] | None = None,
-) -> Snapshot:
-    """Read every view over `conn`, write the snapshot over `store_conn`, expire old ones.
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a snapshot was: of whom and when, frames stored, what was not examined."""
 
-    A view that the server refuses becomes a finding that it was not examined. Raises
+    server: ServerInfo
+    at: datetime
+    frames: int
+    first: bool
+    findings: tuple[Finding, ...]
+
+
+class _One:
+    """A connection as a pool of one."""
+
+    def __init__(self, conn: AsyncConnection) -> None:
+        self._conn = conn
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[AsyncConnection]:
+        """Lend it."""
+        yield self._conn
+
+
+async def take(conn: AsyncConnection, store: AsyncConnection, settings: Stats) -> Taken:
+    """Read every view over `conn`, write what is new over `store`.
+
+    Raises UsageError where a sidecar collects for this database already (it says which),
     StoreMissing without the schema, ServerLost when a connection breaks, else QueryFailed.
     """
-    seen: dict[str, Collected] = {}
-    for reader in readers or collectors():
-        limit = settings.top_statements if reader.view.name == "statements" else MAX_RELATIONS
-        seen[reader.view.name] = await _look(reader, conn, server, limit)
-    snapshot = assemble(server, seen)
-    number = await snapshots.write(store_conn, snapshot, COLUMNS)
-    await snapshots.expire(store_conn, server.now - timedelta(days=settings.retention_days))
-    return replace(snapshot, header=replace(snapshot.header, id=number))
+    await _hold(conn)
+
+    async def resume(target: Target, view: View) -> Standing | None:
+        return await history.resume(store, target, view.name)
+
+    server = await read_server(conn)
+    await partitions.keep(store, server.now, settings.retention_days)
+    done, latest = await collect_once(_One(conn), settings, collectors(), resume)
+    frames = await _write(store, done)
+    findings = {
+        (finding.rule, finding.message): finding
+        for seen in latest.values()
+        for finding in (*seen.findings, *((seen.finding,) if seen.finding else ()))
+    }
+    first = all(frame.seconds == 0 for frame in done.frames)
+    return Taken(server, server.now, frames, first, tuple(findings.values()))
 
 
-async def _look(
-    reader: Collector, conn: AsyncConnection, server: ServerInfo, limit: int
-) -> Collected:
-    name = reader.view.name
-    try:
-        with translated(f"Reading {name}"):
-            return await reader.collect(conn, server, limit)
-    except QueryFailed as error:
-        return Collected(finding=not_examined(name, server, error.message, error.hint))
-
-
-def assemble(server: ServerInfo, seen: dict[str, Collected]) -> Snapshot:
-    """The snapshot of what was seen, by the views' names; `server.now` is its time. PURE."""
-    empty = Collected()
-    statements = seen.get("statements", empty)
-    header = Header(
-        taken_at=server.now,
-        server=server.address,
-        database=server.database,
-        version_num=server.version_num,
-        stats_reset=seen.get("database", empty).reset,
-        statements_reset=statements.reset,
-        statements_dealloc=statements.dealloc,
-        truncated=frozenset(name for name, part in seen.items() if part.truncated),
-        findings=tuple(part.finding for part in seen.values() if part.finding),
+async def _hold(conn: AsyncConnection) -> None:
+    """Take the collector's lock; it goes with the session."""
+    with translated("Asking for the collector's lock"):
+        if (await fetch(conn, "leader_try"))[0]["held"]:
+            return
+        holders = await fetch(conn, "report_collector")
+    who = "Another sidecar"
+    if holders:
+        holder = holders[0]
+        who = f"A sidecar (backend {holder['pid']}, from {holder['client']})"
+    raise UsageError(
+        f"{who} collects for this database already: no snapshot was taken.",
+        hint="Its snapshots are in the history: see `dbopt stats list`.",
     )
-    rows = {view.table: seen[view.name].rows for view in VIEWS if view.name in seen}
-    texts = {number: text for part in seen.values() for number, text in part.texts.items()}
-    return Snapshot(header, rows, texts)
+
+
+async def _write(store: AsyncConnection, done: Round) -> int:
+    async with store.transaction():
+        count = await History().write(store, done.frames, done.texts)
+        await events.append(store, done.events)
+    return count

@@ -29,7 +29,7 @@ DOCUMENTS: dict[str, type] = {
     "index advise --prove-with-locks": list,
     "index declared": list,
     "stats snapshot": dict,
-    "stats list": list,
+    "stats list": dict,
     "init there": dict,
     "guard quarantine 00000000000000ff --for 1h": dict,
     "guard list": list,
