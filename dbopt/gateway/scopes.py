@@ -29,6 +29,8 @@ FINGERPRINTED = 65_536
 _MAX_SPELLINGS = 500
 """Ways to write the routes of a scope that are remembered."""
 _DIGITS = b"0123456789"
+_VARYING = b"trace"
+"""In the names of the tags that are new in each text."""
 _INTEGER = re.compile(rb"(?<![\w$.\x80-\xff'])[0-9]+(?![\w.\x80-\xff'])")
 """An integer that stands alone: whichever it is, the fingerprint is the same."""
 _MAX_INTEGERS = 50
@@ -135,13 +137,13 @@ class Scope:
         known = self.by_text.get(text)
         if known is not None:
             return known
+        shape = self.by_shape.get(text.translate(None, _DIGITS))
+        if shape is not None and shape.fits(text):
+            return shape.count
         if text[-1:] in ENDS:
             tagged = self._tagged(text)
             if tagged is not None:
                 return tagged
-        shape = self.by_shape.get(text.translate(None, _DIGITS))
-        if shape is not None and shape.fits(text):
-            return shape.count
         found = self._find(text)
         if len(text) <= _LONG_TEXT:
             self._keep(text, found)
@@ -159,6 +161,8 @@ class Scope:
         if len(text) <= _LONG_TEXT and b"\\" not in comment:
             known = scope.by_text.get(base)
             if known is not None:
+                if _VARYING not in comment:
+                    self._keep_text(text, known)  # it will come again just so
                 return known
             shape = scope.by_shape.get(base.translate(None, _DIGITS))
             if shape is not None and shape.fits(base):
