@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import httpx
+import psycopg
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.parser import text_string_to_metric_families as parse_text
@@ -37,6 +38,10 @@ def daemon(
     pg_backend: Server, near: Receiver, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Daemon]:
     with fresh_database(pg_backend) as dsn:
+        # Directly: a backend that ends tells the statistics at once what it did.
+        with closing(psycopg.connect(dsn, autocommit=True)) as connection:
+            connection.execute("CREATE TABLE songs (id int PRIMARY KEY, title text)")
+            connection.execute("SELECT count(*) FROM songs")
         settings = {
             "stats__interval": 1, "otel__enabled": True, "otel__endpoint": near.endpoint,
             "otel__interval": 0.2,
@@ -44,8 +49,6 @@ def daemon(
         env = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
         with running(dsn, tmp_path_factory.mktemp("exports"), env, **settings) as made:
             with closing(made.connect()) as connection:
-                connection.execute("CREATE TABLE songs (id int PRIMARY KEY, title text)")
-                connection.execute("SELECT count(*) FROM songs")
                 connection.execute(TRACED)
                 connection.execute(TRACED.replace("-01'", "-00'").replace("7", "8"))
             yield made
