@@ -29,10 +29,10 @@ def test_a_statement_has_its_fingerprint_and_a_redacted_text() -> None:
     [
         "SELECT /* dbopt */ 1",
         "INSERT INTO dbopt.snapshot VALUES ($1)",
-        'COPY "dbopt"."snapshot_table" ("relid") FROM STDIN',
+        'COPY "dbopt"."history" ("at") FROM STDIN',
         "EXPLAIN (FORMAT JSON) EXECUTE dbopt_explain (NULL)",
         "CREATE SCHEMA IF NOT EXISTS dbopt",
-        statement("store_expire_snapshots").replace("%(before)s", "$1"),
+        statement("store_expire_rest").replace("%(before)s", "$1"),
     ],
 )
 def test_our_own_are_none(text: str) -> None:
