@@ -107,7 +107,8 @@ def test_every_view_as_nobody(dsn: str) -> None:
         role = conninfo_to_dict(nobody)["user"]
     check_all(seen)
     hidden = {name for name, c in seen.items() if "GRANT" in str([f.remedy for f in c.findings])}
-    assert hidden == {
+    # An autovacuum or a standby may be there by chance.
+    assert hidden - {"progress", "replication"} == {
         "statements", "activity", "connections", "xmin_horizon", "settings", "wal_directory",
     }  # fmt: skip
     for name in hidden:
@@ -119,9 +120,7 @@ def test_the_documented_columns_are_the_servers(
     backend: str, request: pytest.FixtureRequest
 ) -> None:
     server: Server = request.getfixturevalue(backend)
-    extension = {18: 112, 15: 110}.get(server.major)
-    if extension is None:
-        pytest.skip(f"needs PostgreSQL 15 or 18, this is {server.major}")
+    extension = {13: 108, 14: 109, 15: 110, 16: 110, 17: 111, 18: 112}[server.major]
     with fresh_database(server) as made, psycopg.connect(made) as conn:
         for known, version in ((COLUMNS, server.major), (STATEMENTS, extension)):
             for view, words in known.items():
@@ -217,11 +216,12 @@ def test_what_this_server_does_not_measure_is_none(newest: str) -> None:
 
 
 def test_older_servers_say_what_they_lack(pg15_dsn: str) -> None:
-    seen = look(pg15_dsn, "io", "checkpointer", "wal")
+    seen = look(prepared(pg15_dsn), "io", "checkpointer", "wal", "statements")
     assert "Upgrade to PostgreSQL 16" in seen["io"].findings[0].remedy
     (checkpointer,) = seen["checkpointer"].rows
     assert checkpointer["num_timed"] >= 0
     assert checkpointer["num_done"] is None
+    assert "stats_since" not in seen["statements"].rows[0]
     assert seen["checkpointer"].reset is not None
     assert seen["wal"].rows[0]["wal_write"] is not None
 
@@ -229,7 +229,8 @@ def test_older_servers_say_what_they_lack(pg15_dsn: str) -> None:
 @pytest.mark.pg(">= 15")
 def test_functions(newest: str) -> None:
     tracked = with_options(newest, "-c track_functions=pl")
-    assert "track_functions" in str(look(newest, "functions")["functions"].findings)
+    off = with_options(newest, "-c track_functions=none")
+    assert "track_functions" in str(look(off, "functions")["functions"].findings)
     with psycopg.connect(tracked, autocommit=True) as conn:
         conn.execute("SELECT twice(1), twice(2)")
         conn.execute("SELECT pg_stat_force_next_flush()")
@@ -273,7 +274,7 @@ def test_bloat_of_half_empty_tables(dsn: str) -> None:
         seen = look(nobody, "table_bloat", "index_bloat")
     for collected in seen.values():
         assert {None} == {row["bloat_ppm"] for row in collected.rows}
-        assert "pg_read_all_data" in str(collected.findings)
+        assert "GRANT " in collected.findings[0].remedy
 
 
 def test_a_database_that_we_may_not_enter_has_no_size(newest: str) -> None:
@@ -361,8 +362,7 @@ def test_statements_in_another_schema_and_our_own(newest: str) -> None:
         collected = look_with(newest, [collector])["statements"]
     text = "SELECT COUNT(*) FROM item WHERE tag = $1"
     assert text.lower() in [found.lower() for found in collected.texts.values()]
-    assert collected.reset is not None
-    assert {"stats_since"} == set(collected.rows[0]) - set(collector.view.columns)
+    assert set(collector.view.columns) == set(collected.rows[0]) - {"stats_since"}
     assert sum(row["calls"] for row in collector.own) > 0
     assert not any("dbopt */" in found for found in collected.texts.values())
 

@@ -3,7 +3,7 @@
 -- Times are NULL where all is caught up; hidden without pg_read_all_stats. Our own position is
 -- read after the row's, so that no lag is negative.
 SELECT /* dbopt */
-       r.pid, r.application_name, r.usename::text AS usename, r.client_addr::text AS client_addr,
+       r.pid, r.application_name, r.usename::text AS usename, host(r.client_addr) AS client_addr,
        r.state, r.sync_state, s.slot_name::text AS slot_name,
        (w.lsn - r.sent_lsn)::bigint AS sent_lag_bytes,
        (w.lsn - r.write_lsn)::bigint AS write_lag_bytes,

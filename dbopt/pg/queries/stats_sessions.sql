@@ -46,7 +46,8 @@ SELECT /* dbopt */
 -- The oldest snapshot of each kind of holder: no VACUUM removes what was deleted after it.
 -- session, prepared, standby (by hot_standby_feedback), slot, catalog (of a logical slot).
 WITH holders AS (
-    SELECT 'session' AS holder, coalesce(application_name, '') AS name,
+    SELECT 'session' AS holder,
+           coalesce(nullif(application_name, ''), backend_type, '') AS name,
            greatest(age(backend_xmin), age(backend_xid)) AS xid_age, xact_start AS since
       FROM pg_catalog.pg_stat_activity
      WHERE pid <> pg_backend_pid()

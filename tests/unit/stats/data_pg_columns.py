@@ -2,7 +2,7 @@
 
 A word is a column of every version, `name:16` since 16, `name:-16` until 16, `name:14-17` both.
 Source: PostgreSQL's documentation, "The Cumulative Statistics System", "System Views" and "System
-Catalogs", of each version; a test compares 15 and 18 with servers. Of catalogs only what is
+Catalogs", of each version; a test compares them with the servers that it is given. Of catalogs only what is
 likely to be read. pg_stat_statements goes by the extension's version, 108 to 112.
 """
 
@@ -75,7 +75,8 @@ COLUMNS: dict[str, str] = {
         client_hostname client_port backend_start xact_start query_start state_change
         wait_event_type wait_event state backend_xid backend_xmin query_id:14 query
         backend_type""",
-    "pg_stat_ssl": "pid ssl version cipher bits client_dn client_serial issuer_dn",
+    "pg_stat_ssl": """
+        pid ssl version cipher bits compression:-13 client_dn client_serial issuer_dn""",
     "pg_stat_gssapi": "pid gss_authenticated principal encrypted credentials_delegated:16",
     "pg_locks": """
         locktype database relation page tuple virtualxid transactionid classid objid objsubid
