@@ -57,6 +57,8 @@ class Shelf:
             before = (0.0,) * len(values)  # what it counted before we were there
         elif labels in self._before:
             before = self._before[labels]
+        if before == values:
+            return  # most stand still
         for place, counter in enumerate(self._counters):
             new, old = values[place], before[place]
             if counter and new is not None:

@@ -14,6 +14,7 @@ from dbopt.stats.collectors import VIEWS
 from dbopt.stats.exposition.source import DEFINITIONS, FAMILIES, Exposition
 from dbopt.stats.view import Collected
 from dbopt.trace.pgbouncer import DEFINITIONS as PGBOUNCER
+from tests.support import wait_until
 from tests.unit.stats.exposition.rows import SERVER, VIEW, exposition, full, row, values
 
 
@@ -158,3 +159,24 @@ def test_openmetrics_can_be_parsed() -> None:
     text = rendered("application/openmetrics-text; version=1.0.0")
     names = {family.name for family in text_string_to_metric_families(text)}  # type: ignore[no-untyped-call]
     assert {"pg_stat_database_xact_commit", "pg_stat_statements_calls", "pg_locks_count"} <= names
+
+
+def test_much_is_worked_through_in_a_thread() -> None:
+    rows = [row("tables", schemaname="s", relname=f"t{n}", seq_scan=n) for n in range(50)]
+    source = Exposition(
+        Settings(tables=2), lambda: {"tables": Collected(rows=rows)}, lambda: SERVER,
+        lambda: True, lambda: True, at_once=10,
+    )  # fmt: skip
+    name = ("pg_stat_user_tables_seq_scan", ("app", "s", "t49"))
+    wait_until(lambda: name in values(source), what="the tables")
+    assert 49 == values(source)[name]
+
+
+def test_what_was_collected_goes_with_the_lock() -> None:
+    leading = True
+    latest = {"tables": Collected(rows=[row("tables", schemaname="s", relname="t", seq_scan=1)])}
+    source = Exposition(Settings(), lambda: latest, lambda: SERVER, lambda: leading, lambda: True)
+    name = ("pg_stat_user_tables_seq_scan", ("app", "s", "t"))
+    assert name in values(source)
+    leading = False
+    assert name not in values(source)
