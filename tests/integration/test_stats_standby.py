@@ -6,8 +6,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from tests.fix_standby import Standby
-from tests.integration.collectors_support import look
-from tests.integration.test_stats_collectors import check_all, prepared, rows_of
+from tests.integration.collectors_support import check_all, look, prepared, rows_of
 
 
 def test_a_standby_and_its_primary(pg_dsn: str, pg_standby: Standby) -> None:

@@ -2,8 +2,8 @@
 
 A word is a column of every version, `name:16` since 16, `name:-16` until 16, `name:14-17` both.
 Source: PostgreSQL's documentation, "The Cumulative Statistics System", "System Views" and "System
-Catalogs", of each version; a test compares them with the servers that it is given. Of catalogs only what is
-likely to be read. pg_stat_statements goes by the extension's version, 108 to 112.
+Catalogs", of each version; a test compares them with the servers that it is given. Of catalogs
+only what is likely to be read. pg_stat_statements goes by the extension's version, 108 to 112.
 """
 
 from __future__ import annotations
