@@ -17,7 +17,14 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from dbopt.gateway.link import Observed
 from dbopt.gateway.supervisor import Supervisor
-from dbopt.observation import PoolSnapshot, SlowStatement, StatementCount, WorkerSnapshot
+from dbopt.observation import (
+    PoolSnapshot,
+    Repeated,
+    SlowStatement,
+    StatementCount,
+    TransactionCount,
+    WorkerSnapshot,
+)
 from dbopt.settings import Settings
 from dbopt.verdict import Question, Refusal, Verdict
 from tests.fix_pg import Server, fresh_database
@@ -46,6 +53,9 @@ class Seen:
     def __init__(self) -> None:
         self.counts: list[StatementCount] = []
         self.slow: list[SlowStatement] = []
+        self.transactions: list[TransactionCount] = []
+        self.repeated: list[Repeated] = []
+        self.spans: list[SlowStatement] = []
         self.snapshots: dict[int, WorkerSnapshot] = {}
         self.frames = 0
         self.refusals: list[Refusal] = []
@@ -60,6 +70,9 @@ class Seen:
                 self._texts[count.fingerprint] = count.text
         self.counts += message.counts
         self.slow += message.slow
+        self.transactions += message.transactions
+        self.repeated += message.repeated
+        self.spans += message.spans
         self.snapshots[worker] = message.snapshot
         self.refusals += message.refusals
         self.frames += 1

@@ -181,3 +181,207 @@ def test_the_snapshot_adds_up(gateway: Gateway) -> None:
     assert pool.received > 100
     assert pool.sent > 100
     assert ("postgres", 4) == (pool.user, pool.max_size)
+
+
+# Routes, bytes, transfer
+
+TRACE = "00-5bd66ef5095369c7b0d1f8f4bd33716a-{:016x}-01"
+
+
+def tagged(sql: str, number: int, route: str = "%2Fcart") -> str:
+    return f"{sql} /*action='show',route='{route}',traceparent='{TRACE.format(number)}'*/"
+
+
+def test_statements_by_route(gateway: Gateway) -> None:
+    with raw_client(gateway.dsn()) as raw:
+        for number in range(4):
+            raw.ask(query(tagged("SELECT upper('x')", number)))
+            raw.ask(run(tagged("SELECT upper('x')", number)) + SYNC)
+        raw.ask(query("SELECT upper('y') /* by hand */"))
+        raw.ask(query("SELECT upper('z')"))
+    seen = gateway.seen
+    seen.next_frame()
+    assert 1 == len({count.fingerprint for count in seen.of("upper")})
+    calls = {count.route: 0 for count in seen.of("upper")}
+    for count in seen.of("upper"):
+        calls[count.route] += count.calls
+    assert {"/cart": 8, "": 2} == calls
+
+
+def test_bytes_are_those_of_the_clients_messages_and_of_the_answers(gateway: Gateway) -> None:
+    sent = {
+        "repeat": query("SELECT repeat('x', 10000)"),
+        "length": run("SELECT length($1)", "some text") + SYNC,
+        "sqrt": query("SELECT sqrt(2); SELECT 1"),
+    }
+    answered = {}
+    with raw_client(gateway.dsn()) as raw:
+        for what, messages in sent.items():
+            raw.send(messages)
+            answered[what] = sum(5 + len(payload) for _, payload in raw.until(b"Z"))
+    gateway.seen.next_frame()
+    for what, messages in sent.items():
+        (count,) = gateway.seen.of(what)
+        assert (len(messages), answered[what]) == (count.received, count.sent), what
+
+
+def test_a_copys_bytes_are_its_own(gateway: Gateway) -> None:
+    rows = copy_data(b"x" * 5000 + b"\n") * 40
+    with raw_client(gateway.dsn()) as raw:
+        raw.ask(query("CREATE TABLE t (x text)"))
+        raw.send(query("COPY t FROM STDIN"))
+        raw.until(b"G")
+        raw.send(rows)
+        raw.ask(COPY_DONE)
+        raw.ask(query("COPY t TO STDOUT"))
+    gateway.seen.next_frame()
+    (into,), (out,) = gateway.seen.of("FROM"), gateway.seen.of("TO")
+    assert len(rows) < into.received < len(rows) + 100
+    assert len(rows) - 200 < out.sent < len(rows) + 600
+    assert into.sent < 200
+    assert out.received == len(query("COPY t TO STDOUT"))
+
+
+def test_the_time_of_a_transfer_is_told_apart(make_gateway: GatewayFactory) -> None:
+    gateway = make_gateway(trace__slow=300.0)
+    rows = "SELECT repeat('x', 10000), pg_sleep(0.01) FROM generate_series(1, 40)"
+    with gateway.connect() as connection:
+        connection.execute(rows)  # the server sends rows as they come
+        connection.execute("SELECT pg_sleep(0.4)")
+    gateway.seen.next_frame()
+    sending, sleeping = gateway.seen.slow
+    assert sending.transfer_ms > 200
+    assert sleeping.transfer_ms < 100
+    for slow in (sending, sleeping):
+        assert slow.duration_ms == pytest.approx(slow.queue_ms + slow.server_ms + slow.transfer_ms)
+    assert sending.sent > 400_000
+
+
+# Transactions
+
+
+def totals(gateway: Gateway) -> tuple[int, int, int]:
+    """Transactions, those that failed, and the statements in them."""
+    gateway.seen.next_frame()
+    found = list(gateway.seen.transactions)
+    return (
+        sum(t.count for t in found), sum(t.failed for t in found), sum(t.statements for t in found),
+    )  # fmt: skip
+
+
+CASES = [
+    ([query("BEGIN"), query("SELECT 1"), query("COMMIT")], 1, (1, 0, 1)),
+    ([query("BEGIN"), query("SELECT 1"), query("ROLLBACK")], 1, (1, 1, 1)),
+    ([query("BEGIN"), query("SELECT 1/0"), query("SELECT 1"), query("COMMIT")], 1, (1, 1, 2)),
+    ([query("BEGIN; SELECT 1; COMMIT")], 1, (1, 0, 0)),
+    ([query("BEGIN; SELECT 1"), query("SELECT 2; END; BEGIN"), query("COMMIT")], 1, (2, 0, 0)),
+    ([run("BEGIN") + run("SELECT 1") + run("COMMIT") + SYNC], 1, (1, 0, 1)),
+    ([(run("BEGIN") + SYNC + run("SELECT 1") + SYNC + run("COMMIT") + SYNC)], 3, (1, 0, 1)),
+    ([run("BEGIN") + SYNC, run("SELECT 1/0") + SYNC, run("ROLLBACK") + SYNC], 1, (1, 1, 1)),
+    ([query("BEGIN"), query("SELECT 1"), query("COMMIT AND CHAIN"), query("END")], 1,
+     (2, 0, 1)),
+    ([query("BEGIN"), query("SAVEPOINT a"), query("SELECT 1/0"), query("ROLLBACK TO a"),
+      query("SELECT 1"), query("COMMIT")], 1, (1, 0, 4)),
+    ([query("BEGIN"), query("BEGIN"), query("COMMIT"), query("COMMIT")], 1, (1, 0, 1)),
+    ([query("CREATE TABLE d (x int UNIQUE DEFERRABLE INITIALLY DEFERRED)"), query("BEGIN"),
+      query("INSERT INTO d VALUES (1), (1)"), query("COMMIT")], 1, (1, 1, 2)),  # the COMMIT that fails is one of them
+    ([query("SELECT 1"), query("COMMIT")], 1, (0, 0, 0)),
+    ([query("BEGIN"), query("SELECT 1")], 1, (1, 1, 1)),  # and it leaves
+]  # fmt: skip
+"""Messages, how many answers each has, and the transactions, those that failed, statements."""
+
+
+def test_transactions(gateway: Gateway) -> None:
+    for number, (messages, answers, _) in enumerate(CASES):
+        with raw_client(gateway.dsn(), application_name=f"case {number}") as raw:
+            for message in messages:
+                raw.ask(message, answers)
+    wait_until(lambda: gateway.seen.snapshots[0].clients == 0)
+    gateway.seen.next_frame()
+    found = [(0, 0, 0)] * len(CASES)
+    for seen in gateway.seen.transactions:
+        number = int(seen.application.split()[1])
+        count, failed, statements = found[number]
+        found[number] = (
+            count + seen.count, failed + seen.failed, statements + seen.statements,
+        )  # fmt: skip
+    assert [expected for _, _, expected in CASES] == found
+
+
+def test_transactions_of_a_session(make_gateway: GatewayFactory) -> None:
+    gateway = make_gateway(pool__mode="session")
+    with gateway.connect(application_name="shop") as connection:
+        for _ in range(3):
+            with connection.transaction():
+                connection.execute("SELECT 1")
+    assert (3, 0, 3) == totals(gateway)
+    assert {"shop"} == {found.application for found in gateway.seen.transactions}
+
+
+def test_a_transaction_whose_server_is_lost_has_failed(gateway: Gateway) -> None:
+    with raw_client(gateway.dsn()) as raw, gateway.connect() as other:
+        raw.ask(query("BEGIN"))
+        (pid,) = [p for k, p in raw.ask(query("SELECT pg_backend_pid()")) if k == b"D"]
+        other.execute("SELECT pg_terminate_backend(%s)", [int(pid[6:])])
+        wait_until(lambda: totals(gateway) == (1, 1, 1))
+
+
+def test_idle_time_and_what_repeats(make_gateway: GatewayFactory) -> None:
+    gateway = make_gateway(trace__n_plus_one=5)
+    with gateway.connect() as connection, connection.transaction():
+        for number in range(6):
+            connection.execute(tagged(f"SELECT sqrt({number})", number))
+        connection.execute("SELECT pg_sleep(0.2)")
+        gateway.seen.next_frame()  # it idles for two reports
+    totals(gateway)
+    (found,) = gateway.seen.transactions
+    assert ("/cart", 7) == (found.route, found.statements)
+    assert 200_000 < found.total_us
+    assert 20_000 < found.max_idle_us <= found.idle_us < found.total_us - 190_000
+    (again,) = gateway.seen.repeated
+    assert ("/cart", 1, 6, 6) == (again.route, again.transactions, again.calls, again.most)
+    assert {again.fingerprint} == {count.fingerprint for count in gateway.seen.of("sqrt")}
+
+
+# Single statements
+
+
+def test_a_slow_statements_tags(make_gateway: GatewayFactory) -> None:
+    gateway = make_gateway(trace__slow=50.0)
+    secret = "SELECT pg_sleep(0.1) /*card='4711',route='a',framework='f'*/"
+    with raw_client(gateway.dsn()) as raw:
+        raw.ask(query(secret))
+        raw.ask(run(tagged("SELECT pg_sleep(0.1)", 7)) + SYNC)
+    gateway.seen.next_frame()
+    first, second = gateway.seen.slow
+    assert ("a", {"route": "a", "framework": "f"}) == (first.route, first.tags)
+    assert ("/cart", TRACE.format(7)) == (second.route, second.traceparent)
+    assert (len(query(secret)), 0.0) == (first.received, first.transfer_ms)
+    assert first.sent > 50
+
+
+def test_spans_where_they_are_asked_for(make_gateway: GatewayFactory) -> None:
+    gateway = make_gateway(otel__enabled=True)
+    with raw_client(gateway.dsn()) as raw:
+        for number in range(3):
+            raw.ask(query(tagged("SELECT 'hunter2'", number)))
+        raw.ask(run(tagged("SELECT 1 / $1::int", 3), "0") + SYNC)
+        raw.ask(query(tagged("SELECT 1", 4).replace("-01'", "-00'")))
+        raw.ask(query("SELECT 1"))
+    seen = gateway.seen
+    seen.next_frame()
+    assert [TRACE.format(n) for n in range(4)] == [span.traceparent for span in seen.spans]
+    assert ["", "", "", "22012"] == [span.sqlstate for span in seen.spans]
+    assert "hunter2" not in str(seen.spans)
+    gateway.reload(**{"otel.enabled": False})
+    before = len(seen.spans)
+
+    def off() -> bool:
+        asked = len(seen.spans)
+        with raw_client(gateway.dsn()) as raw:
+            raw.ask(query(tagged("SELECT 1", 5)))
+        seen.next_frame()
+        return len(seen.spans) == asked
+
+    wait_until(off)
+    assert before <= len(seen.spans)

@@ -47,7 +47,8 @@ def test_split(text: bytes, parts: tuple[bytes, bytes] | None) -> None:
     "base",
     [
         b"", b"select 1 ", b"select 'a' ", b"select 'it''s'", b'select "a""b", \'"\' ',
-        b"select $1 ", b"select a$b ", b"select $$ a $$ ", b"select $x$ $$ $x$ ", b"select 1 -- a\n",
+        b"select $1 ", b"select a$b ", b"select $$ a $$ ", b"select $x$ $$ $x$ ",
+        b"select 1 -- a\n",
         b"select 1 -- a\r", b"select 1 /* a */ ", b"/*+ hint */ select 1 ", b"select '--' ",
         b"select '/*' ", b"select 4 -", b"select 4 /", b"select 4 *", b"select E'a' ",
         b"select U&\"a\" ", "select 'é' ".encode(), b"select a /* b /* c */ d */ ",
