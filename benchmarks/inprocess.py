@@ -21,7 +21,7 @@ import sys
 import timeit
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from time import perf_counter, thread_time
+from time import perf_counter, process_time
 from types import SimpleNamespace
 from typing import Any
 
@@ -37,7 +37,7 @@ from dbopt.inprocess.session import Session
 TARGET_US = 5.0
 QUERY = "SELECT 1"
 Timed = tuple[float, float]
-"""CPU of this thread and wall time, µs a query."""
+"""CPU of this process, its reporter's thread too, and wall time: µs a query."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,25 +51,26 @@ class Result:
     wall: float
 
 
-def sync_round(pool: ConnectionPool[Any], queries: int) -> Timed:
+def sync_round(pool: ConnectionPool[Any], queries: int, autocommit: bool) -> Timed:
     with pool.connection() as connection:
-        connection.autocommit = True
+        connection.autocommit = autocommit
+        connection.execute(QUERY)
         cursor = connection.cursor()
         execute = cursor.execute
-        cpu, wall = thread_time(), perf_counter()
+        cpu, wall = process_time(), perf_counter()
         for _ in range(queries):
             execute(QUERY)
-        return (thread_time() - cpu) / queries * 1e6, (perf_counter() - wall) / queries * 1e6
+        return (process_time() - cpu) / queries * 1e6, (perf_counter() - wall) / queries * 1e6
 
 
 async def async_round(pool: AsyncConnectionPool[Any], queries: int) -> Timed:
     async with pool.connection() as connection:
         await connection.set_autocommit(True)
         cursor = connection.cursor()
-        cpu, wall = thread_time(), perf_counter()
+        cpu, wall = process_time(), perf_counter()
         for _ in range(queries):
             await cursor.execute(QUERY)
-        return (thread_time() - cpu) / queries * 1e6, (perf_counter() - wall) / queries * 1e6
+        return (process_time() - cpu) / queries * 1e6, (perf_counter() - wall) / queries * 1e6
 
 
 def compared(what: str, samples: list[tuple[Timed, Timed]]) -> Result:
@@ -90,18 +91,22 @@ def in_turn(plain: Callable[[], Timed], traced: Callable[[], Timed], turn: int) 
     return plain(), traced()
 
 
-def measure_sync(dsn: str, queries: int, rounds: int) -> Result:
+def measure_sync(dsn: str, queries: int, rounds: int, autocommit: bool) -> Result:
     with (
         ConnectionPool(dsn, min_size=1, open=True) as plain,
         TracedConnectionPool(dsn, min_size=1, open=True, report_to="") as traced,
     ):
         for pool in (plain, traced):
-            sync_round(pool, queries)
+            sync_round(pool, queries, autocommit)
         samples = [
-            in_turn(lambda: sync_round(plain, queries), lambda: sync_round(traced, queries), turn)
+            in_turn(
+                lambda: sync_round(plain, queries, autocommit),
+                lambda: sync_round(traced, queries, autocommit),
+                turn,
+            )
             for turn in range(rounds)
         ]
-    return compared("sync", samples)
+    return compared("sync" if autocommit else "transaction", samples)
 
 
 async def measure_async(dsn: str, queries: int, rounds: int) -> Result:
@@ -134,20 +139,23 @@ def bookkeeping(number: int = 100_000) -> float:
     def bare() -> None:
         execute(cursor, QUERY)
 
-    return min(
+    best = min(
         (timeit.timeit(traced, number=number) - timeit.timeit(bare, number=number)) / number * 1e6
         for _ in range(5)
     )
+    (count,) = session.counting.drain()
+    if session.counting.faults or count.calls != 5 * number:
+        raise RuntimeError("The session did not count what it was timed with.")
+    return best
 
 
-def run(queries: int, rounds: int) -> list[Result]:
-    own = bookkeeping()
+def run(cluster: EmbeddedCluster, queries: int, rounds: int) -> list[Result]:
+    own = bookkeeping(queries * 50)
     results = [Result("bookkeeping", 0.0, own, own, own)]
-    with EmbeddedCluster() as cluster:
-        cluster.start()
-        dsn = make_conninfo(cluster.dsn(), host=str(cluster.socket_dir))
-        results.append(measure_sync(dsn, queries, rounds))
-        results.append(asyncio.run(measure_async(dsn, queries, rounds)))
+    dsn = make_conninfo(cluster.dsn(), host=str(cluster.socket_dir))
+    results.append(measure_sync(dsn, queries, rounds, autocommit=True))
+    results.append(measure_sync(dsn, queries, rounds, autocommit=False))
+    results.append(asyncio.run(measure_async(dsn, queries, rounds)))
     return results
 
 
@@ -159,7 +167,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="fail where the target is missed")
     options = parser.parse_args(arguments)
     os.environ.pop("DBOPT_SOCKET", None)
-    results = run(options.queries, options.rounds)
+    with EmbeddedCluster() as cluster:
+        cluster.start()
+        results = run(cluster, options.queries, options.rounds)
     if options.json:
         print(json.dumps([asdict(result) for result in results], indent=2))
     else:

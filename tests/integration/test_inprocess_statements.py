@@ -304,6 +304,20 @@ def test_transactions(pool: TracedConnectionPool[Any]) -> None:
     assert ((1, 0), (1, 0)) == (found["SAVEPOINT s"], found["RELEASE s"])
 
 
+def test_a_transaction_in_a_pipeline(pool: TracedConnectionPool[Any]) -> None:
+    with lent(pool) as connection:
+        for _ in range(2):
+            with connection.pipeline(), connection.transaction():
+                connection.execute("SELECT %s::int", [1])
+                connection.cursor().executemany("SELECT %s::int", [[2], [3]], returning=True)
+    with pool.connection() as connection, connection.pipeline():
+        connection.execute("SELECT %s::int", [4])
+        connection.execute("SELECT %s::int", [5])
+    (transactions,) = pool.transactions()
+    assert (3, 0, 8) == (transactions.count, transactions.failed, transactions.statements)
+    assert (8, 8) == counted(pool)["SELECT $1::int"]
+
+
 def test_n_plus_one_whatever_the_literals(pg_dsn: str) -> None:
     with TracedConnectionPool(pg_dsn, min_size=1, report_to="", n_plus_one=5) as pool:
         with pool.connection() as connection:

@@ -21,7 +21,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
     for names in (
         "errors clock histogram settings configfile logs metrics redact observation resources "
         "verdict sdnotify setting poolsettings guardsection guardsettings configcheck configsample "
-        "tomlplaces checksettings complexitysettings frames metricsettings "
+        "tomlplaces checksettings complexitysettings frames unixsocket metricsettings "
         "otelsettings reportsettings",
         "wire sql",
         "pg store",
