@@ -12,6 +12,7 @@ from dbopt.pg.server import ServerInfo, read_server
 from dbopt.stats.exposition.source import DEFINITIONS, Exposition
 from tests.integration.collectors_support import look
 from tests.integration.store_support import on_connection
+from tests.unit.stats.exposition.rows import values
 
 
 def server_of(dsn: str) -> ServerInfo:
@@ -37,9 +38,9 @@ def test_every_view_of_a_server_can_be_shown(fixture: str, request: pytest.Fixtu
     metrics = Metrics("1")
     metrics.add(source, DEFINITIONS)
     assert metrics.render()[0]
-    found = {(sample.name, sample.labels): sample.value for sample in source.samples()}
+    found = values(source)
     table = (server.database, "public", "songs")
-    assert 1 == found["pg_stat_user_tables_seq_scan", table]
+    assert 1 <= found["pg_stat_user_tables_seq_scan", table]  # to build its index is another
     assert 0 < found["dbopt_index_size_bytes", (*table, "songs_pkey")]
     assert 0 == found["pg_replication_slots_active", (server.database, "")]
     assert 1 == found["pg_replication_slot_wal_status", (server.database, "physical", "reserved")]
