@@ -25,8 +25,11 @@ from dbopt.cli.init import init
 from dbopt.cli.migrate import migrate
 from dbopt.cli.query import query
 from dbopt.cli.serve import serve
+from dbopt.cli.slow import slow
 from dbopt.cli.stats import stats
 from dbopt.cli.status import status
+from dbopt.cli.top import top
+from dbopt.cli.trace import trace
 from dbopt.configfile import FILE_NAME
 from dbopt.errors import EXIT_CODES, EXIT_PARTIAL, EXIT_USAGE, DboptError
 from dbopt.pg.shown import printable
@@ -73,7 +76,9 @@ def root(
     ctx.obj = Context(settings, _Console(), sources)
 
 
-for command in (check, config, demo, guard, index, init, migrate, query, serve, stats, status):
+for command in (
+    check, config, demo, guard, index, init, migrate, query, serve, slow, stats, status, top, trace,
+):  # fmt: skip
     root.add_command(command)
 
 

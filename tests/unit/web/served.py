@@ -33,7 +33,12 @@ class Plans:
         return self.kept.get(fingerprint)
 
     def shapes(self, fingerprint: int) -> list[dict[str, Any]]:
-        return [{"shape": p.shape} for p in self.kept.values() if p.fingerprint == fingerprint]
+        return [
+            {"shape": p.shape, "times": 1, "cost": p.cost, "best_ms": 1.0, "worst_ms": 2.0,
+             "last_seen": "2026-01-02T03:04:05+00:00", "source": p.source, "database": p.database}
+            for p in self.kept.values()
+            if p.fingerprint == fingerprint
+        ]  # fmt: skip
 
 
 class SomeState:
