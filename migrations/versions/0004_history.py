@@ -287,6 +287,17 @@ FUNCTIONS: tuple[str, ...] = (
     $$
     """,
     """
+    CREATE FUNCTION dbopt.signed(fingerprint numeric) RETURNS bigint
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+        SELECT (CASE WHEN fingerprint >= 9223372036854775808
+                     THEN fingerprint - 18446744073709551616 ELSE fingerprint END)::bigint
+    $$
+    """,
+    """
+    COMMENT ON FUNCTION dbopt.signed(numeric) IS
+    'A fingerprint, which is unsigned in labels, as the columns named fingerprint have it.'
+    """,
+    """
     COMMENT ON FUNCTION dbopt.series(text, text, timestamptz, timestamptz) IS
     'One column of a view over time: a counter''s growth in each period of so many seconds that '
     'ended at `at`, or a gauge. SELECT at, labels->>''name'', value / seconds FROM '
@@ -316,6 +327,7 @@ STATEMENTS: tuple[str, ...] = (
 )
 
 DROPPED: tuple[str, ...] = (
+    "DROP FUNCTION dbopt.signed(numeric)",
     "DROP FUNCTION dbopt.total(text, text, timestamptz, timestamptz)",
     "DROP FUNCTION dbopt.series(text, text, timestamptz, timestamptz)",
     "DROP FUNCTION dbopt.unpacked_ids(bytea)",

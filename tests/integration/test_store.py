@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -18,7 +19,7 @@ from sqlalchemy.pool import NullPool
 
 from dbopt.errors import StoreMissing, UsageError
 from dbopt.observation import SlowStatement
-from dbopt.pg.connect import AsyncConnection
+from dbopt.pg.connect import AsyncConnection, connect_async
 from dbopt.store import events, partitions, plans, slow
 from dbopt.store.frame import Event, Target
 from dbopt.store.partitions import Kept
@@ -26,6 +27,7 @@ from dbopt.store.plans import PlanRecord
 from dbopt.store.slow import SlowEntry
 from tests.fix_pg import Server, fresh_database
 from tests.integration.store_support import OURS, create_store, on_connection, revision
+from tests.support import wait_until_async
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -249,8 +251,14 @@ def test_old_days_are_dropped_with_what_hangs_on_them(dsn: str) -> None:
         dsn, lambda c: plans.keep(c, [old, replace(old, shape="b", last_seen=START + DAY)])
     )
     with psycopg.connect(dsn) as conn:
-        conn.execute("INSERT INTO dbopt.statement VALUES (1, '', %s, %s)", [START, START])
+        conn.execute("INSERT INTO dbopt.statement VALUES (1, '', %s, %s)", [START, START - DAY])
         conn.execute("INSERT INTO dbopt.statement VALUES (2, '', %s, %s)", [START, START + 2 * DAY])
+        for key, seen in (("old", START - 3 * DAY), ("new", START)):
+            conn.execute(
+                "INSERT INTO dbopt.entity (target_id, view, key, first_seen, last_seen)"
+                " VALUES (1, 'v', %s, %s, %s)",
+                [key, START - 9 * DAY, seen],
+            )
     kept = keep(dsn, START + DAY + timedelta(hours=11), days=1.0)
     assert kept is not None
     assert [] == kept.dropped  # the whole day must be older
@@ -259,6 +267,48 @@ def test_old_days_are_dropped_with_what_hangs_on_them(dsn: str) -> None:
     assert ["history_20260301", "slow_statement_20260301", "event_20260301"] == kept.dropped
     assert [START + DAY] == [one.at for one in on_connection(dsn, events.read)]
     assert ["b"] == [plan.shape for plan in on_connection(dsn, plans.read)]
+    with psycopg.connect(dsn) as conn:
+        assert [(2,)] == conn.execute("SELECT fingerprint FROM dbopt.statement").fetchall()
+        assert [("new",)] == conn.execute("SELECT key FROM dbopt.entity").fetchall()
+
+
+def test_writers_lose_nothing_while_partitions_are_made(dsn: str) -> None:
+    """At midnight rows fall into the default partition, and are moved while more of them come."""
+
+    async def write(number: int) -> None:
+        async with await connect_async(dsn) as conn:
+            for step in range(30):
+                at = START + timedelta(hours=step, seconds=number)
+                await events.append(conn, [event(at)])
+
+    async def make() -> list[str]:
+        made = []
+        async with await connect_async(dsn) as conn:
+            for day in range(3):
+                now = START + day * DAY
+
+                async def one(now: datetime = now) -> Kept | None:
+                    return await partitions.keep(conn, now, 9)
+
+                kept = await wait_until_async(one, what="the other one to have made them")
+                assert kept is not None
+                made += kept.made
+        return made
+
+    async def main() -> list[str]:
+        *_, one, other = await asyncio.gather(*map(write, range(4)), make(), make_too())
+        return one + other
+
+    async def make_too() -> list[str]:
+        async with await connect_async(dsn) as conn:
+            kept = await partitions.keep(conn, START, 9)
+            return kept.made if kept is not None else []
+
+    made = asyncio.run(main())
+    assert len(set(made)) == len(made)
+    keep(dsn, START + 2 * DAY)
+    assert 4 * 30 == sum(parts(dsn, "event").values())
+    assert 0 == parts(dsn, "event")["default"]
 
 
 def test_a_lock_that_does_not_come_is_left_for_the_next_time(dsn: str) -> None:

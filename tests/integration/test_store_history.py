@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -356,6 +358,27 @@ def test_sql_reads_what_was_written(dsn: str) -> None:
         rows = connection.execute(query, [view]).fetchall()
         assert [("sql", [2], {}, 301), ("sql", [1], {"name": "a"}, 8)] == rows
         assert [] == series(dsn, view, "no such column; DROP TABLE dbopt.history")
+
+
+def test_the_examples_of_the_document_run(dsn: str) -> None:
+    big = 0xF000_0000_0000_0002
+    now = datetime.now(UTC)
+    columns = {"counters": ("total_exec_us",), "gauges": (), "at": now, "view": "statements"}
+    labels = {"fingerprint": big}
+    one = frame(0, {(5,): (2_500_000,)}, **columns, labels={(5,): labels}, target=Target("doc", ""))
+    text = (Path(__file__).parents[2] / "docs" / "history.md").read_text(encoding="utf-8")
+    examples = re.findall(r"```sql\n(.*?)```", text, re.DOTALL)
+
+    async def work(conn: AsyncConnection) -> None:
+        async with conn.transaction():
+            await History().write(conn, [one], {big: "SELECT $1 AS doc"})
+
+    on_connection(dsn, work)
+    with psycopg.connect(dsn) as connection:
+        found = [connection.execute(query).fetchall() for query in examples]
+    assert 3 == len(found)
+    assert ("f000000000000002", 2.5, "SELECT $1 AS doc") in found[1]
+    assert ("statements", ["total_exec_us"], []) in found[2]
 
 
 def test_a_missing_schema_is_said_so(pg_dsn: str) -> None:
