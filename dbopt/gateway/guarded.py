@@ -63,11 +63,12 @@ class Guarded(Ending):
 
     def _refused_alone(self, text: bytes, report: bytes, sqlstate: str) -> None:
         """Tell a client that is in no transaction; what it asked for has come to nothing."""
-        self.transport.write(report + READY)
+        answer = report + READY
+        self.transport.write(answer)
         self._upstream.unnamed = None  # as any simple Query ends it
         self._sent = self._clock()
         count = self._scope.count(text)
-        count.add(0.0, 0)
+        count.add(0.0, 0, len(text) + 6, len(answer))
         count.failed(sqlstate)
         self._pool.statements += 1
         self._quiet = True

@@ -284,7 +284,7 @@ CASES = [
       query("SELECT 1"), query("COMMIT")], 1, (1, 0, 4)),
     ([query("BEGIN"), query("BEGIN"), query("COMMIT"), query("COMMIT")], 1, (1, 0, 1)),
     ([query("CREATE TABLE d (x int UNIQUE DEFERRABLE INITIALLY DEFERRED)"), query("BEGIN"),
-      query("INSERT INTO d VALUES (1), (1)"), query("COMMIT")], 1, (1, 1, 2)),  # the COMMIT that fails is one of them
+      query("INSERT INTO d VALUES (1), (1)"), query("COMMIT")], 1, (1, 1, 2)),  # its COMMIT failed
     ([query("SELECT 1"), query("COMMIT")], 1, (0, 0, 0)),
     ([query("BEGIN"), query("SELECT 1")], 1, (1, 1, 1)),  # and it leaves
 ]  # fmt: skip

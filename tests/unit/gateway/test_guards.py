@@ -503,3 +503,62 @@ def test_refusals_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in (1, 2, 3, 1):
         world.watch.refuse(b"select " + b", ".join([b"1"] * number), NO)
     assert [2, 1] == [refusal.calls for refusal in world.guard.take()]
+
+
+# Comments: a text is told by what comes before one, and must get no other text's verdict by it
+
+
+@in_a_loop
+async def test_a_verdict_holds_whatever_the_comment() -> None:
+    world = World()
+    texts = [
+        b"select 1",
+        b"select 2 /*route='a'*/",
+        b"select 3 /*route='b',x='y'*/;",
+        b"select 4/**/",
+    ]
+    assert [True] * 4 == [world.count(text).special for text in texts]
+    world.learn(texts[1], Verdict(timeout=2.0))
+    assert [(False, 2.0)] * 4 == [(c.special, c.timeout) for c in map(world.count, texts)]
+    assert [Verdict(timeout=2.0)] * 4 == [world.verdict(text) for text in texts]
+    world.guard.forget([])
+    world.learn(texts[0], Verdict())
+    assert [False] * 4 == [world.count(text).special for text in texts]
+    assert not world.count(b"select 5 /*route='new'*/").special
+    world.guard.forget([fingerprint("select 1")])
+    assert [True] * 4 == [world.count(text).special for text in texts]
+    assert world.count(b"select 5 /*route='new'*/").special
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        b"select 1 /*route='a'*/; drop table t /*route='a'*/",
+        b"select 1 /*route='a' *//**/; drop table t /*route='a'*/",
+        b"select 1 ; drop table t /*route='a'*/",
+        b"select 1 /*route='a'*/ drop table t",
+        b"select 1 /*route='a'*/ ; drop table t;",
+        b"select 1 '/*route='a'*/",
+        b"select 1 \"/*route='a'*/",
+        b"select 1 $$/*route='a'*/",
+        b"select 1 /*route='a'*/*/",
+        b"select 1 /*\\*/",
+        b"select 1 \\/*route='a'*/",
+        b"select 1 --/*route='a'*/\n; drop table t /*route='a'*/",
+        b"/*route='a'*/ drop table t /*route='a'*/",
+        b"select 1 /*route='a'*/" + b" /*route='a'*/" * 400 + b"; drop table t /*route='a'*/",
+    ],
+)
+@in_a_loop
+async def test_no_comment_leads_to_the_verdict_of_another_text(hostile: bytes) -> None:
+    world = World()
+    for text in (b"select 1", b"select 1 /*route='a'*/", b"select 1 /**/", b"/*route='a'*/"):
+        world.learn(text, Verdict())
+        assert not world.count(text).special
+    for _ in range(2):
+        assert world.count(hostile).special
+    if b"\\" not in hostile:
+        assert world.verdict(hostile) is None
+        world.learn(hostile)
+        assert NO == world.verdict(hostile)
+    assert not world.count(b"select 1 /*route='a'*/").special

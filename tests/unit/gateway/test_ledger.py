@@ -128,3 +128,75 @@ def test_clear() -> None:
     ledger.clear()
     assert ledger.at_rest
     assert (False, False) == (ledger.skipping, ledger.copying)
+
+
+# Bytes, transfer, transactions
+
+
+def test_an_answer_is_charged_from_its_first_byte_on() -> None:
+    ledger = ledger_of("QE")
+    ledger.first_byte, ledger.passed = 3.0, 100
+    first = ledger.requests.popleft()
+    first.received = 30
+    ledger.finish(first, 5.0)
+    ledger.taken = ledger.passed = 140
+    ledger.complete(5.0)  # in the same chunk
+    one, other = sorted(ledger.scope.counts.take().counts, key=lambda count: -count.sent)
+    assert (100, 30, 2e6, 4e6) == (one.sent, one.received, one.transfer_us, one.total_us)
+    assert (40, 0, 0.0) == (other.sent, other.received, other.transfer_us)
+    ledger.read(5.0)
+    assert 0.0 == ledger.first_byte
+
+
+def test_an_answer_that_began_before_its_statement_was_sent_is_not_its_own() -> None:
+    ledger = ledger_of("E")
+    ledger.first_byte = 0.5
+    ledger.complete(2.0)
+    assert [1e6] == [count.transfer_us for count in ledger.scope.counts.take().counts]
+
+
+def test_what_ends_a_batch_belongs_to_its_last_statement() -> None:
+    ledger = ledger_of("ES")
+    ledger.passed = 50
+    ledger.complete(2.0)
+    ledger.passed = ledger.taken = 56
+    ledger.synced()
+    ledger.synced()
+    assert ([56], 56) == ([c.sent for c in ledger.scope.counts.take().counts], ledger.charged)
+
+
+def test_bytes_behind_the_last_request_are_its_own_or_the_nexts() -> None:
+    ledger = ledger_of("Q")
+    ledger.received(5, trailing=True)
+    ledger.latest = ledger.requests[0]
+    ledger.received(7, trailing=True)
+    ledger.received(9, trailing=False)
+    assert (7, 14) == (ledger.latest.received, ledger.unassigned)
+    ledger.clear()
+    assert ledger.latest is None
+    assert 0 == ledger.unassigned
+
+
+def test_bytes_of_what_is_skipped_are_those_of_what_failed() -> None:
+    ledger = ledger_of("EES")
+    for request in ledger.requests:
+        request.received = 20 if request.kind == module.EXECUTE else 0
+    ledger.fail("22012", 2.0)
+    ((sent, errors),) = [(c.received, c.errors) for c in ledger.scope.counts.take().counts]
+    assert (40, {"22012": 1}) == (sent, errors)
+
+
+def test_a_block_by_its_tags() -> None:
+    ledger = ledger_of("QQ")
+    begin, inner = ledger.requests
+    ledger.mark_block(b"BEGIN\0", begin, 1.0)
+    block = ledger.block
+    ledger.mark_block(b"BEGIN\0", inner, 2.0)
+    assert block is ledger.block
+    ledger.finish(begin, 2.0)
+    ledger.finish(inner, 3.0)
+    ledger.mark_block(b"COMMIT\0", inner, 4.0)
+    ledger.mark_block(b"ROLLBACK\0", inner, 5.0)
+    ledger.end_block(6.0, failed=True)
+    found = [(t.count, t.failed, t.statements) for t in ledger.scope.counts.take().transactions]
+    assert [(1, 0, 1)] == found

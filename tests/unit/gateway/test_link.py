@@ -24,15 +24,32 @@ from dbopt.gateway.link import (
     read_to_control,
     read_to_worker,
 )
-from dbopt.observation import WorkerSnapshot
+from dbopt.observation import (
+    Repeated,
+    SlowStatement,
+    StatementCount,
+    TransactionCount,
+    WorkerSnapshot,
+)
 from dbopt.settings import Settings
 
+SLOW = SlowStatement(
+    1 << 63, "select", "", "d", "u", "a", 1.0, 3.0, 1.0, 1.0, 5, "", 77, "/cart",
+    {"route": "/cart"}, 1.0, 10, 20,
+)  # fmt: skip
 TO_WORKER: list[ToWorker] = [
     Start(3, Settings(), [5, 6], b"k" * 32), Reload(Settings()), Drain(1.5),
     Cancelled(7, b"\xff\0"),
 ]  # fmt: skip
 TO_CONTROL: list[ToControl] = [
     Ready(9), Cancelled(7, b"abcd"), Observed([], [], WorkerSnapshot(1, 2, True, [], 0, 0)),
+    Observed(
+        [StatementCount(1 << 63, "select", "d", "u", "a", 1, 2, {"22012": 1}, 0.5, 2.0, 2.0,
+                        {7: 1}, "/cart", 0.25, 10, 20)],
+        [SLOW], WorkerSnapshot(1, 2, True, [], 0, 0, spans_dropped=3), [],
+        [TransactionCount("d", "u", "a", "/cart", 2, 1, 5, 10.0, 8.0, 3.0, 2.0, {9: 2})],
+        [Repeated(1 << 63, "d", "u", "a", "/cart", 1, 12, 12)], [SLOW],
+    ),
 ]  # fmt: skip
 
 
