@@ -9,7 +9,16 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from dbopt.histogram import Histogram
-from dbopt.metrics import BUCKETS, DEFINITIONS, Bounded, Metrics, Sample, Type, cumulative
+from dbopt.metrics import (
+    BUCKETS,
+    DEFINITIONS,
+    Bounded,
+    Definition,
+    Metrics,
+    Sample,
+    Type,
+    cumulative,
+)
 
 
 class Fixed:
@@ -126,3 +135,18 @@ def test_registries_are_not_shared() -> None:
 def test_bounded_keeps_the_first() -> None:
     bounded = Bounded(2, "other")
     assert ["a", "b", "other", "a"] == [bounded.of(key) for key in ("a", "b", "c", "a")]
+
+
+def test_a_source_brings_its_own_table() -> None:
+    made = Metrics("1")
+    made.add(
+        Fixed(Sample("pg_locks_count", 2, ("app",))),
+        [
+            Definition("pg_locks_count", Type.UNTYPED, "Locks.", ("datname",)),
+            Definition("pg_gone", Type.GAUGE, "Not given.", absent=True),
+        ],
+    )
+    text = made.render()[0].decode()
+    assert "# TYPE pg_locks_count untyped" in text
+    assert 'pg_locks_count{datname="app"} 2.0' in text
+    assert "pg_gone" not in text
