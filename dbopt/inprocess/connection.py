@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from dbopt.inprocess.counting import Counting, Origin
@@ -15,6 +16,8 @@ class _Observed:
     """What both kinds of connection share. The pool makes a class of its own, with `_observe`."""
 
     _observe: tuple[Counting, str, bool]
+    _wait: Callable[..., Any]
+    """The application's class's own; looked up once, where super() would cost each query."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -31,7 +34,7 @@ class _Connection(_Observed):
         session = self._session
         gen = session.begin(gen)
         try:
-            result = super().wait(gen, *args, **kwargs)  # type: ignore[misc]
+            result = self._wait(gen, *args, **kwargs)
         except BaseException as error:
             session.end(self, None, error)
             raise
@@ -45,7 +48,7 @@ class _AsyncConnection(_Observed):
         session = self._session
         gen = session.begin(gen)
         try:
-            result = await super().wait(gen, *args, **kwargs)  # type: ignore[misc]
+            result = await self._wait(gen, *args, **kwargs)
         except BaseException as error:
             session.end(self, None, error)
             raise
@@ -71,6 +74,7 @@ def observed(
         "__qualname__": connection_class.__qualname__,
         "__doc__": connection_class.__doc__,
         "_observe": (counting, application, comments),
+        "_wait": connection_class.wait,  # type: ignore[attr-defined]
     }
     return cast(type[C], type(connection_class.__name__, (mixin, connection_class), names))
 
