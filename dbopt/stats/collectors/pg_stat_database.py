@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from dbopt.pg.server import ServerInfo
 from dbopt.sql.findings import Finding
-from dbopt.stats.collectors.reading import Reader
+from dbopt.stats.collectors.reading import Reader, minor
 from dbopt.stats.view import View, not_examined
 
 VIEW = View(
@@ -53,7 +53,7 @@ def _gaps(server: ServerInfo) -> Iterator[Finding]:
     if not server.track_io_timing:
         message = "track_io_timing is off: how long reads and writes take is not measured."
         remedy = "ALTER SYSTEM SET track_io_timing = on; SELECT pg_reload_conf();"
-        yield not_examined("database", server, message, remedy)
+        yield minor("database", server, message, remedy)
 
 
 READER = Reader(VIEW, "collect_database", gaps=_gaps)
