@@ -21,7 +21,7 @@ from dbopt.trace import autoplans, transactions
 from dbopt.trace.autoplans import AutoPlans, read_prefix
 from dbopt.trace.history import TraceHistory
 from dbopt.trace.keeping import GRACE, SlowKeeper
-from dbopt.trace.planbook import PlanBook
+from dbopt.trace.planbook import MAX_PLANS, PlanBook
 from dbopt.trace.plans import Explain, PlanCapture
 from dbopt.trace.recorder import Recorder
 from dbopt.trace.slow import SlowLog, Waits
@@ -134,8 +134,8 @@ class Tracing:
         with translated("Reading plans", store=True):
             async with store.connection() as connection:
                 for target in targets:
-                    known = await plan_store.latest(connection, target)
-                    self.book.remember(known.values())
+                    known = await plan_store.read(connection, target=target, limit=MAX_PLANS)
+                    self.book.remember(known)
         self._remembers = True
 
     def due(self, server: str, grace: float = GRACE) -> Batch:
