@@ -25,12 +25,12 @@ def _find(health: Health, limits: Check) -> Found:
         last = (
             "never worked"
             if one.archived_ago is None
-            else f"worked {duration(one.archived_ago)} ago"
+            else f"last worked {duration(one.archived_ago)} ago"
         )
         yield RULE.says(
             Severity.CRITICAL,
             "server",
-            f"Archiving failed {duration(one.failed_ago)} ago, and last {last}.",
+            f"Archiving failed {duration(one.failed_ago)} ago, and {last}.",
             "Run archive_command by hand as the server's user; the server's log has its words.",
             failed=one.failed,
             archived=one.archived,

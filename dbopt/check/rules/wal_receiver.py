@@ -8,18 +8,17 @@ from dbopt.pg.health import Health
 from dbopt.pg.healthunseen import Unseen
 from dbopt.sql.findings import Severity
 
-_UNKNOWN = Unseen(
-    "Whether this standby should stream is hidden from this role.",
-    "GRANT pg_read_all_settings to dbopt's role.",
-)
-
 
 def _find(health: Health, limits: Check) -> Found:
     for one in health.recovery:
         if one.receivers:
             continue
         if one.wants_receiver is None:
-            yield RULE.blind("server", _UNKNOWN)
+            unseen = Unseen(
+                "Whether this standby should stream is hidden from this role.",
+                f"GRANT pg_read_all_settings TO {health.server.quoted_role};",
+            )
+            yield RULE.blind("server", unseen)
         elif one.wants_receiver:
             yield RULE.says(
                 Severity.CRITICAL,
