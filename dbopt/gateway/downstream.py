@@ -275,7 +275,8 @@ class Downstream(Hidden):
                 upstream.happened.append(End(not self.failed, explicit=False))
                 upstream.unsettled = False
             self.failed = False
-            ledger.end_block(now, failed=True)  # of which no tag has told: its COMMIT has failed
+            if ledger.block is not None:
+                ledger.end_block(now, failed=True)  # no tag has told of it: its COMMIT has failed
         else:
             if ledger.status == IDLE:
                 ledger.began = now

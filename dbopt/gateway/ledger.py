@@ -251,7 +251,7 @@ class Ledger:
         """A chunk of the server's has been read, as far as `taken`."""
         if not self.requests:
             self.first_byte = 0.0
-            if self.block is not None:
+            if self.block is not None and not self.block.idle_since:
                 self.block.idle_since = now
         elif self.charged == self.taken:
             self.first_byte = 0.0
@@ -262,6 +262,7 @@ class Ledger:
             if self.block is None:
                 request.count = count = request.count or self.scope.count(request.text)
                 self.block = Transaction(count.scope, now, request)
+                self.block.idle_since = 0.0  # more of the same text may run
         else:
             self.end_block(now, failed=tag == b"ROLLBACK\0")
 

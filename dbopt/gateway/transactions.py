@@ -1,7 +1,8 @@
 """Transactions: what a worker counts of explicit transaction blocks, and what repeats in them.
 
-A block is from BEGIN to its end, as the server's replies tell them. What runs outside of one pays
-nothing. Times are monotonic seconds where they come in, and microseconds where they go out.
+A block is from the answer to its BEGIN to the answer to its end. Its statements are those between
+them, and a COMMIT that fails. What runs outside of one pays nothing. Times are monotonic seconds
+where they come in, and microseconds where they go out.
 """
 
 from __future__ import annotations

@@ -200,3 +200,15 @@ def test_a_block_by_its_tags() -> None:
     ledger.end_block(6.0, failed=True)
     found = [(t.count, t.failed, t.statements) for t in ledger.scope.counts.take().transactions]
     assert [(1, 0, 1)] == found
+
+
+def test_a_notice_does_not_end_a_blocks_idle_time() -> None:
+    ledger = ledger_of("Q")
+    begin = ledger.requests[0]
+    ledger.mark_block(b"BEGIN\0", begin, 1.0)
+    ledger.requests.clear()
+    for now in (2.0, 3.0, 4.0):
+        ledger.read(now)
+    ledger.leave_block(5.0, 6.0, failed=False)
+    (found,) = ledger.scope.counts.take().transactions
+    assert (5e6, 3e6) == (found.total_us, found.idle_us)
