@@ -253,15 +253,14 @@ def done(code: str) -> None:
 
 
 def test_no_thread_before_the_first_statement(pg_dsn: str) -> None:
-    def reporters() -> list[threading.Thread]:
-        return [t for t in threading.enumerate() if t.name == "dbopt-reporter"]
-
     with TracedConnectionPool(pg_dsn, min_size=1, open=True, report_to="") as pool:
         pool.wait()
-        assert [] == reporters()
+        assert pool._reporter._thread is None
         run(pool)
-        assert 1 == len(reporters())
-    wait_until(lambda: not reporters())
+        thread = pool._reporter._thread
+        assert thread is not None
+        assert thread.daemon
+    wait_until(lambda: not thread.is_alive())
 
 
 # The daemon's side

@@ -181,6 +181,7 @@ async def main() -> None:
 """
 
 
+@pytest.mark.slow
 def test_the_pools_type_as_psycopgs_do(tmp_path: Path) -> None:
     (tmp_path / "application.py").write_text(TYPED)
     done = subprocess.run(

@@ -49,7 +49,7 @@ def test_an_end_of_the_interpreter_starts_no_thread(monkeypatch: pytest.MonkeyPa
 
 def test_a_fork_forgets_what_is_the_parents() -> None:
     counting = Counting(Limits())
-    reporter = Reporter(counting, "/nowhere", interval=100)
+    reporter = Reporter(counting, "/nowhere", interval=0.2)
     counted(counting)
     reporter.collect()
     counted(counting)
@@ -57,6 +57,7 @@ def test_a_fork_forgets_what_is_the_parents() -> None:
     reporter.collect()
     assert 0 == calls(reporter)
     assert not reporter._unsent
+    reporter.close()
 
 
 def test_the_daemons_settings_hold_but_where_the_application_has_its_own() -> None:
