@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from typing import NoReturn
 
 import click
 from rich.padding import Padding
@@ -49,23 +50,23 @@ def check(
       dbopt check --nagios --skip public-create
       dbopt check --list
     """
-    if as_json and as_nagios:
-        raise UsageError("--json and --nagios cannot be given together.")
+    if as_nagios and (as_json or as_list):
+        raise UsageError("--nagios goes with neither --json nor --list.")
     if as_markdown and not as_list:
         raise UsageError("--markdown is for --list.")
+    if as_nagios:
+        _as_nagios(context, only, skip, all_databases)
     rules = choose(_words(only), _words(skip))
     if as_list:
         _show_rules(context, rules, as_json, as_markdown)
-    elif as_nagios:
-        _as_nagios(context, rules, all_databases)
+        return
+    outcome = _look(context, rules, all_databases)
+    if as_json:
+        print_json(outcome.to_dict())
     else:
-        outcome = _look(context, rules, all_databases)
-        if as_json:
-            print_json(outcome.to_dict())
-        else:
-            context.console.print(render.terminal(outcome))
-        if (outcome.worst or 0) >= Severity.WARNING:
-            sys.exit(EXIT_FINDINGS)
+        context.console.print(render.terminal(outcome))
+    if (outcome.worst or 0) >= Severity.WARNING:
+        sys.exit(EXIT_FINDINGS)
 
 
 def _words(given: str) -> tuple[str, ...]:
@@ -97,10 +98,10 @@ def _look(context: Context, rules: tuple[Rule, ...], all_databases: bool) -> Out
     )
 
 
-def _as_nagios(context: Context, rules: tuple[Rule, ...], all_databases: bool) -> None:
-    """Whatever happens is one line and a plugin's exit code."""
+def _as_nagios(context: Context, only: str, skip: str, all_databases: bool) -> NoReturn:
+    """Whatever happens is one line and a plugin's exit code: also a wrong name, which is no 2."""
     try:
-        outcome = _look(context, rules, all_databases)
+        outcome = _look(context, choose(_words(only), _words(skip)), all_databases)
     except DboptError as error:
         click.echo(nagios.unknown(str(error)))
         sys.exit(nagios.UNKNOWN)

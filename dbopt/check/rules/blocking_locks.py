@@ -58,7 +58,9 @@ def _finding(
     if root is not None:
         state = root.state or root.kind or "hidden"
         since = f" for {duration(root.state_seconds)}" if root.state_seconds else ""
-        who, remedy = f"{root.who}, {state}{since},", terminate(root)
+        who = f"{root.who}, {state}{since},"
+        # What is idle in a transaction has nothing to cancel.
+        remedy = f"SELECT pg_cancel_backend({pid});" if state == "active" else terminate(root)
     return RULE.says(
         severity,
         f"pid {pid}",

@@ -90,8 +90,21 @@ def test_a_server_that_is_away(given: list[Any], error: Exception) -> None:
     assert error is call()[0].exception
 
 
+def test_a_wrong_name_is_unknown_to_nagios() -> None:
+    result, _ = call("--nagios", "--only", "fsink")
+    assert 3 == result.exit_code
+    assert "DBOPT UNKNOWN - fsink: there is no such check. Did you mean fsync?\n" == result.stdout
+
+
 @pytest.mark.parametrize(
-    "words", [("--json", "--nagios"), ("--markdown",), ("--only", "x"), ("--skip", "fsync,x")]
+    "words",
+    [
+        ("--json", "--nagios"),
+        ("--list", "--nagios"),
+        ("--markdown",),
+        ("--only", "x"),
+        ("--skip", "fsync,x"),
+    ],
 )
 def test_what_cannot_be_asked(words: tuple[str, ...]) -> None:
     assert isinstance(call(*words)[0].exception, UsageError)

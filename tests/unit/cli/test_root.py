@@ -20,6 +20,7 @@ LEAF_WORDS = pytest.mark.parametrize("words", [w for w, _ in LEAVES], ids=" ".jo
 
 NOWHERE = "postgresql://app:hunter2@127.0.0.1:1/shop"
 CONNECTING = [
+    "check",
     "guard list",
     "guard quarantine 00000000000000ff",
     "guard release --all",
@@ -89,7 +90,7 @@ def test_the_version(call: Call) -> None:
         ("nix",),
         ("--nix", "status"),
         ("stats", "report", "--json", "--markdown"),
-        ("stats", "report", "--from", "yesterday"),
+        ("stats", "report", "--top", "none"),
         ("config", "docs", "nix"),
         ("init",),
         ("-c", "/", "status"),
