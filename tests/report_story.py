@@ -21,6 +21,7 @@ from dbopt.stats.report.compare import Comparison
 from dbopt.stats.report.html import html
 from dbopt.stats.report.model import Report
 from dbopt.stats.report.period import Period
+from dbopt.stats.report.reading import PRELUDE, STANDING
 from dbopt.store.frame import Event, Frame, Key, Target, Values
 
 DAY = datetime(2026, 3, 2, tzinfo=UTC)
@@ -81,6 +82,11 @@ class Minute:
         rows = dict(changed)
         return Frame(target, view, self.at, self.seconds, counters, gauges, {} if base else rows,
                      rows if base else {}, (), labels or {})  # fmt: skip
+
+    @property
+    def elapsed(self) -> int:
+        """Minutes since the eventful day began."""
+        return round((self.at - DAY).total_seconds() / 60)
 
     @property
     def piled(self) -> bool:
@@ -235,7 +241,7 @@ def of_relations(at: Minute) -> Iterator[Frame]:
 def of_storage(at: Minute, labels: Mapping[Key, Mapping[str, Any]]) -> Iterator[Frame]:
     names = ("table_bytes", "toast_bytes", "indexes_bytes", "xid_age")
     sizes = {
-        (16400 + place,): (size + at.minute * size // 90_000, size // 50, size // 3, 41_000_000)
+        (16400 + place,): (size + at.elapsed * size // 90_000, size // 50, size // 3, 41_000_000)
         for place, (_, _, size) in enumerate(TABLES)
     }
     yield at.frame(SHOP, "table_storage", (), names, sizes, labels)
@@ -254,12 +260,12 @@ def of_storage(at: Minute, labels: Mapping[Key, Mapping[str, Any]]) -> Iterator[
     columns = ("idx_scan", "idx_tup_read", "idx_tup_fetch", "idx_blks_read", "idx_blks_hit")
     yield at.frame(SHOP, "indexes", columns, ("last_idx_scan_at",),
                    {key: (*row, None) for key, row in scans.items()}, indexes)  # fmt: skip
-    grown: dict[Key, Values] = dict.fromkeys(indexes, ((90 << 20) + at.minute * 9000,))
+    grown: dict[Key, Values] = dict.fromkeys(indexes, ((90 << 20) + at.elapsed * 9000,))
     yield at.frame(SHOP, "index_storage", (), ("index_bytes",), grown, indexes)
     yield at.frame(SERVER, "database_storage", (), ("size_bytes", "xid_age"),
-                   {(16384,): ((4 << 30) + at.minute * 400_000, 41_000_000 + at.minute * 2000)},
+                   {(16384,): ((4 << 30) + at.elapsed * 400_000, 41_000_000 + at.elapsed * 2000)},
                    {(16384,): {"datname": "shop"}})  # fmt: skip
-    slot = {("standby2",): (1, (30 << 20) + at.minute * 3_000_000)}
+    slot = {("standby2",): (1, (5 << 30) + at.elapsed * 300_000)}
     yield at.frame(SERVER, "replication_slots", (), ("active", "retained_bytes"), slot,
                    {("standby2",): {"slot_type": "physical", "wal_status": "kept"}})  # fmt: skip
 
@@ -286,9 +292,11 @@ def events(day: datetime) -> list[Event]:
 
 def story(step: int = 1) -> Report:
     """The report of the day, compared with the quiet one before."""
-    now = Period(DAY, DAY + timedelta(days=1)).add_all(frames(DAY, step))
-    now.events = events(DAY)
     eve = DAY - timedelta(days=1)
+    night = (frame for frame in frames(eve, step, eventful=False) if frame.at > DAY - PRELUDE)
+    now = Period(DAY, DAY + timedelta(days=1))
+    now.add_all(frame for frame in night if frame.view in STANDING).add_all(frames(DAY, step))
+    now.events = events(DAY)
     before = Period(eve, DAY).add_all(frames(eve, step, eventful=False))
     comparison = Comparison("the period before", "before", now, before)
     return build(now, SERVER.server, (comparison,), TEXTS, cpus=8)

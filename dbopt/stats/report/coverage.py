@@ -16,7 +16,7 @@ from dbopt.store.frame import Event
 
 PULSE = ("database", "statements", "tables", "waits")
 """Views by which one sees whether anybody collected, the first that there is."""
-LATE = 5.0
+LATE = 2.5
 """Usual steps without a frame that make a gap."""
 NOT_EXAMINED = "not-examined"
 Gap = tuple[float, float]

@@ -39,6 +39,11 @@ def time_of(words: str) -> tuple[int, int]:
     return found.hour, found.minute
 
 
+def due(settings: Settings) -> tuple[int, int] | None:
+    """Hour and minute, in report.timezone, at which a report is due; None where none is wanted."""
+    return time_of(settings.daily) if settings.daily else None
+
+
 def yesterday(now: datetime, timezone: str) -> tuple[datetime, datetime]:
     """The whole day before `now` in a zone: 23 or 25 hours long where the clocks change."""
     zone = ZoneInfo(timezone)

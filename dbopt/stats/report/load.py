@@ -46,10 +46,11 @@ class Load:
 
     def by(self, *places: int) -> dict[tuple[str | int, ...], float]:
         """Average active sessions by some places of Waiter, the largest first."""
-        sums: defaultdict[tuple[str | int, ...], float] = defaultdict(float)
+        sums: defaultdict[tuple[str | int, ...], int] = defaultdict(int)
         for waiter, samples in self._of.items():
-            sums[tuple(waiter[place] for place in places)] += samples / self.samples
-        return dict(sorted(sums.items(), key=lambda item: -item[1]))
+            sums[tuple(waiter[place] for place in places)] += samples
+        ordered = sorted(sums.items(), key=lambda item: (-item[1], item[0]))
+        return {key: samples / self.samples for key, samples in ordered}
 
     def classes(self) -> dict[str, float]:
         """Average active sessions by wait class, the largest first."""

@@ -14,6 +14,7 @@ from dbopt.stats.report.numbers import moment, shown
 WIDTH, HEIGHT = 880, 250
 LEFT, RIGHT, TOP, BOTTOM = 66, 872, 14, 220
 PALETTE = 7
+MARKS_SAID = 6
 KINDS = {
     "CPU": 0, "IO": 1, "Lock": 2, "LWLock": 3, "Client": 4, "IPC": 5, "BufferPin": 6,
     "Timeout": 7, "Extension": 8, "other": 7,
@@ -47,11 +48,22 @@ def figure(chart: Chart) -> str:
     )
     body = "".join(_drawn(chart, stacks, most))
     return (
-        f'<figure id="{escape(chart.id)}" data-chart="{escape(_data(chart))}">'
+        f'<figure id="chart-{escape(chart.id)}" data-chart="{escape(_data(chart))}">'
         f"<figcaption>{title}</figcaption>"
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{title}">{body}</svg>'
-        f'<ul class="legend">{legend}</ul></figure>'
+        f'<ul class="legend">{legend}</ul>{_marked(chart)}</figure>'
     )
+
+
+def _marked(chart: Chart) -> str:
+    """What the lines down the chart stand for, in words."""
+    if not chart.marks:
+        return ""
+    lines = "".join(
+        f"<li><b>{moment(at)[11:]}</b> {escape(printable(words))}</li>"
+        for at, words in chart.marks[:MARKS_SAID]
+    )
+    return f'<ul class="legend">{lines}</ul>'
 
 
 def _top(chart: Chart, most: float) -> float:
@@ -144,7 +156,8 @@ def _scale(chart: Chart, most: float) -> Iterator[str]:
     while value <= most:
         y = _y(value, most)
         yield f'<line class="grid" x1="{LEFT}" x2="{RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        words = escape(shown(value, chart.unit)) if value else "0"
+        words = f"{value:g}" if chart.unit in ("number", "count") or not value else None
+        words = escape(words or shown(value, chart.unit))
         yield f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{words}</text>'
         value += step
     yield from _hours(chart)

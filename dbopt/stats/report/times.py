@@ -29,8 +29,12 @@ def parse_time(words: str, now: datetime) -> datetime:
         if words in named:
             return named[words]
         if re.fullmatch(r"\d{1,2}:\d{2}(:\d{2})?", words):
-            return datetime.combine(now.date(), time.fromisoformat(words.zfill(5)), now.tzinfo)
-        given = datetime.fromisoformat(words)
+            return datetime.combine(
+                now.date(),
+                time.fromisoformat(words.zfill(5 + 3 * (words.count(":") - 1))),
+                now.tzinfo,
+            )
+        given = datetime.fromisoformat(words.upper())
     except (ValueError, OverflowError) as error:
         raise UsageError(f"{words!r} is no time.", hint=_HINT) from error
     return given if given.tzinfo else given.replace(tzinfo=now.tzinfo)
