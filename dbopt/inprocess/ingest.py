@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import socket
 from collections.abc import Callable
 from math import isfinite
 
 import msgspec
+import structlog
 
 from dbopt.clock import Clock, monotonic
 from dbopt.errors import ProtocolError
@@ -32,7 +32,7 @@ from dbopt.inprocess.messages import (
 from dbopt.observation import Repeated, SlowStatement, StatementCount, TransactionCount
 from dbopt.unixsocket import listen_private
 
-log = logging.getLogger("dbopt.inprocess")
+log = structlog.get_logger("dbopt.inprocess")
 
 MAX_CLIENTS = 256
 _BYTES_A_SECOND = 4 << 20
@@ -144,7 +144,7 @@ class Ingest:
     def _cut_off(self, writer: asyncio.StreamWriter, error: Exception) -> None:
         self.refused += 1
         reason = error.message if isinstance(error, ProtocolError) else "It could not be read."
-        log.warning("an in-process pool was cut off: %s", reason)
+        log.warning("an in-process pool was cut off", reason=reason)
         with contextlib.suppress(OSError):
             writer.write(frame(Refused(reason)))  # It is sent at once, or not at all.
 
@@ -186,7 +186,7 @@ class Ingest:
             self._reported(report)
         except Exception as error:
             # A mistake of ours is not the client's. The type alone: words might hold a literal.
-            log.error("a report could not be taken: %s", type(error).__name__)  # noqa: TRY400
+            log.error("a report could not be taken", error=type(error).__name__)  # noqa: TRY400
 
 
 def check(report: Report) -> None:

@@ -23,6 +23,7 @@ from dbopt.frames import frame
 from dbopt.inprocess.ingest import Ingest
 from dbopt.inprocess.ledger import Ledger
 from dbopt.inprocess.messages import VERSION, Hello, Report, Welcome
+from tests.integration.daemon_support import running
 from tests.support import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -342,3 +343,15 @@ def test_a_live_socket_is_left_alone_and_a_stale_one_replaced(path: Path) -> Non
         crashed.bind(str(path))
     with listening(path) as daemon:
         assert connected(daemon.path).close() is None
+
+
+def test_dbopt_serve_takes_a_pools_reports(pg_dsn: str, tmp_path: Path) -> None:
+    path = str(tmp_path / "t.sock")
+    with running(pg_dsn, tmp_path, trace__socket=path, stats__enabled=False) as daemon:
+        with (
+            TracedConnectionPool(pg_dsn, min_size=1, open=True, report_to=path) as pool,
+            route("GET /a"),
+        ):
+            run(pool, "SELECT 'in process'::text", times=3)
+        seen = daemon.statement("::text")
+        assert ("SELECT $1::text", 3) == (seen["query"], seen["calls"])
