@@ -213,7 +213,9 @@ def top(
         value = row[at]
         return float(value) if isinstance(value, int | float) else float("-inf")
 
-    kept = sorted((row for row in rows if size(row) > least), key=lambda row: (-size(row), str(row)))
+    kept = sorted(
+        (row for row in rows if size(row) > least), key=lambda row: (-size(row), str(row))
+    )
     return Section(
         section.id, section.title, section.columns, tuple(kept[:limit]), section.intro,
         max(0, len(kept) - limit),

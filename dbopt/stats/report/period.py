@@ -6,7 +6,7 @@ a prelude: they only tell how things stood at the start.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,8 @@ from dbopt.store.frame import Event, Frame, Key, Values
 
 EntityKey = tuple[str, Key]
 """The target's database ("": the server's), then the entity's own key."""
-Grown = list[int | None]
+FOLD = 32
+"""Frames of an entity that are added up at once: a column at a time is five times as fast."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class ViewSum:
     seconds: float = 0.0
     ends: list[tuple[float, float]] = field(default_factory=list)
     resets: list[datetime] = field(default_factory=list)
-    grown: dict[EntityKey, Grown] = field(default_factory=dict)
+    grown: dict[EntityKey, list[Values]] = field(default_factory=dict)
     measured: dict[EntityKey, Values] = field(default_factory=dict)
     started: dict[EntityKey, Values] = field(default_factory=dict)
     standing: dict[EntityKey, Values] = field(default_factory=dict)
@@ -93,13 +94,17 @@ class ViewSum:
         self.gone.discard(entity)
 
     def _grow(self, entity: EntityKey, values: Values) -> None:
-        before = self.grown.get(entity)
-        self.grown[entity] = (
-            list(values)
-            if before is None
-            else [b if a is None else a if b is None else a + b
-                  for a, b in zip(before, values, strict=True)]
-        )  # fmt: skip
+        rows = self.grown.get(entity)
+        if rows is None:
+            self.grown[entity] = [values]
+            return
+        rows.append(values)
+        if len(rows) >= FOLD:
+            rows[:] = [_sum(rows)]
+
+    def _folded(self) -> None:
+        for rows in self.grown.values():
+            rows[:] = [_sum(rows)]
 
     def _aligned(self, frame: Frame) -> Frame:
         """The frame with our columns; what we have not is added to ours.
@@ -129,21 +134,22 @@ class ViewSum:
         also = tuple(name for name in frame.gauges if name not in self.gauges)
         self.counters += more
         self.gauges += also
-        for grown in self.grown.values():
-            grown.extend([None] * len(more))
+        self._folded()
+        for rows in self.grown.values():
+            rows[0] = (*rows[0], *[None] * len(more))
         self.measured = {k: (*v, *[None] * len(more)) for k, v in self.measured.items()}
         self.started = {k: (*v, *[None] * len(also)) for k, v in self.started.items()}
         self.standing = {k: (*v, *[None] * len(also)) for k, v in self.standing.items()}
 
     def rows(self) -> Iterator[Row]:
         """Every entity that was there in the period, those that stood still too."""
+        self._folded()
         for entity, gauges in self.standing.items():
-            grown = self.grown.get(entity)
-            if entity in self.gone and not any(grown or ()):
+            rows = self.grown.get(entity)
+            if entity in self.gone and not (rows and any(rows[0])):
                 continue
-            if grown is None:
-                base = self.measured.get(entity, ())
-                grown = [None if value is None else 0 for value in base]
+            base = self.measured.get(entity, ())
+            grown = rows[0] if rows else tuple(None if v is None else 0 for v in base)
             yield Row(
                 entity[0],
                 entity[1],
@@ -152,6 +158,21 @@ class ViewSum:
                 dict(zip(self.gauges, gauges, strict=True)),
                 dict(zip(self.gauges, self.started[entity], strict=True)),
             )
+
+
+def _sum(rows: Sequence[Values]) -> Values:
+    """Column by column; None where no row has a value."""
+    if len(rows) == 1:
+        return rows[0]
+    return tuple(map(_column, zip(*rows, strict=True)))
+
+
+def _column(values: tuple[int | None, ...]) -> int | None:
+    try:
+        return sum(values)  # type: ignore[arg-type]
+    except TypeError:
+        found = [value for value in values if value is not None]
+        return sum(found) if found else None
 
 
 class Period:
