@@ -146,10 +146,7 @@ class Downstream(Hidden):
         start = self._drop_bytes
         position = self._pass_bytes or start
         if position >= size:
-            self._skip(position - size, start)
-            ledger.taken = base + size
-            if not start:
-                out.append(data)
+            self._pass(data, start, position, ledger, out)
             return
         if ledger.hides():
             start = position = self._hide(data, position, upstream, prepared, now, out)
@@ -189,12 +186,19 @@ class Downstream(Hidden):
                 if start < end:
                     out.append(data[start:end])
                 start = position = self._hide(data, end, upstream, prepared, now, out)
+        self._pass(data, start, position, ledger, out)
+        ledger.read(now)
+
+    def _pass(
+        self, data: bytes, start: int, position: int, ledger: Ledger, out: list[bytes]
+    ) -> None:
+        """What has been read and not been passed yet goes to the client; the rest is kept."""
+        size = len(data)
         if position < size:
             self._rest = data[position:]
         self._skip(max(0, position - size), max(0, start - size))
         position = min(position, size)
-        ledger.taken = base + position
-        ledger.read(now)
+        ledger.taken += position
         if start < position:
             out.append(data if start == 0 and position == size else data[start:position])
 

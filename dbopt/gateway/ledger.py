@@ -102,15 +102,18 @@ class Ledger:
     `block` is the open transaction, from BEGIN on.
 
     What is told of a statement's bytes: `latest` is the last request that runs something, while it
-    is not answered, and `unassigned` are the bytes that have come for one that is to follow. Of the
-    server's bytes `taken` came in earlier chunks, `passed` are those up to the message at hand, and
-    `charged` those that are some statement's; `first_byte` is when the first came that is none's.
-    `finished` is the statement of this batch that was answered last.
+    is not answered, and `unassigned` are the bytes that have come for one that is to follow, of
+    which `ahead` tells that a message has come. Of the client's chunk at hand, `mark` is up to
+    where it is some request's. Of the server's bytes `taken` came in earlier chunks, `passed` are
+    those up to the message at hand, and `charged` those that are some statement's; `first_byte` is
+    when the first came that is none's. `finished` is the statement of this batch that was answered
+    last.
     """
 
     __slots__ = (
-        "answered", "backend_pid", "batch", "began", "block", "charged", "copying", "ends",
-        "finished", "first_byte", "judged", "last_done", "latest", "limited", "open_batch",
+        "ahead", "answered", "backend_pid", "batch", "began", "block", "charged", "copying", "ends",
+        "finished", "first_byte", "judged", "last_done", "latest", "limited", "mark",
+        "open_batch",
         "passed", "requests", "scope", "skipping", "status", "taken", "touched", "transactions",
         "unassigned", "verdict",
     )  # fmt: skip
@@ -137,7 +140,8 @@ class Ledger:
         self.latest: Request | None = None
         self.finished: Count | None = None
         self.first_byte = 0.0
-        self.unassigned = self.taken = self.passed = self.charged = 0
+        self.ahead = False
+        self.mark = self.unassigned = self.taken = self.passed = self.charged = 0
 
     @property
     def at_rest(self) -> bool:
@@ -233,12 +237,18 @@ class Ledger:
             )  # fmt: skip
             counts.note(count, request.text, run)
 
-    def received(self, size: int, *, trailing: bool) -> None:
-        """So many bytes came behind the last request: they are its own, or of one to come."""
-        if trailing and self.latest is not None:
-            self.latest.received += size
+    def runs(self, request: Request, end: int) -> None:
+        """A request is entered that runs something; its messages end there in the chunk."""
+        request.received = self.unassigned + end - self.mark
+        self.unassigned, self.mark = 0, end
+        self.latest, self.ahead = request, False
+
+    def received(self, end: int) -> None:
+        """What came behind the last request, up to there, is its own, or of one that is to come."""
+        if self.latest is None or self.ahead:
+            self.unassigned += end - self.mark
         else:
-            self.unassigned += size
+            self.latest.received += end - self.mark
 
     def synced(self) -> None:
         """A batch is over: the end of its answer belongs to its last statement."""
@@ -383,6 +393,7 @@ class Ledger:
         self.open_batch = self.skipping = self.copying = False
         self.verdict = self.limited = self.latest = self.finished = None
         self.unassigned = 0
+        self.ahead = False
         self.first_byte = 0.0
         self.charged = self.passed = self.taken
         self.status = 0x49

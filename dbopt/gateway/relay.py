@@ -137,7 +137,12 @@ class Relay(Guarded):
         out: list[bytes] = []
         if self._fresh:
             self._begin_lease(backend, out)
-        taken = upstream.forward(data, backend.prepared, self._clock(), out, queue_us)
+        now = self._clock()
+        if ledger.block is not None:
+            ledger.block.went_on(now)
+        taken = upstream.forward(data, backend.prepared, now, out, queue_us)
+        if ledger.mark < taken:
+            ledger.received(taken)
         if taken < len(data):
             self._rest += data[taken:] if taken else data
             stopped = upstream.blocked or upstream.held or upstream.unjudged or upstream.paced

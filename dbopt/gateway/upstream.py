@@ -41,8 +41,6 @@ from dbopt.wire.types import (
 
 _length = Struct("!i").unpack_from
 _PASSING = frozenset((F_COPY_DATA, F_FLUSH))
-_TRAILING = frozenset((F_COPY_DATA, F_COPY_DONE, F_COPY_FAIL, F_FLUSH, F_SYNC))
-"""Messages that belong to the statement before them."""
 _BATCH = frozenset((F_PARSE, F_BIND, F_DESCRIBE, F_CLOSE))
 _SYNC = encode.sync()
 _CLOSE_NOWHERE = encode.close_statement(NOWHERE)
@@ -66,10 +64,7 @@ class Upstream(Guarding):
         size = len(data) if ledger.limited is None else 0
         position = min(self.pass_bytes, size)
         self.pass_bytes -= position
-        if ledger.block is not None:
-            ledger.block.went_on(now)
-        kind, latest = F_COPY_DATA, ledger.latest
-        start = mark = 0
+        start = ledger.mark = 0
         while size - position >= 5:
             kind = data[position]
             length = _length(data, position + 1)[0]
@@ -86,7 +81,7 @@ class Upstream(Guarding):
                 if ledger.open_batch and not ledger.skipping:
                     out += (data[start:position], self._fence())
                     start = position
-                instead = self._query(data[position + 5 : end - 1], prepared, now, queue_us)
+                instead = self._query(data, position, end, prepared, now, queue_us)
                 queue_us = 0.0
             elif kind == F_SYNC:
                 if not ledger.copying:
@@ -110,24 +105,19 @@ class Upstream(Guarding):
             if stopped:
                 break
             position = end
-            if ledger.latest is not latest and ledger.latest is not None:
-                latest = ledger.latest
-                latest.received += ledger.unassigned + end - mark
-                ledger.unassigned, mark = 0, end
             if watched and ledger.limited is not None:
                 self.paced = True
                 break
-        if mark < position:
-            ledger.received(position - mark, trailing=kind in _TRAILING)
         if start < position:
             out.append(data if start == 0 and position == size else data[start:position])
         return position
 
     def _query(
-        self, text: bytes, prepared: Prepared, now: float, queue_us: float
+        self, data: bytes, position: int, end: int, prepared: Prepared, now: float, queue_us: float
     ) -> list[bytes] | None:
         """What to send instead of a Query; None where it passes as it is."""
         ledger = self.ledger
+        text = data[position + 5 : end - 1]
         if ledger.skipping:
             ledger.copying = False
             return None  # the server discards it, as all up to Sync
@@ -143,7 +133,7 @@ class Upstream(Guarding):
             if self.blocked or self.held or self.unjudged:
                 return None
         ledger.copying = False  # a COPY that still went on would end the connection
-        ledger.latest = request
+        ledger.runs(request, end)
         if request.work is not None:
             self._enter_work(request, request.work)
             ledger.ends += 1
@@ -206,7 +196,7 @@ class Upstream(Guarding):
                 return None
             if self._must_be_alone(request):
                 return [FLUSH]  # as above
-        ledger.latest = request
+        ledger.runs(request, end)
         if not refused and statement is not None and statement.work is not None:
             work = statement.work.again()
             for step in work.steps:
@@ -236,6 +226,7 @@ class Upstream(Guarding):
         if kind not in KNOWN:
             raise unknown_type(kind)
         ledger.copying = False
+        ledger.ahead = True
         if not ledger.open_batch:
             ledger.open(now)
         if kind == F_PARSE:
@@ -268,6 +259,6 @@ class Upstream(Guarding):
         call = FAILING_CALL if refused else data[position:end]
         instead = [self._fence(), call] if ledger.open_batch else [call] if refused else None
         ledger.end_batch(request)
-        ledger.latest = request
+        ledger.runs(request, end)
         ledger.open_batch = False
         return instead

@@ -167,11 +167,13 @@ def test_what_ends_a_batch_belongs_to_its_last_statement() -> None:
 
 def test_bytes_behind_the_last_request_are_its_own_or_the_nexts() -> None:
     ledger = ledger_of("Q")
-    ledger.received(5, trailing=True)
-    ledger.latest = ledger.requests[0]
-    ledger.received(7, trailing=True)
-    ledger.received(9, trailing=False)
-    assert (7, 14) == (ledger.latest.received, ledger.unassigned)
+    (request,) = ledger.requests
+    ledger.received(5)
+    ledger.runs(request, 25)
+    ledger.received(32)
+    ledger.mark, ledger.ahead = 0, True
+    ledger.received(9)
+    assert (37, 9) == (request.received, ledger.unassigned)
     ledger.clear()
     assert ledger.latest is None
     assert 0 == ledger.unassigned
