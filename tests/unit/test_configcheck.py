@@ -191,3 +191,23 @@ def test_what_can_be_true_together(text: str, write: Write) -> None:
 )  # fmt: skip
 def test_loopback(host: str, expected: bool) -> None:
     assert is_loopback(host) is expected
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (["report.daily=7am"], "no time of day"),
+        (["report.daily=07:00"], "would go nowhere"),
+        (["report.timezone=Mars/Base"], "no such zone"),
+        (["report.webhook=http://hooks.example/x"], "not loopback"),
+        (["report.webhook=ftp://localhost/"], "no URL"),
+    ],
+)
+def test_reports_that_cannot_be(values: list[str], words: str) -> None:
+    with pytest.raises(ConfigError, match=words) as refused:
+        load(None, {}, values)
+    assert "hooks.example" not in str(refused.value)
+
+
+def test_a_daily_report() -> None:
+    load(None, {}, ["report.daily=07:00", "report.webhook=https://hooks.example/x"])
