@@ -189,7 +189,7 @@ class Stats:
     )
     top_statements: int = _s(500, "Statements kept of each snapshot.", low=1, high=100_000)
     top_relations: int = _s(
-        10_000, "Tables, and indexes, kept of each snapshot: the most active.", low=1, high=1_000_000
+        10_000, "Tables, and indexes, kept of each snapshot: the most active.", low=1, high=10**6
     )
     budget: float = _s(
         0.01,
@@ -198,7 +198,7 @@ class Stats:
         high=1,
     )
     sample_interval: float = _s(
-        1.0, "Time between two samples of what sessions wait for. 0: none.", unit="s", high=60, low=0
+        1.0, "Time between samples of what sessions wait for. 0: none.", unit="s", high=60, low=0
     )
 
 

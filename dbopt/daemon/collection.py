@@ -14,7 +14,7 @@ from typing import Any
 
 from dbopt.clock import Clock, monotonic
 from dbopt.daemon.scheduling import Schedule
-from dbopt.errors import DboptError, QueryFailed
+from dbopt.errors import ConnectError, DboptError, QueryFailed
 from dbopt.metrics import Sample
 from dbopt.pg.pool import Pool
 from dbopt.pg.refusal import translated
@@ -159,13 +159,10 @@ class Collection:
         return self.server.address
 
     async def _resume(self, target: Target, view: View) -> Standing | None:
-        """Where the store's history ends; None while the store is away: what passed is lost."""
-        if self.writer.error:
-            return None
-        try:
-            return await self.writer.resume(target, view.name)
-        except DboptError:
-            return None
+        """Where the store's history ends. Raises DboptError while the store is away."""
+        if self.error:
+            raise ConnectError(self.error)  # the jobs find out when it is back
+        return await self.writer.resume(target, view.name)
 
     # What it tells
 

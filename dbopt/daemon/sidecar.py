@@ -12,6 +12,7 @@ import contextlib
 import gc
 import signal
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -42,6 +43,7 @@ from dbopt.pg.refusal import translated
 from dbopt.sdnotify import notify
 from dbopt.settings import Settings
 from dbopt.sql.analyze import Analyzer
+from dbopt.stats.report.daily import daily_report, due
 from dbopt.stats.samples import Samples
 from dbopt.store.frame import Target
 from dbopt.trace.jobs import Jobs
@@ -185,6 +187,8 @@ class Daemon:
             every("auto-explain", _LOG_EVERY, self._follow_log)
         if settings.check.interval:
             every("check", settings.check.interval, self.checks.run_once, now=True)
+        if at := due(settings.report):
+            self._schedule.daily("report", *at, settings.report.timezone, self._report)
         # What is in quarantine is so after a restart too.
         every("quarantine", _QUARANTINE_EVERY, self._look_at_quarantine, now=True)
         self._schedule.start()
@@ -248,6 +252,17 @@ class Daemon:
         self.collection.writer.put(self.trace.due(address, grace))
         if not self.collection.error:
             await self.trace.remember(self._store, self._targets())
+
+    async def _report(self) -> None:
+        """Yesterday's report, by the sidecar that collects: of a fleet one is enough."""
+        server = self.collection.server
+        if server is None or not self.collection.leader.leading:
+            return
+        with translated("Making the daily report", store=True):
+            async with self._store.connection() as store:
+                await daily_report(
+                    store, self.settings.report, datetime.now(UTC), server.database, server.address
+                )
 
     async def _follow_log(self) -> None:
         await self.trace.follow_log(self._pool)

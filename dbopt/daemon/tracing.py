@@ -51,7 +51,8 @@ class Tracing:
         self.book = PlanBook(target_of)
         self.plans = PlanCapture(explain, analyzer, trace.plans_per_minute, book=self.book)
         self.plans.enabled = trace.plans
-        self.auto = AutoPlans(trace.auto_explain_log, self.book) if trace.auto_explain_log else None
+        database_of, path = self.recorder.database_of, trace.auto_explain_log
+        self.auto = AutoPlans(path, self.book, database_of) if path else None
         self.ingest = Ingest(trace.socket, self.reported, self._welcome) if trace.socket else None
         self._keeper = SlowKeeper(self.plans.latest, trace.max_slow)
         self._history = TraceHistory(self.recorder, self.transactions, workers, datetime.now(UTC))

@@ -92,7 +92,7 @@ async def require_safe(conn: AsyncConnection, user: str) -> None:
         raise UsageError(
             "Statements of other roles are not explained by a superuser: their functions would "
             "run with its rights.",
-            hint="Give server.dsn a role that has pg_monitor and SELECT (pg_read_all_data) alone.",
+            hint="Give server.dsn a role that has pg_monitor and SELECT on the tables alone.",
         )
 
 

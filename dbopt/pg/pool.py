@@ -65,6 +65,8 @@ def session_options(given: str, statement_timeout: float) -> str:
     ours = {
         # No object of a user's own may stand in for one of the system's (CVE-2018-1058).
         "search_path": "pg_catalog",
+        # Times of one zone are subtracted by the clock on its wall: in summer time that errs.
+        "TimeZone": "UTC",
         "statement_timeout": round(statement_timeout * 1000),
         "lock_timeout": round(LOCK_TIMEOUT * 1000),
         "idle_in_transaction_session_timeout": round(statement_timeout * 3000),

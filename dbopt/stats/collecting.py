@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import structlog
 
 from dbopt.clock import Clock, monotonic
-from dbopt.errors import QueryFailed
+from dbopt.errors import DboptError, QueryFailed
 from dbopt.metrics import Sample
 from dbopt.pg.connect import AsyncConnection
 from dbopt.pg.refusal import translated
@@ -41,7 +41,10 @@ class Connections(Protocol):
 
 
 Resume = Callable[[Target, View], Awaitable[Standing | None]]
-"""Where the store's history of a view ends; None where there is none. Raises DboptError."""
+"""Where the store's history of a view ends; None where there is none.
+
+It raises DboptError while that cannot be told.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,7 @@ class Collecting:
         found = {
             (finding.rule, finding.message): finding
             for seen in self.latest.values()
-            for finding in (*seen.findings, *((seen.finding,) if seen.finding else ()))
+            for finding in seen.findings
         }
         return list(found.values())
 
@@ -167,7 +170,13 @@ class Collecting:
         differ = self._differs.get(view.name)
         if differ is None:
             target = Target(server.address, "" if view.of_server else server.database)
-            standing = await self._resume(target, view)
+            try:
+                standing = await self._resume(target, view)
+            except DboptError as error:
+                # Frames begin once it is known where the history ends: so a store that is away
+                # at the start costs detail, and no counts.
+                log.debug("no frame yet", view=view.name, error=error.message)
+                return
             differ = self._differs[view.name] = Differ(view, target, standing)
         before = differ.standing
         named = dict(before.labels) if before is not None else {}

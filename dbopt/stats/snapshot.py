@@ -63,7 +63,7 @@ async def take(conn: AsyncConnection, store: AsyncConnection, settings: Stats) -
     findings = {
         (finding.rule, finding.message): finding
         for seen in latest.values()
-        for finding in (*seen.findings, *((seen.finding,) if seen.finding else ()))
+        for finding in seen.findings
     }
     first = all(frame.seconds == 0 for frame in done.frames)
     return Taken(server, server.now, frames, first, tuple(findings.values()))

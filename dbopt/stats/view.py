@@ -1,4 +1,4 @@
-"""What a collector is: it reads one pg_stat view into rows that can be compared with earlier ones."""
+"""What a collector is: it reads one pg_stat view into rows that earlier ones compare with."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ class View:
     gauges: tuple[str, ...] = ()
     of_server: bool = False
     every: float = 0.0
-    table: str = ""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -47,7 +46,6 @@ class Collected:
     """
 
     rows: list[Row] = field(default_factory=list)
-    finding: Finding | None = None
     truncated: bool = False
     reset: datetime | None = None
     dealloc: int | None = None

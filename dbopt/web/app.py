@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from html import escape
@@ -26,7 +27,7 @@ from dbopt.trace.summary import (
 from dbopt.trace.transactions import ORDERS as TRANSACTION_ORDERS
 from dbopt.trace.transactions import SCOPE
 from dbopt.web.guard import Guard, allowed_hosts, failure
-from dbopt.web.state import State, activity, status
+from dbopt.web.state import Shown, State, activity, status
 
 MAX_LIMIT = 1000
 _LIMIT = 50
@@ -39,6 +40,8 @@ _LINKS = {
     "/transactions?limit=50": f"transactions, N+1; order is {', '.join(TRANSACTION_ORDERS)}",
     "/activity": "what sessions wait for, sampled once a second",
     "/guard?limit=50": "the guard: modes, what it refuses or would, quarantine",
+    "/check": "the health checks' latest findings",
+    "/collection": "who collects, what each collector costs, what was not examined",
     "/metrics": "metrics for Prometheus",
     "/healthz": "whether dbopt lives",
     "/readyz": "whether a statement can be served",
@@ -141,6 +144,16 @@ class Pages:
         given = _query(request, ("limit",))
         return JSONResponse(self._state.guard.to_dict(_limit(given)))
 
+    async def check(self, request: Request) -> Response:
+        """The health checks' latest findings; "findings" is null before the first round."""
+        _query(request, ())
+        return _shown(self._state.checks)
+
+    async def collection(self, request: Request) -> Response:
+        """Who collects, what each collector costs, and what was not examined."""
+        _query(request, ())
+        return _shown(self._state.collection)
+
     async def plan(self, request: Request) -> Response:
         """The latest plan of one statement, and every shape that its plans have had."""
         _query(request, ())
@@ -171,6 +184,8 @@ def create_app(state: State, host: str = "127.0.0.1") -> Starlette:
             Route("/transactions", pages.transactions),
             Route("/activity", pages.activity),
             Route("/guard", pages.guard),
+            Route("/check", pages.check),
+            Route("/collection", pages.collection),
             Route("/plans/{fingerprint}", pages.plan),
         ],
         middleware=[Middleware(Guard, hosts=allowed_hosts(host))],
@@ -199,6 +214,12 @@ def _query(request: Request, allowed: Collection[str]) -> dict[str, str]:
         if len(given.getlist(name)) > 1:
             raise UsageError(f"The query gives {name} twice.")
     return dict(given)
+
+
+def _shown(part: Shown) -> Response:
+    # Evidence may hold times, which are shown as text.
+    body = json.dumps(part.to_dict(), default=str)
+    return Response(body, media_type="application/json")
 
 
 def _limit(given: dict[str, str]) -> int:

@@ -46,6 +46,14 @@ class GuardView(Protocol):
         ...
 
 
+class Shown(Protocol):
+    """What a page shows as it is: dbopt.check.job.CheckJob, or the daemon's collection."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        ...
+
+
 class State(Protocol):
     """What the daemon has. `gateway` is ("", 0) without TCP; `uptime` is seconds."""
 
@@ -70,6 +78,16 @@ class State(Protocol):
     @property
     def activity(self) -> Samples | None:
         """What sessions were seen to wait for; None where nobody looks."""
+        ...
+
+    @property
+    def checks(self) -> Shown:
+        """The health checks."""
+        ...
+
+    @property
+    def collection(self) -> Shown:
+        """What is collected of the server."""
         ...
 
     @property

@@ -109,6 +109,22 @@ def test_the_history_goes_on_where_the_store_ends(counted: str) -> None:
     assert {} == done.frames[0].labels
 
 
+def test_until_the_end_of_the_history_is_known_there_are_no_frames(counted: str) -> None:
+    asked: list[str] = []
+
+    async def resume(target: Target, view: View) -> Standing | None:
+        asked.append(view.name)
+        if len(asked) < 3:
+            raise ConnectError("The store is away.")
+        return None
+
+    done, collecting = rounds(counted, [Reader(NUMBERS, LOOK)], 4, resume=resume)
+    assert [0, 0, 1, 1] == [len(one.frames) for one in done]
+    assert [{"id": 1, "name": "one", "calls": 4, "size_bytes": 8}] == (
+        collecting.latest["numbers"].rows
+    )
+
+
 def test_what_fails_is_not_examined_and_the_rest_is_seen(counted: str) -> None:
     broken = Reader(View("broken", ("id",)), "SELECT * FROM nowhere")
     (done,), collecting = rounds(counted, [broken, Reader(NUMBERS, LOOK)])

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 from dbopt.errors import UsageError
@@ -41,6 +42,21 @@ class Plans:
         ]  # fmt: skip
 
 
+class Checks:
+    """What CheckJob tells, with evidence that JSON does not know."""
+
+    def to_dict(self) -> dict[str, Any]:
+        since = datetime(2026, 1, 2, tzinfo=UTC)
+        return {"findings": [{"rule": "fsync", "evidence": {"since": since}}]}
+
+
+class Collecting:
+    """What the daemon's collection tells."""
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"leading": True, "collectors": []}
+
+
 class SomeState:
     """A daemon's parts without the daemon."""
 
@@ -55,6 +71,8 @@ class SomeState:
         self.plans = Plans()
         self.transactions = Transactions(lambda number: self.recorder.book.known(number).text)
         self.activity: Samples | None = None
+        self.checks = Checks()
+        self.collection = Collecting()
         self.workers = Workers(lambda: self.restarts)
         self.jobs = Jobs()
         self.guard = GuardControl(

@@ -258,3 +258,9 @@ def test_a_failure_inside_tells_nothing(caplog: pytest.LogCaptureFixture, capfd:
     assert "topsecret" not in shown
     assert "Traceback" not in shown
     assert "test_app.py" in shown
+
+
+def test_the_checks_and_the_collection_are_shown_as_they_are(client: httpx.Client) -> None:
+    (finding,) = client.get("/check").json()["findings"]
+    assert {"rule": "fsync", "evidence": {"since": "2026-01-02 00:00:00+00:00"}} == finding
+    assert {"leading": True, "collectors": []} == client.get("/collection").json()
