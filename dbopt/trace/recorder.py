@@ -112,6 +112,14 @@ class Recorder:
         """Text, kind and complexity of a statement."""
         return self.book.judged(fingerprint)
 
+    def database_of(self, fingerprint: int) -> str:
+        """The database in which a statement took most of its time since `clear`; "" if in none."""
+        times: dict[str, float] = {}
+        for key, part in self._rows.items():
+            if key[0] == fingerprint:
+                times[key[1]] = times.get(key[1], 0.0) + part.histogram.total
+        return max(times, key=times.__getitem__, default="")
+
     def statements(
         self, limit: int = 50, order: str = "total", where: Mapping[str, str] | None = None
     ) -> list[StatementSummary]:

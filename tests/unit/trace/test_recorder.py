@@ -8,6 +8,7 @@ import pytest
 from dbopt.errors import UsageError
 from dbopt.metrics import Sample
 from dbopt.sql.analyze import Analyzer
+from dbopt.sql.fingerprint import fingerprint
 from dbopt.trace.recorder import Recorder
 from tests.support import wait_until_async
 from tests.unit.trace.observations import FakeClock, count
@@ -235,3 +236,13 @@ def test_what_ran_lately_comes_first_when_that_is_asked_for() -> None:
     clock.now += 3600
     seen.add([count("SELECT b", (1000.0,))])
     assert ["SELECT b", "SELECT a"] == [one.query for one in seen.statements(order="recent")]
+
+
+def test_the_database_in_which_a_statement_runs_most() -> None:
+    seen = recorder()
+    seen.add([
+        count("SELECT a", (1.0,)), count("SELECT a", (9.0,), database="b"),
+        count("SELECT a", (5.0,), user="bob"), count("SELECT a", (5.0,), user="eve"),
+    ])  # fmt: skip
+    assert "app" == seen.database_of(fingerprint("SELECT a"))
+    assert "" == seen.database_of(5)
