@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from html import escape
-from math import floor, log10
+from math import ceil, floor, log2, log10
 
 from dbopt.pg.shown import printable
 from dbopt.stats.report.model import Chart, Series
 from dbopt.stats.report.numbers import moment, shown
 
 WIDTH, HEIGHT = 880, 250
-LEFT, RIGHT, TOP, BOTTOM = 66, 872, 14, 220
+LEFT, RIGHT, TOP, BOTTOM = 78, 872, 14, 220
 PALETTE = 7
 MARKS_SAID = 6
 KINDS = {
@@ -151,7 +151,7 @@ def _holes(edges: Sequence[Sequence[float | None]], count: int) -> Iterator[str]
 
 
 def _scale(chart: Chart, most: float) -> Iterator[str]:
-    step = _round_step(most / 4)
+    step = _round_step(most / 4, chart.unit)
     value = 0.0
     while value <= most:
         y = _y(value, most)
@@ -163,7 +163,9 @@ def _scale(chart: Chart, most: float) -> Iterator[str]:
     yield from _hours(chart)
 
 
-def _round_step(step: float) -> float:
+def _round_step(step: float, unit: str) -> float:
+    if unit == "bytes":
+        return float(2 ** ceil(log2(step)))
     size = 10.0 ** floor(log10(step))
     return next(size * factor for factor in (1, 2, 5, 10) if size * factor >= step * 0.999)
 
