@@ -16,6 +16,7 @@ from dbopt.settings import Stats
 from dbopt.sql.findings import Finding
 from dbopt.stats.collecting import Round, collect_once
 from dbopt.stats.collectors import collectors
+from dbopt.stats.report.coverage import unseen_events
 from dbopt.stats.view import View
 from dbopt.store import events, history, partitions
 from dbopt.store.frame import Standing, Target
@@ -59,12 +60,14 @@ async def take(conn: AsyncConnection, store: AsyncConnection, settings: Stats) -
     server = await read_server(conn)
     await partitions.keep(store, server.now, settings.retention_days)
     done, latest = await collect_once(_One(conn), settings, collectors(), resume)
-    frames = await _write(store, done)
     findings = {
         (finding.rule, finding.message): finding
         for seen in latest.values()
         for finding in seen.findings
     }
+    target = Target(server.address, server.database)
+    done.events.extend(unseen_events(findings.values(), target, server.now))
+    frames = await _write(store, done)
     first = all(frame.seconds == 0 for frame in done.frames)
     return Taken(server, server.now, frames, first, tuple(findings.values()))
 

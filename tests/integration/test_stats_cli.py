@@ -175,6 +175,22 @@ def test_one_format_at_a_time(loaded: str) -> None:
     assert "Choose one" in result.output
 
 
+def test_what_a_role_without_privileges_does_not_see(pg_dsn: str) -> None:
+    with psycopg.connect(create_store(pg_dsn), autocommit=True) as conn:
+        role = f"report_{conn.info.dbname}"
+        conn.execute(f"CREATE ROLE {role} LOGIN")
+    try:
+        plain = make_conninfo(pg_dsn, user=role)
+        taken = as_json(plain, "snapshot", store=pg_dsn)
+        assert taken["not_examined"]
+        unseen = as_json(plain, "report", store=pg_dsn)["not_examined"]
+        expected = {(one["message"], one["remedy"]) for one in taken["not_examined"]}
+        assert expected <= {(one["what"], one["remedy"]) for one in unseen}
+    finally:
+        with psycopg.connect(pg_dsn, autocommit=True) as conn:
+            conn.execute(f"DROP ROLE {role}")
+
+
 def test_list(loaded: str) -> None:
     listed = as_json(loaded, "list")
     assert listed["bytes"] > 0

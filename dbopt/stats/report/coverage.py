@@ -5,14 +5,16 @@ PURE.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from itertools import pairwise
 from statistics import median
 
+from dbopt.sql.findings import Finding
 from dbopt.stats.report.model import Column, Group, Section, Value
 from dbopt.stats.report.numbers import moment, plain_seconds
 from dbopt.stats.report.period import Period
-from dbopt.store.frame import Event
+from dbopt.store.frame import Event, Target
 
 PULSE = ("database", "statements", "tables", "waits")
 """Views by which one sees whether anybody collected, the first that there is."""
@@ -100,6 +102,15 @@ def unseen(period: Period) -> tuple[tuple[str, str], ...]:
         if counts and all(row.get(timed) is None for row in rows):
             found[words] = remedy
     return tuple(found.items())
+
+
+def unseen_events(findings: Iterable[Finding], target: Target, at: datetime) -> list[Event]:
+    """What was not examined, as events that a report finds. Tell each once a day: see `unseen`."""
+    return [
+        Event(at, target, NOT_EXAMINED, one.rule, one.message, {"remedy": one.remedy})
+        for one in findings
+        if not one.examined
+    ]
 
 
 def changes_group(period: Period, limit: int) -> Group:
