@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from dbopt.clock import Clock, monotonic
@@ -24,10 +24,11 @@ from dbopt.stats.collecting import Collecting, Round
 from dbopt.stats.collectors import collectors
 from dbopt.stats.collectors.pg_stat_statements import StatementsCollector
 from dbopt.stats.leader import Leader
+from dbopt.stats.report.coverage import unseen_events
 from dbopt.stats.sampler import Sampler
 from dbopt.stats.view import View
 from dbopt.store import partitions
-from dbopt.store.frame import Standing, Target
+from dbopt.store.frame import Event, Standing, Target
 from dbopt.store.writer import Batch, Writer
 
 FLUSH_EVERY = 2.0
@@ -69,6 +70,8 @@ class Collection:
         self._schedule: Schedule | None = None
         self._upkeep_error = "Nothing has been stored yet."
         self._upkeep_due = 0.0
+        self._said: set[tuple[str, str]] = set()
+        self._said_on = date.min
         self._clock = clock
         self._task: asyncio.Task[None] | None = None
 
@@ -112,7 +115,17 @@ class Collection:
         try:
             await self.collecting.round(done)
         finally:
+            done.events.extend(self._unseen(datetime.now(UTC)))
             self.writer.put(Batch(tuple(done.frames), done.texts, events=tuple(done.events)))
+
+    def _unseen(self, now: datetime) -> list[Event]:
+        """What is not examined, when that is news, and once a day: reports tell it."""
+        findings, server = self.collecting.findings, self.collecting.server
+        said = {(finding.rule, finding.message) for finding in findings}
+        if server is None or (said == self._said and now.date() == self._said_on):
+            return []
+        self._said, self._said_on = said, now.date()
+        return unseen_events(findings, Target(server.address, server.database), now)
 
     async def sample(self) -> None:
         """Sample sessions, if this sidecar collects, or its own clients are at work."""
