@@ -42,7 +42,7 @@ def stats() -> None:
 @click.option("--html", "to_file", type=click.Path(dir_okay=False, path_type=Path),
               metavar="FILE", help="Write one HTML file, to be sent to people.")  # fmt: skip
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown.")
-@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--database", default="", help="Of this database alone. [default: all there is]")
 @click.option("--server", default="", metavar="HOST:PORT", help="Of this server.")
 @click.option("--top", type=click.IntRange(1, 1000), help="Lines of each table.")
@@ -53,7 +53,7 @@ def report(
     until: str | None,
     to_file: Path | None,
     as_markdown: bool,
-    json_: bool,
+    as_json: bool,
     database: str,
     server: str,
     top: int | None,
@@ -71,22 +71,22 @@ def report(
       dbopt stats report --from 24h --markdown > report.md
       dbopt stats report --json | jq '.summary[].title'
     """
-    if sum((to_file is not None, as_markdown, json_)) > 1:
+    if sum((to_file is not None, as_markdown, as_json)) > 1:
         raise click.UsageError("Choose one of --html, --markdown and --json.")
     own = context.settings.report
     start, end = period_of(since, until, datetime.now(UTC).astimezone())
     wanted = Wanted(start, end, server, database, top or own.top, own.cpus)
     made = asyncio.run(_with_store(context.settings, lambda conn: report_of(conn, wanted)))
-    _show(context, made, to_file, as_markdown, json_)
+    _show(context, made, to_file, as_markdown, as_json)
 
 
 def _show(
-    context: Context, made: Report, to_file: Path | None, as_markdown: bool, json_: bool
+    context: Context, made: Report, to_file: Path | None, as_markdown: bool, as_json: bool
 ) -> None:
     if to_file is not None:
         write_file(to_file.parent, to_file.name, html(made))
         context.console.print(Text(f"{printable(made.verdict)} Written to {to_file}."))
-    elif json_:
+    elif as_json:
         click.echo(as_json(made), nl=False)
     elif as_markdown:
         click.echo(markdown(made), nl=False)
@@ -95,9 +95,9 @@ def _show(
 
 
 @stats.command()
-@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def snapshot(context: Context, json_: bool) -> None:
+def snapshot(context: Context, as_json: bool) -> None:
     """Look at every view now, and store what is new since the last time.
 
     A running `dbopt serve` does that by itself, each stats.interval.
@@ -108,7 +108,7 @@ def snapshot(context: Context, json_: bool) -> None:
       dbopt stats snapshot --json
     """
     taken = asyncio.run(_snapshot(context.settings))
-    if json_:
+    if as_json:
         print_json(_summary(taken))
         return
     place = f"{printable(taken.server.database)} on {taken.server.address}"
@@ -120,9 +120,9 @@ def snapshot(context: Context, json_: bool) -> None:
 
 
 @stats.command("list")
-@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def list_(context: Context, json_: bool) -> None:
+def list_(context: Context, as_json: bool) -> None:
     """List what history there is: of whom, from when to when, how large.
 
     \b
@@ -131,7 +131,7 @@ def list_(context: Context, json_: bool) -> None:
       dbopt stats list --json
     """
     found, stored = asyncio.run(_with_store(context.settings, _listed))
-    if json_:
+    if as_json:
         print_json({"targets": [_extent(one) for one in found], "bytes": stored})
         return
     if not found:
