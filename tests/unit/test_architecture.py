@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -91,16 +92,23 @@ def files() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
 
 
-def imports(file: Path) -> Iterator[Import]:
+def nodes(file: Path) -> Iterator[ast.AST]:
+    """All of a file's syntax."""
+    return ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+
+
+@cache
+def imports(file: Path) -> tuple[Import, ...]:
     """Every module a file imports; `from a import b` counts as a.b where b is a module of ours."""
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    found = []
+    for node in nodes(file):
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield Import(file, node.lineno, alias.name)
+            found += [Import(file, node.lineno, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file}:{node.lineno}: a relative import"
-            for alias in node.names:
-                yield Import(file, node.lineno, f"{node.module}.{alias.name}")
+            module = node.module
+            found += [Import(file, node.lineno, f"{module}.{alias.name}") for alias in node.names]
+    return tuple(found)
 
 
 def all_imports() -> list[Import]:
@@ -193,7 +201,7 @@ def test_no_unsafe_deserialisation_evaluation_or_shell() -> None:
     banned = {"pickle", "marshal", "shelve", "dill"}
     wrong = [str(found) for found in all_imports() if found.module.split(".")[0] in banned]
     for file in files():
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        for node in nodes(file):
             if not isinstance(node, ast.Call):
                 continue
             shell = any(word.arg == "shell" for word in node.keywords)
@@ -210,7 +218,7 @@ def test_files_are_short() -> None:
 def test_functions_are_short() -> None:
     wrong = []
     for file in files():
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        for node in nodes(file):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 length = (node.end_lineno or node.lineno) - node.lineno + 1
                 if length > MAX_FUNCTION:

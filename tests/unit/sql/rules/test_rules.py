@@ -8,8 +8,8 @@ from dbopt.sql.parse import split
 from dbopt.sql.rules import RULES
 from dbopt.sql.rules.support import Rule
 from dbopt.sql.schema import Schema
-from dbopt.sql.script import script
-from tests.unit.sql.rules.asking import matches
+from dbopt.sql.script import Script, script
+from tests.unit.sql.rules.asking import matches, matches_of
 from tests.unit.sql.rules.sample import SAMPLE
 
 DATA = Path(__file__).parent.parent / "data"
@@ -71,11 +71,17 @@ def test_examples_can_be_read(rule: Rule) -> None:
         assert text == text.strip()
 
 
+@pytest.fixture(scope="module", params=[None, SAMPLE], ids=["blind", "schema"])
+def read(request: pytest.FixtureRequest) -> list[tuple[str, Script]]:
+    """Many texts, each read once for all rules, as lint does."""
+    examples = [text for rule in RULES for text in (rule.fires, rule.passes)]
+    return [(text, script(text, request.param)) for text in [*corpus(), *GARBAGE, *examples]]
+
+
 @each_rule
-@pytest.mark.parametrize("schema", [None, SAMPLE], ids=["blind", "schema"])
-def test_no_text_makes_it_raise(rule: Rule, schema: Schema | None) -> None:
-    for text in [*corpus(), *GARBAGE, rule.fires, rule.passes]:
-        for match in matches(rule, text, schema):
+def test_no_text_makes_it_raise(rule: Rule, read: list[tuple[str, Script]]) -> None:
+    for text, whole in read:
+        for match in matches_of(rule, whole):
             assert match.message
             assert match.subject.sql in text
 
