@@ -191,19 +191,36 @@ def check_journal(direct: str, reports: list[Report]) -> None:
     assert set() == set(found) - acked - unsure
 
 
+def held(gateway: Gateway) -> list[object]:
+    """What the gateway still has for somebody: the number of clients, and pools."""
+    gateway.seen.next_frame()
+    snapshot = gateway.seen.snapshots[0]
+    busy = [
+        pool for pool in snapshot.pools
+        if pool.cl_active or pool.cl_waiting or pool.sv_active
+        or pool.lane_active or pool.lane_waiting
+    ]  # fmt: skip
+    return [*([snapshot.clients] if snapshot.clients else []), *busy]
+
+
+def activity(direct: str) -> list[object]:
+    """What the server does for others at this moment."""
+    with psycopg.connect(direct, autocommit=True) as connection:
+        found = connection.execute(
+            "SELECT pid, state, wait_event_type, wait_event, now() - state_change, "
+            "now() - query_start, application_name, query FROM pg_stat_activity "
+            "WHERE pid <> pg_backend_pid() AND datname = current_database()"
+        )
+        return [*found.fetchall()]
+
+
 def check_at_rest(gateway: Gateway, direct: str) -> None:
     """No client, no lease, no backend beyond the limit is left, and no money is lost."""
-
-    def at_rest() -> bool:
-        gateway.seen.next_frame()
-        snapshot = gateway.seen.snapshots[0]
-        held = [
-            p for p in snapshot.pools
-            if p.cl_active or p.cl_waiting or p.sv_active or p.lane_active or p.lane_waiting
-        ]  # fmt: skip
-        return snapshot.clients == 0 and not held
-
-    wait_until(at_rest, 15, "the gateway at rest")
+    try:
+        wait_until(lambda: not held(gateway), 15, "the gateway at rest")
+    except BaseException:
+        print("held:", *held(gateway), "the server:", *activity(direct), sep="\n  ")
+        raise
     with psycopg.connect(direct, autocommit=True) as connection:
         assert (ACCOUNTS * 100,) == connection.execute("SELECT sum(money) FROM bank").fetchone()
         others = "SELECT state FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND "
