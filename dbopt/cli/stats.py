@@ -25,7 +25,7 @@ from dbopt.stats.report.numbers import count, plain_seconds, size
 from dbopt.stats.report.reading import Extent, Wanted, extents, report_of, store_bytes
 from dbopt.stats.report.text import markdown, terminal
 from dbopt.stats.report.times import period_of
-from dbopt.stats.report.written import as_json
+from dbopt.stats.report.written import as_json as written_json
 from dbopt.stats.snapshot import Taken, take
 
 T = TypeVar("T")
@@ -87,7 +87,7 @@ def _show(
         write_file(to_file.parent, to_file.name, html(made))
         context.console.print(Text(f"{printable(made.verdict)} Written to {to_file}."))
     elif as_json:
-        click.echo(as_json(made), nl=False)
+        click.echo(written_json(made), nl=False)
     elif as_markdown:
         click.echo(markdown(made), nl=False)
     else:
