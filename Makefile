@@ -5,6 +5,8 @@ PY := .venv/bin/python
 # CI sets STRICT=--strict-skips: a test that lacks something then fails the run.
 STRICT ?=
 WORKERS ?= 2
+# The tests start hundreds of Pythons, which need not compile everything each time.
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## Show this
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -15,7 +17,7 @@ demo: ## The whole loop, on a PostgreSQL of its own; Ctrl-C ends it. ARGS='--onc
 
 test: ## All tests but the long ones
 	@scripts/bootstrap.sh dev
-	$(PY) -m pytest -n $(WORKERS) --dist loadgroup -m 'not soak and not fuzz' $(STRICT) $(ARGS)
+	$(PY) -m pytest -n $(WORKERS) --dist loadfile -m 'not soak and not fuzz' $(STRICT) $(ARGS)
 
 lint: ## ruff and mypy --strict
 	@scripts/bootstrap.sh dev

@@ -3,6 +3,7 @@
 pytest_plugins = [
     "tests.fix_hypothesis",
     "tests.fix_skips",
+    "tests.fix_workers",
     "tests.fix_logs",
     "tests.fix_pg",
     "tests.fix_standby",

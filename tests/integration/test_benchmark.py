@@ -25,10 +25,6 @@ def installed() -> bool:
     return bool(shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin"))
 
 
-pytestmark = pytest.mark.xdist_group("benchmark")
-"""One run for all, in one process."""
-
-
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """What one run of everything has written; without PgBouncer where there is none."""

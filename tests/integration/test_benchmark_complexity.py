@@ -20,9 +20,6 @@ SETS = ("tpch", "demo", "more") if generator() else ("demo",)
 TINY = "--scale 0.01 --repeat 1 --timeout 2"
 
 
-pytestmark = pytest.mark.xdist_group("benchmark-complexity")
-
-
 @pytest.fixture(scope="module")
 def results() -> Any:
     """What one run has printed."""
