@@ -17,7 +17,7 @@ import pytest
 from tests.integration.daemon_support import Daemon, alive, running
 from tests.support import wait_until
 
-WAIT = 8.0
+WAIT = 4.0
 """guard.verdict_timeout: who waits for it is seen."""
 
 
