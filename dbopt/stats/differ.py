@@ -29,10 +29,14 @@ class Differ:
     def __init__(self, view: View, target: Target, standing: Standing | None = None) -> None:
         self.view = view
         self.target = target
-        self.standing = standing
+        self.standing = None if standing is None else _aligned(standing, view)
         self._partial = standing is not None  # what was left out then is not known
         self._full_at: datetime | None = None
         self._seen: dict[Key, datetime] = {}
+        self._started_at: datetime | None = None
+        # What began after `at`, while the view was read, and is counted already.
+        self._early: dict[Key, datetime] = {}
+        self._early_reset: datetime | None = None
 
     def frame(self, collected: Collected, at: datetime, started_at: datetime) -> Frame | None:
         """What is new since the last time; None where the time has not gone on.
@@ -44,8 +48,10 @@ class Differ:
         if before is not None and at <= before.at:
             return None
         values = {key: self._values(row) for key, row in rows.items()}
+        elsewhere = before is not None and self._elsewhere(before, started_at)
         reset = before is not None and self._reset(before, values, collected, started_at)
-        changed, base = self._compared(before, rows, values, reset)
+        reset = reset or elsewhere
+        changed, base = self._compared(None if elsewhere else before, rows, values, reset)
         if self._full_at is None or (at - self._full_at).total_seconds() >= FULL_EVERY:
             base, self._full_at = dict(values), at
         frame = Frame(
@@ -56,6 +62,7 @@ class Differ:
             self._labels(before, rows), reset,
         )  # fmt: skip
         self._follow(frame, values, collected)
+        self._note(collected, rows, at, started_at)
         return frame
 
     def _key(self, row: Row) -> Key:
@@ -63,6 +70,13 @@ class Differ:
 
     def _values(self, row: Row) -> Values:
         return tuple(row[name] for name in self.view.counters + self.view.gauges)
+
+    def _elsewhere(self, before: Standing, started_at: datetime) -> bool:
+        """Whether another server answers at that address, which was there before: a failover.
+
+        Of what its counters grew by since, nothing is known.
+        """
+        return self._started_at not in (None, started_at) and started_at <= before.at
 
     def _reset(
         self,
@@ -72,7 +86,8 @@ class Differ:
         started_at: datetime,
     ) -> bool:
         """Whether all counters began again: someone reset them, or a crash did."""
-        if collected.reset is not None and collected.reset > before.at:
+        told = collected.reset
+        if told is not None and told > before.at and told != self._early_reset:
             return True
         if started_at <= before.at:
             return False
@@ -95,7 +110,8 @@ class Differ:
         for key, new in values.items():
             old = before.values.get(key)
             since = rows[key].get("stats_since")
-            anew = reset or (since is not None and since > before.at)
+            began = since is not None and since > before.at and since != self._early.get(key)
+            anew = reset or began
             if old is not None and not anew and not _fell(old, new, width):
                 grown = _grown(old, new, width)
                 if any(grown[:width]) or old[width:] != new[width:] or _began(old, new, width):
@@ -152,6 +168,31 @@ class Differ:
         self._partial = collected.truncated or hidden
         if collected.truncated:
             self._seen.update(dict.fromkeys(values, frame.at))
+        else:
+            self._seen.clear()
+
+    def _note(
+        self, collected: Collected, rows: Mapping[Key, Row], at: datetime, started_at: datetime
+    ) -> None:
+        self._started_at = started_at
+        told = collected.reset
+        self._early_reset = told if told is not None and told > at else None
+        since = ((key, row.get("stats_since")) for key, row in rows.items())
+        self._early = {key: began for key, began in since if began is not None and began > at}
+
+
+def _aligned(standing: Standing, view: View) -> Standing:
+    """The standing with the view's columns: another version of dbopt may have had others."""
+    columns = view.counters + view.gauges
+    if (standing.counters, standing.gauges) == (view.counters, view.gauges):
+        return standing
+    known = standing.counters + standing.gauges
+    places = [known.index(name) if name in known else None for name in columns]
+    values: dict[Key, Values] = {
+        key: tuple(None if place is None else old[place] for place in places)
+        for key, old in standing.values.items()
+    }
+    return Standing(standing.at, view.counters, view.gauges, values, standing.labels)
 
 
 def _fell(old: Values, new: Values, width: int) -> bool:

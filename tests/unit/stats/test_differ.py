@@ -200,6 +200,54 @@ def test_after_a_restart_nothing_is_lost() -> None:
     assert {(2,): {"name": "t2"}} == frame.labels
 
 
+def test_a_reset_while_the_view_is_read_counts_once() -> None:
+    """`at` is before the reading: what began in between is in that frame already."""
+    source = Source()
+    source.look(row(1, 50))
+    assert {(1,): (4, 0, 8)} == source.look(row(1, 4), reset=at(2.01)).changed
+    after = source.look(row(1, 9), reset=at(2.01))
+    assert ({(1,): (5, 0, 8)}, False) == (after.changed, after.reset)
+    assert source.look(row(1, 9), reset=at(3.5)).reset
+
+
+def test_one_that_begins_while_the_view_is_read_counts_once() -> None:
+    source = Source()
+    source.look(row(1, 50))
+    source.look(row(1, 50), row(2, 3, stats_since=at(2.01)))
+    again = source.look(row(1, 50), row(2, 5, stats_since=at(2.01)))
+    assert {(2,): (2, 0, 8)} == again.changed
+    anew = source.look(row(1, 50), row(2, 6, stats_since=at(3.5)))
+    assert {(2,): (6, 0, 8)} == anew.changed
+
+
+def test_another_server_at_the_address_says_nothing_of_the_period() -> None:
+    """A failover: the standby was there all the time, and has counted for itself."""
+    source = Source()
+    source.look(row(1, 5), row(2, 900), row(3, 1))
+    elsewhere = STARTED + timedelta(days=1)
+    frame = source.look(row(1, 7000), row(2, 3), started_at=elsewhere)
+    assert ({}, True, ((3,),)) == (frame.changed, frame.reset, frame.gone)
+    assert {(1,): (7000, 0, 8), (2,): (3, 0, 8)} == frame.base
+    after = source.look(row(1, 7001), row(2, 3), started_at=elsewhere)
+    assert ({(1,): (1, 0, 8)}, False) == (after.changed, after.reset)
+
+
+def test_one_that_was_seen_until_now_is_remembered_for_an_hour() -> None:
+    source = Source()
+    source.look(row(1, 5), row(2, 5), truncated=True)
+    source.look(row(1, 5), row(2, 6), minutes=REMEMBERED / 60 + 5)
+    assert () == source.look(row(1, 6), truncated=True).gone
+
+
+def test_the_history_of_a_version_with_other_columns_is_gone_on_with() -> None:
+    standing = Standing(at(-1), ("time_us", "old"), ("other", "size_bytes"), {(1,): (7, 1, 2, 8)})
+    source = Source(standing)
+    frame = source.look(row(1, 100, 9))
+    assert {(1,): (None, 2, 8)} == frame.changed
+    assert {(1,): (100, 9, 8)} == frame.base
+    assert {(1,): (1, 0, 8)} == source.look(row(1, 101, 9)).changed
+
+
 COUNT = st.one_of(st.none(), st.integers(0, 5))
 LOOKS = st.lists(
     st.dictionaries(st.integers(0, 3), st.tuples(COUNT, COUNT, st.integers(0, 2)), max_size=4),
