@@ -45,8 +45,15 @@ def examples(command: click.Command, path: str) -> Iterator[tuple[str, str]]:
         if re.match(r"([A-Z_]+=\S+ )?dbopt ", line):
             yield path, line
     if isinstance(command, click.Group):
-        for name, child in command.commands.items():
+        for name, child in subcommands(command):
             yield from examples(child, f"{path} {name}")
+
+
+def subcommands(group: click.Group) -> list[tuple[str, click.Command]]:
+    """The commands of a group, loaded."""
+    context = click.Context(group)
+    found = [(name, group.get_command(context, name)) for name in group.list_commands(context)]
+    return [(name, command) for name, command in found if command is not None]
 
 
 def parse(root: click.Command, arguments: list[str]) -> list[str]:

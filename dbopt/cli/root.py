@@ -15,21 +15,8 @@ import click
 from rich.console import Console
 
 from dbopt import __version__
-from dbopt.cli.check import check
-from dbopt.cli.config import config
 from dbopt.cli.context import Context, Sources
-from dbopt.cli.demo import demo
-from dbopt.cli.guard import guard
-from dbopt.cli.index import index
-from dbopt.cli.init import init
-from dbopt.cli.migrate import migrate
-from dbopt.cli.query import query
-from dbopt.cli.serve import serve
-from dbopt.cli.slow import slow
-from dbopt.cli.stats import stats
-from dbopt.cli.status import status
-from dbopt.cli.top import top
-from dbopt.cli.trace import trace
+from dbopt.cli.lazy import LazyGroup
 from dbopt.configfile import FILE_NAME
 from dbopt.errors import EXIT_CODES, EXIT_PARTIAL, EXIT_USAGE, DboptError
 from dbopt.pg.shown import printable
@@ -41,7 +28,9 @@ _WITHOUT_SETTINGS = frozenset(("init", "config", "demo"))
 _ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 
 
-@click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(__version__, prog_name="dbopt")
 @click.option(
     "-c", "--config", "path", type=click.Path(path_type=Path, dir_okay=False),
@@ -74,12 +63,6 @@ def root(
     sources = Sources.of(path, overrides, dsn)
     settings = Settings() if ctx.invoked_subcommand in _WITHOUT_SETTINGS else sources.load()
     ctx.obj = Context(settings, _Console(), sources)
-
-
-for command in (
-    check, config, demo, guard, index, init, migrate, query, serve, slow, stats, status, top, trace,
-):  # fmt: skip
-    root.add_command(command)
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ import click
 import pytest
 
 from dbopt.cli.root import main, root
+from tests.docs_commands import subcommands
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def every_command(
 ) -> list[tuple[tuple[str, ...], click.Command]]:
     """Every command and group below the root, by the words that lead to it."""
     found: list[tuple[tuple[str, ...], click.Command]] = []
-    for name, command in group.commands.items():
+    for name, command in subcommands(group):
         found.append(((*path, name), command))
         if isinstance(command, click.Group):
             found += every_command(command, (*path, name))
