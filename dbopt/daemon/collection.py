@@ -35,6 +35,8 @@ FLUSH_EVERY = 2.0
 UPKEEP_EVERY = 600.0
 """Seconds between two looks at partitions: made days ahead, dropped when they are old."""
 _RETRY_EVERY = 5.0
+_WAIT_EVERY = 60.0
+"""For what must wait: each attempt holds up writers for partitions.LOCK_TIMEOUT."""
 
 Traced = Callable[[str, datetime], Batch]
 """What was traced since the last call, of the server of that address, until a time."""
@@ -56,9 +58,12 @@ class Collection:
         clock: Clock = monotonic,
     ) -> None:
         readers = collectors()
-        self.writer = Writer(store, settings.store.spool_dir, settings.store.spool_size)
         self.leader = Leader(settings.server.dsn, self._led)
         self.collecting = Collecting(pool, settings.stats, readers, self._resume)
+        self.writer = Writer(
+            store, settings.store.spool_dir, settings.store.spool_size,
+            on_skip=self.collecting.overtaken,
+        )  # fmt: skip
         (statements,) = (one for one in readers if isinstance(one, StatementsCollector))
         self.sampler = Sampler(pool, statements.fingerprint_of)
         self.server: ServerInfo | None = None
@@ -68,7 +73,8 @@ class Collection:
         self._busy = busy
         self._traced = traced
         self._schedule: Schedule | None = None
-        self._upkeep_error = "Nothing has been stored yet."
+        self._unready = "Nothing has been stored yet."
+        self._upkeep_error = ""
         self._upkeep_due = 0.0
         self._said: set[tuple[str, str]] = set()
         self._said_on = date.min
@@ -107,16 +113,17 @@ class Collection:
 
     # Jobs
 
-    async def collect(self) -> None:
-        """Read the views that are due. Raises DboptError when the server cannot be asked."""
+    async def collect(self) -> bool:
+        """Read the views that are due; False: another sidecar does. Raises DboptError."""
         if not self.leader.leading:
-            return
+            return False
         done = Round()
         try:
             await self.collecting.round(done)
         finally:
             done.events.extend(self._unseen(datetime.now(UTC)))
             self.writer.put(Batch(tuple(done.frames), done.texts, events=tuple(done.events)))
+        return True
 
     def _unseen(self, now: datetime) -> list[Event]:
         """What is not examined, when that is news, and once a day: reports tell it."""
@@ -127,19 +134,21 @@ class Collection:
         self._said, self._said_on = said, now.date()
         return unseen_events(findings, Target(server.address, server.database), now)
 
-    async def sample(self) -> None:
-        """Sample sessions, if this sidecar collects, or its own clients are at work."""
-        if self.leader.leading or self._busy():
+    async def sample(self) -> bool:
+        """Sample sessions, if this sidecar collects, or its own clients are at work: else False."""
+        wanted = self.leader.leading or self._busy()
+        if wanted:
             await self.sampler.sample()
+        return wanted
 
     async def trace(self) -> None:
         """Hand over what was traced and sampled. Raises DboptError while no server has answered."""
         address = await self.address()
         now = datetime.now(UTC)
-        waits = self.sampler.seen.take(address, now)
+        waits, texts = self.sampler.seen.take(address, now), self.sampler.take_texts()
         self.writer.put(self._traced(address, now))
         if self.leader.leading:
-            self.writer.put(Batch(tuple(waits)))
+            self.writer.put(Batch(tuple(waits), texts))
 
     async def flush(self) -> None:
         """Store what is held. The writer says why the store takes nothing."""
@@ -147,7 +156,7 @@ class Collection:
 
     async def upkeep(self) -> None:
         """Make and drop partitions, when it is time. Raises DboptError, also for what must wait."""
-        if not self._upkeep_error and self._clock() < self._upkeep_due:
+        if self._clock() < self._upkeep_due:
             return
         try:
             with translated("Looking after the store", store=True):
@@ -155,16 +164,23 @@ class Collection:
                     kept = await partitions.keep(
                         connection, datetime.now(UTC), self._settings.stats.retention_days
                     )
-            if kept is not None and kept.error:
-                raise QueryFailed(kept.error)
         except DboptError as error:
-            self._upkeep_error = str(error)
+            self._unready = str(error)
             raise
-        self._upkeep_error = ""
+        # What must wait, for a lock or a grant, keeps nothing from being stored.
+        self._unready = ""
+        self._upkeep_error = kept.error if kept is not None else ""
+        if self._upkeep_error:
+            self._upkeep_due = self._clock() + _WAIT_EVERY
+            raise QueryFailed(self._upkeep_error)
         self._upkeep_due = self._clock() + UPKEEP_EVERY
 
     async def address(self) -> str:
-        """What the server calls itself, host:port. Raises DboptError until it has answered."""
+        """What the server calls itself, host:port. Raises DboptError until it has answered.
+
+        After a failover it may be another; who collects is the first to know.
+        """
+        self.server = self.collecting.server or self.server
         if self.server is None:
             with translated("Reading the server's version and settings"):
                 async with self._pool.connection() as connection:
@@ -173,16 +189,16 @@ class Collection:
 
     async def _resume(self, target: Target, view: View) -> Standing | None:
         """Where the store's history ends. Raises DboptError while the store is away."""
-        if self.error:
-            raise ConnectError(self.error)  # the jobs find out when it is back
+        if error := self.writer.error or self._unready:
+            raise ConnectError(error)  # the jobs find out when it is back
         return await self.writer.resume(target, view.name)
 
     # What it tells
 
     @property
     def error(self) -> str:
-        """Why the store takes nothing; "" while it does."""
-        return self.writer.error or self._upkeep_error
+        """Why the store takes nothing, or is not looked after; "" while all is well."""
+        return self.writer.error or self._unready or self._upkeep_error
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: who collects, the collectors, and average active sessions by kind of wait."""

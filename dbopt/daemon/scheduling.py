@@ -15,7 +15,8 @@ from dbopt.trace.jobs import Jobs
 
 log = structlog.get_logger("dbopt.daemon")
 
-Work = Callable[[], Awaitable[None]]
+Work = Callable[[], Awaitable[bool | None]]
+"""What a job does. False: there was nothing to do, so that a failure before may last."""
 
 
 class Schedule:
@@ -64,9 +65,9 @@ class Schedule:
             self._scheduler.shutdown(wait=False)
 
     async def _noted(self, name: str, work: Work) -> None:
-        failed, hint = "", ""
+        failed, hint, idle = "", "", False
         try:
-            await work()
+            idle = await work() is False
         except DboptError as error:
             failed, hint = error.message, error.hint
         except asyncio.CancelledError:
@@ -75,6 +76,8 @@ class Schedule:
             # The type alone: the words might hold what must not be logged.
             failed = type(error).__name__
         self._jobs.ran(name, failed)
+        if idle:
+            return
         before, self._failed[name] = self._failed.get(name, ""), failed
         if failed and failed != before:
             log.warning("job failed", job=name, error=failed, hint=hint)

@@ -1,14 +1,15 @@
 """The collecting: each round reads the views that are due, and makes frames of what is new.
 
-A collector that takes more than its share of the time (stats.budget) is run less often, and says
-so. One that fails is left out of the round, and is news when its failure is.
+A collector that takes more than its share of the time (stats.budget), twice in a row, is run less
+often, and says so. One that fails is left out of the round, and is news when its failure is.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import structlog
@@ -30,6 +31,10 @@ log = structlog.get_logger("dbopt.stats")
 
 _EARLY = 0.5
 """Seconds by which a view may be looked at before its time: jobs have a jitter."""
+_AGAIN = 600.0
+"""Seconds between two times that a view's history is asked for because of frames not taken."""
+_BEHIND = 5.0
+"""Seconds by which a server's clock may be behind the history without a word about it."""
 
 
 class Connections(Protocol):
@@ -58,20 +63,26 @@ class Round:
 
 @dataclass(slots=True)
 class Pace:
-    """How often a view is looked at. Times are monotonic seconds, `cost` those of all looks."""
+    """How often a view is looked at. Times are monotonic seconds, `cost` those of all looks.
+
+    What counts is the shorter of the last two looks: the first of all reads every text, and a busy
+    machine makes one look long, now and then.
+    """
 
     every: float
     due: float = 0.0
     runs: int = 0
     failures: int = 0
     cost: float = 0.0
+    last: float = 0.0
     slowed: bool = False
 
     def ran(self, now: float, took: float, budget: float) -> bool:
         """Note a look that ended `now`; tells whether it is slower, or faster, from now on."""
         self.runs += 1
         self.cost += took
-        wanted = max(self.every, took / budget)
+        usual, self.last = min(took, self.last), took
+        wanted = max(self.every, usual / budget)
         self.due = now - took + wanted
         before, self.slowed = self.slowed, wanted > 1.5 * self.every
         return before != self.slowed
@@ -99,6 +110,7 @@ class Collecting:
         self._resume = resume
         self._clock = clock
         self._differs: dict[str, Differ] = {}
+        self._asked: dict[str, float] = {}
         self._paces = {
             reader.view.name: Pace(max(reader.view.every, settings.interval)) for reader in readers
         }
@@ -109,6 +121,18 @@ class Collecting:
         self.latest.clear()
         for pace in self._paces.values():
             pace.due = 0.0
+
+    def overtaken(self, target: Target, name: str) -> None:
+        """The store has not taken a view's frame: another told of its time, or of a part of it.
+
+        So what is next is compared with where the history ends, and the rest is not lost.
+        """
+        differ, now = self._differs.get(name), self._clock()
+        if differ is None or differ.target != target:
+            return
+        if now - self._asked.get(name, -math.inf) >= _AGAIN:
+            self._asked[name] = now
+            del self._differs[name]
 
     @property
     def findings(self) -> list[Finding]:
@@ -168,8 +192,8 @@ class Collecting:
 
     async def _compare(self, view: View, seen: Collected, server: ServerInfo, done: Round) -> None:
         differ = self._differs.get(view.name)
-        if differ is None:
-            target = Target(server.address, "" if view.of_server else server.database)
+        target = Target(server.address, "" if view.of_server else server.database)
+        if differ is None or differ.target != target:  # after a failover it is another
             try:
                 standing = await self._resume(target, view)
             except DboptError as error:
@@ -182,10 +206,27 @@ class Collecting:
         named = dict(before.labels) if before is not None else {}
         frame = differ.frame(seen, server.now, server.started_at)
         if frame is None:
+            self._stands_still(view, seen, server, differ)
             return
         done.frames.append(frame)
         done.texts.update(seen.texts)
         done.events.extend(news(frame, named))
+
+    def _stands_still(
+        self, view: View, seen: Collected, server: ServerInfo, differ: Differ
+    ) -> None:
+        """The server's clock was put back: say so, for until it is later there is no frame."""
+        end = differ.standing.at if differ.standing is not None else server.now
+        if (end - server.now).total_seconds() < _BEHIND:
+            return
+        remedy = "Set the server's clock. If the history is wrong: DELETE FROM dbopt.history WHERE "
+        finding = not_examined(
+            view.name, server,
+            f"{view.name} has a history until {end:%Y-%m-%d %H:%M:%S} UTC, which is later than "
+            "the server's clock: nothing new is kept until then.",
+            f"{remedy}at > now(); then restart dbopt.",
+        )  # fmt: skip
+        self.latest[view.name] = replace(seen, findings=(*seen.findings, finding))
 
     def samples(self) -> Iterator[Sample]:
         """See metrics.Source."""

@@ -1,7 +1,8 @@
 """The sampler: asks once a second what each session does, and adds the answers up.
 
 One statement a second, of sessions at work alone; the queries' texts are made fingerprints at
-once and kept nowhere.
+once, and redacted for the store: of autovacuum, and where there is no pg_stat_statements, nobody
+else knows them.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from dbopt.metrics import Sample
 from dbopt.pg.connect import AsyncConnection
 from dbopt.pg.fetch import fetch
 from dbopt.pg.refusal import translated
-from dbopt.sql.fingerprint import FingerprintCache
+from dbopt.sql.fingerprint import FingerprintCache, redact
 from dbopt.stats.collecting import Connections
 from dbopt.stats.samples import Samples, Session, sessions_of
+from dbopt.store.text import MAX_TEXT
 
 MOST = 1000
 """Sessions looked at in one sample."""
@@ -41,6 +43,7 @@ class Sampler:
         self._known = known
         self._clock = clock
         self._cache = FingerprintCache(_CACHED)
+        self._texts: dict[int, str] = {}
         self._longest = 0
 
     async def sample(self) -> None:
@@ -86,7 +89,15 @@ class Sampler:
         # A text as long as the server keeps may have been cut off: its fingerprint is another's.
         if not text or len(text.encode()) >= self._longest:
             return 0
-        return self._cache(text)
+        number = self._cache(text)
+        if number not in self._texts and len(self._texts) < _CACHED:
+            self._texts[number] = redact(text, MAX_TEXT)[: MAX_TEXT + 1]
+        return number
+
+    def take_texts(self) -> dict[int, str]:
+        """Redacted texts by fingerprint, of what was seen since the last call; bounded."""
+        texts, self._texts = self._texts, {}
+        return texts
 
     def samples(self) -> Iterator[Sample]:
         """See metrics.Source."""

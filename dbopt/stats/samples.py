@@ -22,6 +22,8 @@ _KEPT_RUNS = 120.0
 """Seconds that a statement's waits are kept after it was seen last."""
 _RECENT = 60
 OTHER = "(other)"
+_RACE = 0.01
+"""Seconds; see _wait."""
 
 WAITS = ("state", "wait_event_type", "wait_event", "fingerprint", "user", "application", "database")
 BLOCKING = ("blocked", "blocking", "mode", "relation")
@@ -181,8 +183,8 @@ def sessions_of(
         Session(
             pid=_int(row["pid"]),
             state=str(row["state"] or HIDDEN),
-            wait_event_type=str(row["wait_event_type"]),
-            wait_event=str(row["wait_event"]),
+            wait_event_type=wait[0],
+            wait_event=wait[1],
             fingerprint=fingerprint_of(row) if row["state"] else 0,
             user=str(row["user"]),
             application=str(row["application"]),
@@ -191,7 +193,23 @@ def sessions_of(
             blocked_by=_pids(row["blocked_by"]),
         )
         for row in rows
+        for wait in (_wait(row),)
     ]
+
+
+def _wait(row: Mapping[str, object]) -> tuple[str, str]:
+    """Type and event. pg_stat_activity copies the state first, and looks at the wait later.
+
+    So a session whose short statement has ended in between, and that reads what its client sends
+    next, looks as if that statement waited for the client; it used the CPU. COPY really waits so,
+    but takes longer.
+    """
+    kind, event = str(row["wait_event_type"]), str(row["wait_event"])
+    if event == "ClientRead" and row["state"] == "active":
+        start, now = row["query_start"], row["now"]
+        if isinstance(start, float) and isinstance(now, float) and now - start < _RACE:
+            return "", ""
+    return kind, event
 
 
 def _int(value: object) -> int:

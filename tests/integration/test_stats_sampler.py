@@ -98,6 +98,15 @@ def test_who_blocks_whom(pg_dsn: str) -> None:
     assert {key: (1,)} == blocking.changed
 
 
+def test_texts_are_redacted_and_handed_over_once(pg_dsn: str) -> None:
+    sql = "SELECT pg_sleep(60), 'secret'"
+    with working(pg_dsn, sql) as pid:
+        busy(pg_dsn, pid, "PgSleep")
+        sampler = sampled(pg_dsn, 2)
+    assert {fingerprint(sql): "SELECT pg_sleep($1), $2"} == sampler.take_texts()
+    assert {} == sampler.take_texts()
+
+
 def test_a_text_that_the_server_cut_off_is_known_by_its_queryid(pg_dsn: str) -> None:
     long = "SELECT pg_sleep(60), " + ", ".join(f"'{'x' * 50}' AS c{n}" for n in range(40))
     with working(pg_dsn, long) as pid:

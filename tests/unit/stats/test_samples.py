@@ -98,12 +98,15 @@ def test_too_many_kinds_are_others(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (3,) == waits.changed[(OTHER, OTHER, OTHER, 0, OTHER, OTHER, OTHER)]
 
 
+ROW: dict[str, object] = {
+    "pid": 5, "database": "app", "user": "alice", "application": "web", "state": "active",
+    "wait_event_type": "Lock", "wait_event": "tuple", "queryid": None, "query": "SELECT 1",
+    "query_start": 1000.0, "now": 1001.0, "blocked_by": [4],
+}  # fmt: skip
+
+
 def test_rows_of_the_server() -> None:
-    row = {
-        "pid": 5, "database": "app", "user": "alice", "application": "web", "state": "active",
-        "wait_event_type": "Lock", "wait_event": "tuple", "queryid": None, "query": "SELECT 1",
-        "query_start": 1000.0, "now": 1001.0, "blocked_by": [4],
-    }  # fmt: skip
+    row = ROW
     hidden = row | {"state": None, "query": "<insufficient privilege>", "query_start": None}
     first, second = sessions_of([row, hidden], lambda row: 42, offset=-0.5)
     assert (42, 999.5, (4,), True, "Lock:tuple") == (
@@ -112,3 +115,20 @@ def test_rows_of_the_server() -> None:
     assert (0, 0.0, "hidden", True) == (
         second.fingerprint, second.since, second.state, second.active,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("state", "took", "wait"),
+    [
+        ("active", 0.0002, CPU),  # its statement ended between two looks at it
+        ("active", 5.0, "Client:ClientRead"),  # COPY FROM STDIN
+        ("idle in transaction", 0.0002, "Client:ClientRead"),
+    ],
+)
+def test_a_short_statement_does_not_wait_for_the_client(state: str, took: float, wait: str) -> None:
+    row = ROW | {
+        "state": state, "wait_event_type": "Client", "wait_event": "ClientRead",
+        "now": 1000.0 + took,
+    }  # fmt: skip
+    (seen,) = sessions_of([row], lambda row: 42, offset=0.0)
+    assert wait == seen.wait
