@@ -20,13 +20,14 @@ from dbopt.pg.pool import Pool
 from dbopt.pg.refusal import translated
 from dbopt.pg.server import ServerInfo, read_server
 from dbopt.settings import Settings
+from dbopt.sql.findings import Finding
 from dbopt.stats.collecting import Collecting, Round
 from dbopt.stats.collectors import collectors
 from dbopt.stats.collectors.pg_stat_statements import StatementsCollector
 from dbopt.stats.leader import Leader
 from dbopt.stats.report.coverage import unseen_events
 from dbopt.stats.sampler import Sampler
-from dbopt.stats.view import View
+from dbopt.stats.view import View, not_examined
 from dbopt.store import partitions
 from dbopt.store.frame import Event, Standing, Target
 from dbopt.store.writer import Batch, Writer
@@ -127,12 +128,20 @@ class Collection:
 
     def _unseen(self, now: datetime) -> list[Event]:
         """What is not examined, when that is news, and once a day: reports tell it."""
-        findings, server = self.collecting.findings, self.collecting.server
+        findings, server = self._findings(), self.collecting.server
         said = {(finding.rule, finding.message) for finding in findings}
         if server is None or (said == self._said and now.date() == self._said_on):
             return []
         self._said, self._said_on = said, now.date()
         return unseen_events(findings, Target(server.address, server.database), now)
+
+    def _findings(self) -> list[Finding]:
+        found, server = self.collecting.findings, self.collecting.server
+        if self.sampler.hidden and server is not None:
+            message = "Other roles' sessions are hidden: they are in no average of active sessions."
+            remedy = f"GRANT pg_monitor TO {server.quoted_role};"
+            found.append(not_examined("waits", server, message, remedy))
+        return found
 
     async def sample(self) -> bool:
         """Sample sessions, if this sidecar collects, or its own clients are at work: else False."""
@@ -207,7 +216,7 @@ class Collection:
             "reason": self.leader.reason,
             "collectors": self.collecting.to_dict(),
             "active_sessions": self.sampler.seen.load(),
-            "not_examined": [finding.to_dict() for finding in self.collecting.findings],
+            "not_examined": [finding.to_dict() for finding in self._findings()],
         }
 
     def samples(self) -> Iterator[Sample]:

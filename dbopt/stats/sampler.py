@@ -22,13 +22,15 @@ from dbopt.store.text import MAX_TEXT
 MOST = 1000
 """Sessions looked at in one sample."""
 _CACHED = 2000
+_HIDDEN = "<insufficient privilege>"
 
 
 class Sampler:
     """Samples one server's sessions into `seen`.
 
     `known` gives the fingerprint of a queryid of pg_stat_statements, None where it is unknown: the
-    server cuts long texts off, so that only their queryid tells what they are.
+    server cuts long texts off, so that only their queryid tells what they are. `hidden` sessions of
+    other roles, of the last sample, may idle or work: they are no load.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Sampler:
     ) -> None:
         self.seen = Samples()
         self.taken = self.failures = 0
+        self.hidden = 0
         self._server = server
         self._known = known
         self._clock = clock
@@ -65,6 +68,8 @@ class Sampler:
             self._longest = int(rows[0]["longest"])
         rows = await fetch(conn, "sample_sessions", {"limit": MOST}, version=version)
         offset = self._clock() - rows[0]["now"] if rows else 0.0
+        self.hidden = sum(row["query"] == _HIDDEN for row in rows)
+        rows = [row for row in rows if row["state"] is not None]
         sessions = sessions_of(rows, self._fingerprint, offset)
         waiting = [session.pid for session in sessions if session.blocked_by]
         if not waiting:

@@ -15,7 +15,6 @@ from typing import NamedTuple
 from dbopt.store.frame import Frame, Key, Target
 
 CPU = "CPU"
-HIDDEN = "hidden"
 _MAX_KEYS = 5000
 _MAX_RUNS = 20_000
 _KEPT_RUNS = 120.0
@@ -49,7 +48,7 @@ class Session(NamedTuple):
     @property
     def active(self) -> bool:
         """Whether it is at work; one that idles in a transaction is not."""
-        return self.state in ("active", "fastpath function call", HIDDEN)
+        return self.state in ("active", "fastpath function call")
 
     @property
     def wait(self) -> str:
@@ -182,10 +181,10 @@ def sessions_of(
     return [
         Session(
             pid=_int(row["pid"]),
-            state=str(row["state"] or HIDDEN),
+            state=str(row["state"]),
             wait_event_type=wait[0],
             wait_event=wait[1],
-            fingerprint=fingerprint_of(row) if row["state"] else 0,
+            fingerprint=fingerprint_of(row),
             user=str(row["user"]),
             application=str(row["application"]),
             database=str(row["database"]),
