@@ -47,6 +47,7 @@ INDEXES = 1000
 PROFILES = {"typical": 0.5, "worst": 50.0}
 """The median of the uses a minute."""
 OF = Target("10.0.0.5:5432", "shop")
+STARTED = datetime(2020, 1, 1, tzinfo=UTC)
 BY_NAME = {view.name: view for view in VIEWS}
 Row = dict[str, Any]
 SIZES = """
@@ -229,7 +230,7 @@ class Load:
                 if uses := one.uses(self.chance, self.worst):
                     use(one, uses, round(at.timestamp()), self.chance)
             collected = Collected([one.row for one in entities])
-            frame = self.differs[name].frame(collected, at, at - timedelta(days=9))
+            frame = self.differs[name].frame(collected, at, STARTED)
             if frame is not None:
                 found.append(frame)
         texts = {number: f"statement {number} " * 20 for number in range(STATEMENTS)}

@@ -16,6 +16,8 @@ Key = tuple[int | str, ...]
 """What tells one entity of a view from the others, such as (relid,)."""
 Values = tuple[int | None, ...]
 """In the order of Frame.counters + Frame.gauges."""
+SAMPLED = frozenset({"waits", "blocking"})
+"""Views whose frames have in `seconds` how many samples they are of, which adds up."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -28,7 +30,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One view of one target in the period of `seconds` that ended `at`.
+    """One view of one target in the period of `seconds` that ended `at`; see also SAMPLED.
 
     `changed`: of each entity of which something is new, what its counters grew by, and its gauges;
     an entity that is not in it stood still. `base`: the counters as the server gave them, and the

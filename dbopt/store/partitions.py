@@ -53,8 +53,11 @@ async def keep(conn: AsyncConnection, now: datetime, retention_days: float) -> K
             continue
         if not await _table(conn, table, now, before, kept):
             return None
-    with translated("Expiring the store's history", store=True):
-        await fetch(conn, "store_expire_rest", {"before": before})
+    try:
+        with translated("Expiring the store's history", store=True):
+            await fetch(conn, "store_expire_rest", {"before": before})
+    except QueryFailed as error:
+        kept.error = kept.error or str(error)
     return kept
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,7 +13,7 @@ from dbopt.pg.fetch import copy_into, fetch
 from dbopt.pg.refusal import translated
 from dbopt.store.block import MOST, measured, pack
 from dbopt.store.chains import Chain, begin
-from dbopt.store.frame import Frame, Key, Target, Values
+from dbopt.store.frame import SAMPLED, Frame, Key, Target, Values
 from dbopt.store.names import Names, layout_of
 
 COLUMNS = (
@@ -29,9 +29,13 @@ Chains = dict[tuple[int, int], Chain]
 
 
 class History:
-    """Writes frames. One a writer; `skipped` counts frames whose time the store had already."""
+    """Writes frames. One a writer; `skipped` counts frames whose time the store had already.
 
-    def __init__(self) -> None:
+    `on_skip` hears of each: what it told of the time after, the store does not have.
+    """
+
+    def __init__(self, on_skip: Callable[[Target, str], None] = lambda *_: None) -> None:
+        self._on_skip = on_skip
         self._names = Names()
         self._chains: Chains = {}
         self.skipped = 0
@@ -85,7 +89,7 @@ class History:
         self, conn: AsyncConnection, targets: Mapping[Target, int], frames: Sequence[Frame]
     ) -> list[Frame]:
         """The frames that the store has not; of one time there is one frame, unless they add up."""
-        places = sorted({(targets[f.target], f.view) for f in frames if not f.additive})
+        places = sorted({(targets[f.target], f.view) for f in frames if not _adds_up(f)})
         ends: dict[Place, datetime] = {}
         if places:
             params = {"targets": [t for t, _ in places], "views": [v for _, v in places]}
@@ -95,12 +99,13 @@ class History:
             }
         new = []
         for frame in frames:
-            if not frame.additive:
+            if not _adds_up(frame):
                 place = (targets[frame.target], frame.view)
                 end = ends.get(place)
                 began = frame.at - timedelta(seconds=max(frame.seconds, 0.0))
                 if end is not None and (frame.at <= end or began + _SLACK < end):
                     self.skipped += 1
+                    self._on_skip(frame.target, frame.view)
                     continue
                 ends[place] = frame.at
             new.append(frame)
@@ -141,6 +146,11 @@ class History:
             else:
                 columns[first + number] = chain.differences(number, found, gauge)
         return pack([_steps(found), *columns])
+
+
+def _adds_up(frame: Frame) -> bool:
+    """Samples ÷ samples taken is right whoever took them, and however many in a second."""
+    return frame.additive or frame.view in SAMPLED
 
 
 def _steps(ids: Iterable[int]) -> list[int]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from dbopt.pg.connect import Row
 from dbopt.store.decoding import Decoded
-from dbopt.store.frame import Key, Target, Values
+from dbopt.store.frame import SAMPLED, Key, Target, Values
 from dbopt.store.names import Layout
 
 
@@ -18,7 +18,8 @@ class Total:
     """What the frames of one view and target add up to in a period.
 
     `since` and `until` are the time that the frames cover, `seconds` together: of a view whose
-    frames are additive, a period that two sidecars saw counts once. `values` are of each
+    frames are additive, a period that two sidecars saw counts once; of one in SAMPLED they are
+    samples taken. `values` are of each
     entity: its counters' growth, None where nothing was measured, and its latest gauges; an
     entity that stood still has those of its base, and one that has none is not in it. `gone` are
     no more at the end. `labels` of each, as they are now. `resets` is how many frames say that
@@ -86,7 +87,7 @@ class Totals:
             self._since, self._until, self._seconds = began, at, seconds
             return
         fresh = (at - max(began, self._until)).total_seconds()
-        self._seconds += max(0.0, fresh)
+        self._seconds += seconds if self._view in SAMPLED else max(0.0, fresh)
         self._since = min(self._since, began)
         self._until = max(self._until, at)
 

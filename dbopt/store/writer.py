@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import structlog
@@ -44,11 +44,16 @@ class Writer:
     `spool_dir` and `spool_size` (MB) are settings.Store's; without a directory what the store
     does not take is held in memory. Raises ConfigError where the directory cannot be used, or
     another dbopt uses it. `error` says why the store takes nothing and what to do, "" while it
-    does; `missing` whether that is since its schema is not there.
+    does; `missing` whether that is since its schema is not there. `on_skip`: see History.
     """
 
     def __init__(
-        self, pool: Pool, spool_dir: str | Path = "", spool_size: int = 64, clock: Clock = wall
+        self,
+        pool: Pool,
+        spool_dir: str | Path = "",
+        spool_size: int = 64,
+        clock: Clock = wall,
+        on_skip: Callable[[Target, str], None] = lambda *_: None,
     ) -> None:
         self.error = ""
         self.missing = False
@@ -56,7 +61,7 @@ class Writer:
         self._pool = pool
         self._clock = clock
         self._spool = Spool(spool_dir, spool_size * MB)
-        self._history = History()
+        self._history = History(on_skip)
         self._id = uuid.uuid4()
         self._number = 0
         self._pending: deque[Batch] = deque()

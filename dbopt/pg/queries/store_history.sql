@@ -23,7 +23,7 @@ SELECT id FROM dbopt.target WHERE id = ANY(%(ids)s::integer[]) ORDER BY id FOR U
 -- Every target that has history.
 SELECT t.id, t.server, t.database
   FROM dbopt.target AS t
- WHERE EXISTS (SELECT FROM dbopt.history AS h WHERE h.target_id = t.id)
+ CROSS JOIN LATERAL (SELECT FROM dbopt.history AS h WHERE h.target_id = t.id LIMIT 1) AS h
  ORDER BY t.server, t.database
 
 -- name: store_layout_make
