@@ -152,7 +152,8 @@ class WorkerSnapshot(msgspec.Struct, frozen=True, array_like=True):
 
     `guard_asked` are questions; of statements, `guard_unanswered` got no verdict in time, and
     `guard_unreadable` were none that can be judged: guard.fail said what became of them.
-    `spans_dropped` are traced statements beyond what one report holds, since the worker's start.
+    `spans_dropped` are traced statements beyond what one report holds, and `errors_dropped` failed
+    ones beyond what is kept of a second, since the worker's start.
     """
 
     pid: int
@@ -165,3 +166,4 @@ class WorkerSnapshot(msgspec.Struct, frozen=True, array_like=True):
     guard_unanswered: int = 0
     guard_unreadable: int = 0
     spans_dropped: int = 0
+    errors_dropped: int = 0

@@ -34,6 +34,7 @@ _DOUBTFUL: Final = re.compile(rb"--|/\*|\$(?:[A-Za-z_\x80-\xff][A-Za-z_0-9\x80-\
 """What needs the lexer: it may be in a string, or may begin a comment or a dollar quote."""
 _QUOTED: Final = re.compile(rb"[^'\"]*+(?:(?:'[^']*'|\"[^\"]*\")[^'\"]*+)*").fullmatch
 _BLOCK_WORDS: Final = frozenset(("abort", "begin", "commit", "end", "prepare", "rollback", "start"))
+_BLOCK_WORD: Final = re.compile("|".join(sorted(_BLOCK_WORDS)).encode()).search
 _LONGEST_LEXED: Final = 65_536
 
 
@@ -112,9 +113,11 @@ def hides_block(text: bytes) -> bool:
 
     Of several statements one begins or ends a transaction, or one ends it and begins the next.
     """
-    if b";" not in text.rstrip(_BLANK) and b"chain" not in text.lower():
+    text = text[:_LONGEST_LEXED].rstrip(_BLANK)
+    lowered = text.lower()
+    if (b";" not in text and b"chain" not in lowered) or _BLOCK_WORD(lowered) is None:
         return False
-    found = texts(text[:_LONGEST_LEXED].decode("utf-8", "replace").rstrip(" \t\n\r\f\v"))
+    found = texts(text.decode("utf-8", "replace"))
     first, words = True, 0
     for token in found:
         if token.startswith(("--", "/*")):

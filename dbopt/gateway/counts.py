@@ -132,7 +132,7 @@ class Counts:
                 scope.forget_texts()
 
     def note(self, count: Count, text: bytes, run: Run) -> None:
-        """Keep an execution that took `least_us` or more, if it is slow or traced."""
+        """Keep an execution that failed or took `least_us` or more, if there is a reason to."""
         self.noted.note(count, text, run)
 
     def take(self) -> Taken:

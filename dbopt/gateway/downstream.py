@@ -11,17 +11,7 @@ from struct import Struct
 from dbopt.errors import ProtocolError
 from dbopt.gateway.guarding import FAILING_COPY
 from dbopt.gateway.hidden import Hidden
-from dbopt.gateway.ledger import (
-    BLOCK_TAGS,
-    CLOSE_HIDDEN,
-    EXECUTE,
-    FUNCTION,
-    PARSE_HIDDEN,
-    QUERY,
-    SYNC,
-    Ledger,
-    Request,
-)
+from dbopt.gateway.ledger import BLOCK_TAGS, Ledger
 from dbopt.gateway.naming import FAILING_MESSAGE, FLUSH, REFUSED
 from dbopt.gateway.replies import (
     KNOWN,
@@ -30,6 +20,15 @@ from dbopt.gateway.replies import (
     rows_of,
     status_of,
     unknown_reply,
+)
+from dbopt.gateway.request import (
+    CLOSE_HIDDEN,
+    EXECUTE,
+    FUNCTION,
+    PARSE_HIDDEN,
+    QUERY,
+    SYNC,
+    Request,
 )
 from dbopt.gateway.special import End, Step, undo
 from dbopt.gateway.statements import Prepared

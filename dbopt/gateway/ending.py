@@ -20,8 +20,8 @@ from dbopt.gateway.backend import Backend
 from dbopt.gateway.framing import is_one_request
 from dbopt.gateway.guarding import strictest
 from dbopt.gateway.lease import Lease
-from dbopt.gateway.ledger import PROBE, SETTINGS, Request
 from dbopt.gateway.leftover import Leftover
+from dbopt.gateway.request import PROBE, SETTINGS, Request
 from dbopt.gateway.routes import Route
 from dbopt.wire import encode
 from dbopt.wire.types import IDLE
@@ -54,7 +54,7 @@ class Ending(Lease):
             return
         self._spill()
         downstream = backend.downstream
-        goes_on = self._can_go_on()
+        goes_on, failed = self._can_go_on(), downstream.failed
         sqlstate = downstream.fatal or ServerLost.sqlstate
         message = downstream.fatal_message or "The server closed the connection unexpectedly."
         self._charge_loss(sqlstate)
@@ -66,7 +66,9 @@ class Ending(Lease):
         if not downstream.at_boundary:
             self.close()  # the client is within a message: nothing can be said to it
         elif goes_on:
-            self.transport.write(encode.error_fields("ERROR", sqlstate, message) + READY)
+            # What has failed already has been told: of one request there is one error.
+            report = b"" if failed else encode.error_fields("ERROR", sqlstate, message)
+            self.transport.write(report + READY)
         else:
             self.fatal_bytes(encode.error_fields("FATAL", sqlstate, message))
 
@@ -85,7 +87,7 @@ class Ending(Lease):
         """Count the statement that ran when the server was lost."""
         for request in self._ledger.requests:
             if request.text:
-                request.sqlstate = sqlstate
+                request.sqlstate = request.sqlstate or sqlstate
                 self._ledger.finish(request, self._clock())
                 break
         self._account()
@@ -262,11 +264,12 @@ class Ending(Lease):
         backend.unfit = backend.unfit or ledger.status != IDLE
         if self._write_paused and not backend.closed:
             backend.transport.resume_reading()
-        if not ledger.requests or backend.closed or ledger.open_batch or ledger.copying:
+        within = ledger.open_batch or ledger.copying or self._upstream.pass_bytes
+        if not ledger.requests or backend.closed or within:
             ledger.end_block(self._clock(), failed=True)  # else when what it has left is done
         if backend.closed or self._fresh:
             self._pool.discard(backend)
-        elif ledger.open_batch or ledger.copying or self._upstream.pass_bytes:
+        elif within:
             # It left in the middle of a request: the server cannot be brought to rest.
             self._pool.discard(backend, cancel_first=True)
         elif ledger.requests:

@@ -16,9 +16,10 @@ from dbopt.gateway.backend import Backend
 from dbopt.gateway.connection import Connection
 from dbopt.gateway.downstream import rows_of
 from dbopt.gateway.framing import ends_batch
-from dbopt.gateway.ledger import EXECUTE, PARSE, QUERY, SYNC_REQUEST, Ledger, Request
+from dbopt.gateway.ledger import Ledger
 from dbopt.gateway.multiplexer import Pool
 from dbopt.gateway.noted import Run
+from dbopt.gateway.request import EXECUTE, PARSE, QUERY, SYNC_REQUEST, Request
 from dbopt.gateway.scopes import Count, Scope
 from dbopt.gateway.statements import Statement
 from dbopt.gateway.upstream import Upstream
@@ -181,7 +182,8 @@ class Express(Connection):
             return False
         self._waited = waited
         self._sent = self._waited_since = self._sent - waited
-        count.queue_us += waited * 1e6
+        sent = self._lone or count  # what it was may be forgotten, too
+        sent.queue_us += waited * 1e6
         return True
 
     def _lease(self) -> Backend | None:
@@ -359,7 +361,7 @@ class Express(Connection):
             ledger.block.went_on(self._sent)
         if self._sent == self._waited_since:
             request.queue_us = self._waited * 1e6
-            count.queue_us -= request.queue_us  # it is counted with the request
+            request.queued = True  # a report may have told of it: it is not taken back
             request.sent += self._waited
         ledger.ends += 1
 

@@ -17,6 +17,7 @@ from dbopt.gateway.framing import is_one_request
 from dbopt.gateway.guarding import refusal_of
 from dbopt.gateway.lease import Owner
 from dbopt.gateway.multiplexer import Pool
+from dbopt.gateway.noted import Run
 from dbopt.gateway.scopes import Scope
 from dbopt.verdict import Verdict
 from dbopt.wire import encode
@@ -68,8 +69,10 @@ class Guarded(Ending):
         self._upstream.unnamed = None  # as any simple Query ends it
         self._sent = self._clock()
         count = self._scope.count(text)
-        count.add(0.0, 0, len(text) + 6, len(answer))
+        size = len(text) + 6
+        count.add(0.0, 0, size, len(answer))
         count.failed(sqlstate)
+        count.scope.counts.note(count, text, Run(0.0, 0.0, 0.0, 0, sqlstate, 0, size, len(answer)))
         self._pool.statements += 1
         self._quiet = True
         self.resume_reading()

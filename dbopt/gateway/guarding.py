@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from dbopt.gateway.framing import terminator
-from dbopt.gateway.ledger import PARSE, Ledger, Request
+from dbopt.gateway.ledger import Ledger
 from dbopt.gateway.naming import REFUSED, Naming
+from dbopt.gateway.request import PARSE, Request
 from dbopt.gateway.special import channel
 from dbopt.gateway.statements import Prepared, Registry, Statement
 from dbopt.sql.effects import Effect, SessionStatement, bounded_effects

@@ -8,8 +8,9 @@ from __future__ import annotations
 from struct import Struct
 
 from dbopt.errors import ProtocolError
-from dbopt.gateway.ledger import CHECK, ENSURE, PROBE, SETTINGS, Ledger, Request
+from dbopt.gateway.ledger import Ledger
 from dbopt.gateway.replies import columns_of, parameter_status, status_of
+from dbopt.gateway.request import CHECK, ENSURE, PROBE, SETTINGS, Request
 from dbopt.gateway.statements import Prepared
 from dbopt.gateway.upstream import Upstream
 from dbopt.wire.backend import DataRow

@@ -15,9 +15,9 @@ from dbopt.gateway.backend import Backend
 from dbopt.gateway.counts import Counts
 from dbopt.gateway.express import Express
 from dbopt.gateway.holdings import Holdings
-from dbopt.gateway.ledger import PROBE, SETTINGS
 from dbopt.gateway.listening import Listening
 from dbopt.gateway.multiplexer import Pool
+from dbopt.gateway.request import PROBE, SETTINGS
 from dbopt.gateway.scopes import Scope
 from dbopt.gateway.session import after_reset, change, reported, tracked
 from dbopt.gateway.special import End

@@ -13,81 +13,28 @@ from typing import Final
 
 from dbopt.errors import DboptError
 from dbopt.gateway.noted import Run
+from dbopt.gateway.request import (
+    CHECK,
+    COPY_END,
+    COPY_END_REQUEST,
+    EXECUTE,
+    FUNCTION,
+    PARSE,
+    QUERY,
+    SETTINGS,
+    SYNC,
+    Request,
+)
 from dbopt.gateway.scopes import Count, Scope
-from dbopt.gateway.special import Work
 from dbopt.gateway.statements import Statement
 from dbopt.gateway.transactions import Transaction
 
-# What a request was. Those from QUERY up end a batch: ReadyForQuery answers them.
-PARSE: Final = 0  # its ParseComplete goes to the client
-PARSE_HIDDEN: Final = 1  # sent by the gateway: the reply is hidden
-CLOSE: Final = 2
-CLOSE_HIDDEN: Final = 3
-CHECK: Final = 4  # a Describe sent by the gateway: its replies are hidden, but for an error
-EXECUTE: Final = 5
-COPY_END: Final = 6  # CopyDone or CopyFail, sent before the server began to copy
-QUERY: Final = 7
-FUNCTION: Final = 8
-SYNC: Final = 9
-SETTINGS: Final = 10  # sent by the gateway to bring the session to the client's settings
-ENSURE: Final = 11  # sent by the gateway to prepare what the client's SQL names
 _RUNS: Final = frozenset((EXECUTE, QUERY, FUNCTION))
 BEGINS: Final = frozenset((b"BEGIN\0", b"START TRANSACTION\0"))
 BLOCK_TAGS: Final = BEGINS | {b"COMMIT\0", b"ROLLBACK\0", b"PREPARE TRANSACTION\0"}
 """What the server says of what begins or ends a transaction block; ROLLBACK TO has such a tag."""
 EVERY: Final = None
 """What stands for all names, where one does."""
-PROBE: Final = 12  # sent by the gateway to see what the session holds
-# Those from SETTINGS up are the gateway's own: all replies up to ReadyForQuery are hidden.
-
-
-class Request:
-    """One entry. `name` is the client's name of a statement that a Parse makes.
-
-    `work` is what a special text does; `refusal` the error to give instead of the server's.
-    `known`: the backend has the statement that a Parse makes anew; `former`: the unnamed statement
-    before it. `keys` are what it touches, see Ledger. `timeout` is seconds that the guard lets it
-    run, and `max_rows` the rows that it lets it return; 0 for no limit. `returned` are those that
-    it has, where they are counted, and `over`: they are more. `received` are bytes of its messages.
-    """
-
-    __slots__ = (
-        "count", "former", "keys", "kind", "known", "max_rows", "name", "over", "queue_us",
-        "received", "refusal", "returned", "rows", "sent", "sqlstate", "statement",
-        "text", "timeout", "work",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        kind: int,
-        text: bytes = b"",
-        sent: float = 0.0,
-        statement: Statement | None = None,
-        name: bytes = b"",
-    ) -> None:
-        self.kind = kind
-        self.text = text
-        self.sent = sent
-        self.statement = statement
-        self.name = name
-        self.count: Count | None = None
-        self.work: Work | None = None
-        self.refusal = b""
-        self.keys: tuple[object, ...] = ()
-        self.known = False
-        self.former: Statement | None = None
-        self.queue_us = 0.0
-        self.rows = self.received = 0
-        self.sqlstate = ""
-        self.timeout = 0.0
-        self.max_rows = 0
-        self.returned = 0
-        self.over = False
-
-
-SYNC_REQUEST: Final = Request(SYNC)
-"""Syncs carry nothing, so they share one entry."""
-COPY_END_REQUEST: Final = Request(COPY_END)
 
 
 class Ledger:
@@ -147,6 +94,15 @@ class Ledger:
     def at_rest(self) -> bool:
         """Whether nothing is in flight and no transaction is open."""
         return self.ends == 0 and not (self.open_batch or self.requests) and self.status == 0x49
+
+    @property
+    def unflushed(self) -> bool:
+        """Whether the server may keep back what it owes: it sends that at a Sync, Flush or Query.
+
+        Not while a batch is open, since its client sees to that.
+        """
+        requests = self.requests
+        return bool(requests) and requests[-1].kind < QUERY and not self.open_batch
 
     def enter(self, request: Request, *keys: object) -> None:
         """Enter a request after which these names and statements are others, if it succeeds."""
@@ -223,14 +179,14 @@ class Ledger:
         total_us = request.queue_us + server_us
         count.add(total_us, request.rows, request.received, size)
         count.transfer_us += transfer_us
-        if request.queue_us:
+        if request.queue_us and not request.queued:
             count.queue_us += request.queue_us
         if request.sqlstate:
             count.failed(request.sqlstate)
         if self.block is not None and self.block.opener is not request:
             self.block.ran(count)
         counts = count.scope.counts
-        if total_us >= counts.least_us:
+        if request.sqlstate or total_us >= counts.least_us:
             run = Run(
                 total_us, request.queue_us, transfer_us, request.rows, request.sqlstate,
                 self.backend_pid, request.received, size,

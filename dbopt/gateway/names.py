@@ -6,7 +6,8 @@ counts on that. If the server skips the request, the change is taken back.
 
 from __future__ import annotations
 
-from dbopt.gateway.ledger import CHECK, CLOSE, EVERY, EXECUTE, PARSE, QUERY, Ledger, Request
+from dbopt.gateway.ledger import EVERY, Ledger
+from dbopt.gateway.request import CHECK, CLOSE, EXECUTE, PARSE, QUERY, Request
 from dbopt.gateway.special import Work, channel, undo
 from dbopt.gateway.statements import PREFIX, Prepared, Registry, Statement
 from dbopt.sql.effects import Effect, SessionStatement

@@ -11,17 +11,9 @@ from typing import Final
 
 from dbopt.errors import FeatureNotSupported
 from dbopt.gateway.framing import terminator
-from dbopt.gateway.ledger import (
-    CHECK,
-    CLOSE,
-    CLOSE_HIDDEN,
-    ENSURE,
-    PARSE,
-    PARSE_HIDDEN,
-    Ledger,
-    Request,
-)
+from dbopt.gateway.ledger import Ledger
 from dbopt.gateway.names import Names
+from dbopt.gateway.request import CHECK, CLOSE, CLOSE_HIDDEN, ENSURE, PARSE, PARSE_HIDDEN, Request
 from dbopt.gateway.special import End, Rewriting, Step, channels, outdated, refusal
 from dbopt.gateway.statements import NOWHERE, PREFIX, Prepared, Registry, Statement
 from dbopt.sql.effects import Effect, SessionStatement

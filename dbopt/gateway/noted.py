@@ -1,4 +1,4 @@
-"""Noted: single statements that a worker keeps for its next report, the slow and the traced."""
+"""Noted: single statements that a worker keeps for its next report: slow, failed and traced."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _SHOWN_TEXT: Final = 16_384
 _MAX_SPANS: Final = 1000
 """Spans of one report; more are dropped, and counted."""
+_MAX_ERRORS: Final = 20
+"""Failed statements kept in a second, the slow ones aside; more are counted alone."""
 
 
 class Run(NamedTuple):
@@ -32,15 +34,18 @@ class Run(NamedTuple):
 
 
 class Noted:
-    """The slow statements, of which the oldest are lost, and the traced, if anybody asks for them.
+    """The slow statements, of which the oldest are lost, the failed, and the traced if asked for.
 
-    `least_us`: a statement that took less need not be noted; 0.0 while there are spans.
+    `least_us`: a statement that took less, and has not failed, need not be noted; 0.0 while there
+    are spans. `dropped` are spans, and `errors_dropped` failed statements, that found no room.
     """
 
     def __init__(self, slow_ms: float, parameters: bool, max_slow: int, clock: Clock) -> None:
         self.slow: list[SlowStatement] = []
         self.spans: list[SlowStatement] = []
-        self.dropped = 0
+        self._errors: list[SlowStatement] = []
+        self._errors_second = self._errors_kept = 0
+        self.dropped = self.errors_dropped = 0
         self._max_slow = max_slow
         self._clock = clock
         self.configure(slow_ms, parameters, traced=False)
@@ -53,27 +58,42 @@ class Noted:
         self.least_us = 0.0 if traced else self._slow_us
 
     def note(self, count: Count, text: bytes, run: Run) -> None:
-        """Keep an execution that is slow, or that a sampled trace goes through."""
+        """Keep an execution that is slow, or failed, or that a sampled trace goes through."""
         slow = run.total_us >= self._slow_us
+        failed = not slow and run.sqlstate != "" and self._has_room()
         traced = self._traced and sampled(text)
         if traced and len(self.spans) >= _MAX_SPANS:
             self.dropped += 1
             traced = False
-        if not (slow or traced):
+        if not (slow or failed or traced):
             return
         made = self._made(count, text, run)
         if slow:
             self.slow.append(made)
             if len(self.slow) > self._max_slow:
                 del self.slow[0]
+        elif failed:
+            # Without the text as it ran: why it failed so soon is no plan's fault.
+            self._errors.append(msgspec.structs.replace(made, sql=""))
         if traced:
             self.spans.append(msgspec.structs.replace(made, sql=""))
 
     def take(self) -> tuple[list[SlowStatement], list[SlowStatement]]:
-        """The slow and the traced since the last call."""
-        taken = self.slow, self.spans
-        self.slow, self.spans = [], []
+        """The slow, the failed behind them, and the traced since the last call."""
+        taken = self.slow + self._errors, self.spans
+        self.slow, self.spans, self._errors = [], [], []
         return taken
+
+    def _has_room(self) -> bool:
+        """Whether one more failed statement of this second is kept; else it is dropped."""
+        second = int(self._clock())
+        if second != self._errors_second:
+            self._errors_second, self._errors_kept = second, 0
+        self._errors_kept += 1
+        if self._errors_kept <= _MAX_ERRORS:
+            return True
+        self.errors_dropped += 1
+        return False
 
     def _made(self, count: Count, text: bytes, run: Run) -> SlowStatement:
         sql = text.decode("utf-8", "replace") if len(text) <= _SHOWN_TEXT else ""

@@ -25,6 +25,7 @@ from dbopt.gateway.guarded import Guarded
 from dbopt.gateway.lease import Owner
 from dbopt.gateway.leases import waiting_notice
 from dbopt.gateway.multiplexer import Pool
+from dbopt.gateway.naming import FLUSH
 from dbopt.gateway.scopes import Scope
 from dbopt.wire import encode
 from dbopt.wire.types import F_TERMINATE, IDLE
@@ -140,7 +141,10 @@ class Relay(Guarded):
         now = self._clock()
         if ledger.block is not None:
             ledger.block.went_on(now)
+        began = len(out)
         taken = upstream.forward(data, backend.prepared, now, out, queue_us)
+        if began and ledger.unflushed:
+            out.append(FLUSH)  # the client's own message waits: nothing else lets it be answered
         if ledger.mark < taken:
             ledger.received(taken)
         if taken < len(data):

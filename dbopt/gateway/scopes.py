@@ -34,6 +34,8 @@ _VARYING = b"trace"
 _INTEGER = re.compile(rb"(?<![\w$.\x80-\xff'])[0-9]+(?![\w.\x80-\xff'])")
 """An integer that stands alone: whichever it is, the fingerprint is the same."""
 _MAX_INTEGERS = 50
+_SHAPE_COST = 20
+"""Bytes that a shape takes for each of its text: a compiled expression has a word or two."""
 
 
 class Count:
@@ -273,7 +275,7 @@ class Scope:
         ):
             if len(self.by_shape) >= _MAX_SHAPES:
                 self.by_shape.clear()
-            self.counts.make_room(len(text))
+            self.counts.make_room(_SHAPE_COST * len(text))
             self.by_shape[shape] = Shape(text, count)
             return
         self._keep_text(text, count)

@@ -10,15 +10,8 @@ from struct import Struct
 
 from dbopt.gateway.framing import KNOWN, check_length, terminator, unknown_type
 from dbopt.gateway.guarding import FAILING_CALL, Guarding
-from dbopt.gateway.ledger import (
-    CLOSE_HIDDEN,
-    EXECUTE,
-    FUNCTION,
-    QUERY,
-    SYNC_REQUEST,
-    Request,
-)
 from dbopt.gateway.naming import FAILING_MESSAGE, FLUSH, REFUSED
+from dbopt.gateway.request import CLOSE_HIDDEN, EXECUTE, FUNCTION, QUERY, SYNC_REQUEST, Request
 from dbopt.gateway.statements import NOWHERE, Prepared
 from dbopt.sql.effects import bounded_effects
 from dbopt.wire import encode

@@ -282,6 +282,7 @@ class Worker:
             guard_unanswered=self.guard.unanswered,
             guard_unreadable=self.guard.unreadable,
             spans_dropped=self.counts.noted.dropped,
+            errors_dropped=self.counts.noted.errors_dropped,
         )
 
     def reload(self, settings: Settings) -> None:

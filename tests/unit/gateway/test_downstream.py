@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from dbopt.errors import ProtocolError
-from dbopt.gateway import ledger as kinds
+from dbopt.gateway import request as kinds
 from dbopt.gateway.counts import Counts
 from dbopt.gateway.downstream import Downstream
-from dbopt.gateway.ledger import SYNC_REQUEST, Ledger, Request
+from dbopt.gateway.ledger import Ledger
 from dbopt.gateway.replies import parameter_status
+from dbopt.gateway.request import SYNC_REQUEST, Request
 from dbopt.gateway.statements import Prepared, Registry
 from dbopt.gateway.upstream import Upstream
 from dbopt.wire import encode

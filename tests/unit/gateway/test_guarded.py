@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dbopt.errors import QueueTimeout
-from dbopt.gateway import ledger as kinds
-from dbopt.gateway.ledger import Request
+from dbopt.gateway import request as kinds
 from dbopt.gateway.naming import FAILING_MESSAGE, FLUSH, REFUSED
 from dbopt.gateway.relay import Relay
+from dbopt.gateway.request import Request
 from dbopt.verdict import Verdict
 from dbopt.wire import encode
 from dbopt.wire import messages as m

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dbopt.errors import ProtocolError
-from dbopt.gateway import ledger as kinds
-from dbopt.gateway.ledger import Request
+from dbopt.gateway import request as kinds
+from dbopt.gateway.request import Request
 from dbopt.wire import encode
 from dbopt.wire import messages as m
 from dbopt.wire.types import IDLE

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from dbopt.gateway import ledger as module
+from dbopt.gateway import request as module
 from dbopt.gateway.counts import Counts
-from dbopt.gateway.ledger import COPY_END_REQUEST, SYNC_REQUEST, Ledger, Request
+from dbopt.gateway.ledger import Ledger
+from dbopt.gateway.request import COPY_END_REQUEST, SYNC_REQUEST, Request
 
 KINDS = {
     "P": module.PARSE, "p": module.PARSE_HIDDEN, "C": module.CLOSE, "E": module.EXECUTE,
@@ -119,6 +120,31 @@ def test_a_statement_above_the_threshold_is_noted() -> None:
     ledger.complete(2.0)
     (slow,) = ledger.scope.counts.take().slow
     assert (1000.0, 7) == (slow.server_ms, slow.backend_pid)
+
+
+def test_one_that_failed_is_noted_however_soon() -> None:
+    ledger = ledger_of("QE")
+    ledger.fail("22012", 2.0)
+    ledger.finish(ledger.requests.popleft(), 2.0)
+    ledger.complete(3.0)
+    (failed,) = ledger.scope.counts.take().slow
+    assert ("22012", 0) == (failed.sqlstate, failed.rows)
+
+
+def test_a_wait_that_is_counted_is_not_counted_again() -> None:
+    ledger = ledger_of("QQ")
+    for request, queued in zip(list(ledger.requests), (True, False), strict=True):
+        request.queue_us, request.queued = 5.0, queued
+        ledger.finish(ledger.requests.popleft(), 2.0)
+    assert [5.0] == [count.queue_us for count in ledger.scope.counts.take().counts]
+
+
+def test_what_the_server_may_keep_back() -> None:
+    found = {kinds: ledger_of(kinds).unflushed for kinds in ("", "p", "Qp", "pQ", "pS", "E")}
+    assert {"": False, "p": True, "Qp": True, "pQ": False, "pS": False, "E": True} == found
+    ledger = ledger_of("pE")
+    ledger.open_batch = True
+    assert not ledger.unflushed
 
 
 def test_clear() -> None:

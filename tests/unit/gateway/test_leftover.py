@@ -9,8 +9,9 @@ import pytest
 
 from dbopt.gateway.backend import Backend
 from dbopt.gateway.counts import Counts
-from dbopt.gateway.ledger import PROBE, QUERY, Ledger, Request
+from dbopt.gateway.ledger import Ledger
 from dbopt.gateway.leftover import Leftover
+from dbopt.gateway.request import PROBE, QUERY, Request
 from dbopt.gateway.routes import route
 from dbopt.gateway.statements import Registry
 from dbopt.gateway.upstream import Upstream

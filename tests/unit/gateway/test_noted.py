@@ -58,6 +58,35 @@ def test_spans_are_bounded_and_what_is_dropped_is_counted(monkeypatch: pytest.Mo
     assert (2, 5, 3) == (len(found.spans), len(found.slow), counts.noted.dropped)
 
 
+def failed(took_us: float = 10.0, sqlstate: str = "22012") -> Run:
+    return run(took_us)._replace(sqlstate=sqlstate)
+
+
+def test_a_failed_statement_is_kept_without_the_text_as_it_ran() -> None:
+    found = taken(False, run(), failed(), run(2000.0), failed(3000.0), failed(sqlstate="57014"))
+    # The slow ones first; a plan is taken only of what has its text.
+    assert [("", True), ("22012", True), ("22012", False), ("57014", False)] == [
+        (slow.sqlstate, bool(slow.sql)) for slow in found.slow
+    ]
+    assert [TEXT.decode()] == [s.text for s in taken(False, failed(), parameters=True).slow]
+    assert [] == found.spans
+
+
+def test_failed_statements_are_bounded_by_the_second() -> None:
+    now = 5.0
+    counts = Counts(1.0, False, 100, 10, clock=lambda: now)
+    count = counts.scope("shop", "ann", "web").count(TEXT)
+    for _ in range(25):
+        counts.note(count, TEXT, failed())
+    counts.note(count, TEXT, failed(2000.0))
+    assert (21, 5) == (len(counts.take().slow), counts.noted.errors_dropped)
+    counts.note(count, TEXT, failed())
+    assert (0, 6) == (len(counts.take().slow), counts.noted.errors_dropped)
+    now = 6.0
+    counts.note(count, TEXT, failed())
+    assert (1, 6) == (len(counts.take().slow), counts.noted.errors_dropped)
+
+
 def test_who_need_not_be_noted() -> None:
     counts = Counts(1.0, False, 100, 10)
     assert 1000.0 == counts.least_us

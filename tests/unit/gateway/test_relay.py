@@ -249,6 +249,30 @@ def test_eviction_at_the_start_of_a_lease() -> None:
     assert "2DCZ" == scene.read(relay)
 
 
+class Deaf:
+    """A shared listener that never listens."""
+
+    def subscribe(self, *_: object) -> None: ...
+
+    def unsubscribe(self, *_: object) -> None: ...
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_eviction_before_a_message_that_waits_is_answered(gone: bool) -> None:
+    """Else the backend is held for nothing, up to Leftover's patience if its client has gone."""
+    scene = Scene(capacity=1)
+    cast(Any, scene.stage.gate).listener = lambda *_: Deaf()
+    relay = scene.client()
+    scene.send(relay, parse(b"select", b"a") + parse(b"", b"b") + SYNC)
+    assert "11Z" == scene.read(relay)
+    assert close(b"dbopt_1") + FLUSH == scene.send(relay, query(b"LISTEN news"))
+    if gone:
+        relay.connection_lost(None)
+    assert not scene.free
+    assert "" == scene.read(relay)
+    assert scene.free
+
+
 def test_an_error_before_its_sync(scene: Scene) -> None:
     relay = scene.client()
     scene.send(relay, parse(b"bad") + FLUSH)
@@ -373,6 +397,27 @@ def test_a_backend_lost_in_a_query(scene: Scene) -> None:
     assert encode.ready_for_query(b"I") == told(relay)[-len(READY) :]
     assert "EZ" == bytes(kind_of(told(relay))).decode()
     assert not cast(Wire, relay.transport).closed
+
+
+@pytest.mark.parametrize(
+    ("data", "answer"),
+    [
+        (parse(b"error") + bind() + execute() + SYNC, "12E"),
+        (query(b"error"), "E"),
+        (query(b"select") + parse(b"error") + bind() + execute() + SYNC, "TDCZ12E"),
+    ],
+)
+def test_a_backend_lost_behind_an_error(scene: Scene, data: bytes, answer: str) -> None:
+    """Of one request one error is told: the first."""
+    relay = scene.client()
+    scene.send(relay, data)
+    scene.stage.deliver(scene.backend, len(wire_of(scene.backend).server.out) - len(READY))
+    assert answer == bytes(kind_of(told(relay))).decode()
+    lose(scene.backend)
+    assert answer + "Z" == bytes(kind_of(told(relay))).decode()
+    assert not cast(Wire, relay.transport).closed
+    errors = [count.errors for count in scene.stage.gate.counts.take().counts]
+    assert [1] == [sum(found.values()) for found in errors if found]
 
 
 def test_a_backend_lost_after_terminate(scene: Scene) -> None:

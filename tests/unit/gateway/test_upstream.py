@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dbopt.errors import ProtocolError
-from dbopt.gateway import ledger as kinds
+from dbopt.gateway import request as kinds
 from dbopt.gateway.counts import Counts
 from dbopt.gateway.ledger import Ledger
 from dbopt.gateway.statements import Prepared, Registry
