@@ -62,7 +62,7 @@ async def resume(conn: AsyncConnection, target: Target, view: str) -> Standing |
     """
     with translated("Reading history", store=True):
         number = await _target(conn, target)
-        params = {"targets": [number], "views": [view]}
+        params = {"targets": [number], "views": [view], "since": None}
         rows = await fetch(conn, "store_history_ends", params) if number is not None else []
     if not rows:
         return None
@@ -167,7 +167,7 @@ class _Reading:
                 row["at"] = _utc(row["at"])
                 parts = decoder.row(row)
                 if self.since is None or row["at"] > self.since:
-                    await self._learn(number, parts)
+                    await self._learn(parts)
                     yield row, layouts[row["layout_id"]], parts
 
     async def _window(
@@ -186,20 +186,20 @@ class _Reading:
             params |= {"since": first - timedelta(microseconds=1), "until": end}
             return await fetch(self.conn, "store_history_rows", params), end
 
-    async def _learn(
-        self, target: int, parts: tuple[Decoded | None, Decoded | None, Sequence[int]]
-    ) -> None:
-        """Ask for the names of entities where there is one that is not known."""
+    async def _learn(self, parts: tuple[Decoded | None, Decoded | None, Sequence[int]]) -> None:
+        """Ask for the names of entities that are not known yet, of which a view may have a million
+        over the days.
+        """
         changed, base, gone = parts
         ids = {*gone, *(changed.ids if changed else ()), *(base.ids if base else ())}
-        if ids <= self.named.keys():
+        missing = ids - self.named.keys()
+        if not missing:
             return
-        params = {"target": target, "views": sorted(self.views) or None}
         with translated("Reading history", store=True):
-            rows = await fetch(self.conn, "store_entities_of", params)
-        self.named = {row["id"]: (read_key(row["key"]), row["labels"]) for row in rows}
+            rows = await fetch(self.conn, "store_entities_of", {"ids": sorted(missing)})
         # One that has been deleted by hand has no name: let its number stand for it.
-        self.named |= {number: ((number,), {}) for number in ids - self.named.keys()}
+        self.named |= {number: ((number,), {}) for number in missing}
+        self.named |= {row["id"]: (read_key(row["key"]), row["labels"]) for row in rows}
 
     def _frame(
         self, row: Row, layout: Layout, changed: Decoded | None, base: Decoded | None,

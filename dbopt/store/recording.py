@@ -19,6 +19,8 @@ from dbopt.store.names import Names, layout_of
 COLUMNS = (
     "at", "target_id", "layout_id", "seconds", "chain", "link", "reset", "changed", "base", "gone",
 )  # fmt: skip
+_LATELY = timedelta(days=1)
+"""Where a view's last frame ended is looked for within this at first."""
 _SLACK = timedelta(seconds=1)
 """By so much a frame may begin before the last one ended: periods are floating-point numbers."""
 
@@ -89,14 +91,12 @@ class History:
         self, conn: AsyncConnection, targets: Mapping[Target, int], frames: Sequence[Frame]
     ) -> list[Frame]:
         """The frames that the store has not; of one time there is one frame, unless they add up."""
-        places = sorted({(targets[f.target], f.view) for f in frames if not _adds_up(f)})
+        single = [frame for frame in frames if not _adds_up(frame)]
+        places = {(targets[frame.target], frame.view) for frame in single}
+        lately = min((frame.at for frame in single), default=None)
         ends: dict[Place, datetime] = {}
-        if places:
-            params = {"targets": [t for t, _ in places], "views": [v for _, v in places]}
-            rows = await fetch(conn, "store_history_ends", params)
-            ends = {
-                (int(row["target_id"]), str(row["view"])): row["at"].astimezone(UTC) for row in rows
-            }
+        for since in (lately and lately - _LATELY, None):
+            ends |= await _ends(conn, sorted(places - ends.keys()), since)
         new = []
         for frame in frames:
             if not _adds_up(frame):
@@ -146,6 +146,20 @@ class History:
             else:
                 columns[first + number] = chain.differences(number, found, gauge)
         return pack([_steps(found), *columns])
+
+
+async def _ends(
+    conn: AsyncConnection, places: Sequence[Place], since: datetime | None
+) -> dict[Place, datetime]:
+    """When the last frame of each ended, of those that have one after `since`."""
+    if not places:
+        return {}
+    params = {
+        "targets": [target for target, _ in places], "views": [view for _, view in places],
+        "since": since,
+    }  # fmt: skip
+    rows = await fetch(conn, "store_history_ends", params)
+    return {(int(row["target_id"]), str(row["view"])): row["at"].astimezone(UTC) for row in rows}
 
 
 def _adds_up(frame: Frame) -> bool:

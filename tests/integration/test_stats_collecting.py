@@ -9,10 +9,11 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from dbopt.errors import ConnectError
 from dbopt.pg.connect import AsyncConnection, Row
-from dbopt.pg.pool import control_pool
+from dbopt.pg.pool import Pool, control_pool
 from dbopt.pg.server import ServerInfo
 from dbopt.settings import Stats
 from dbopt.stats.collecting import Collecting, Resume, Round
@@ -162,6 +163,83 @@ def test_a_collector_beyond_its_budget_slows_down_and_says_so(counted: str) -> N
     assert [("collector-pace", "numbers")] * 2 == kinds
     assert "read less often" in done[3].events[0].message
     assert "as often as wanted" in done[6].events[0].message
+
+
+def test_a_frame_that_the_store_has_not_taken_loses_nothing(counted: str) -> None:
+    """Another told of its time: what is next is compared with where the history ends now."""
+    asked: list[float] = []
+    time = Time()
+
+    async def resume(target: Target, view: View) -> Standing | None:
+        asked.append(time.now)
+        at = datetime(2026, 1, 1, tzinfo=UTC)
+        return Standing(at, view.counters, view.gauges, {(1,): (-9, 8)}, {})
+
+    async def main() -> list[Round]:
+        done = []
+        async with control_pool(counted, Stats()) as pool:
+            collecting = Collecting(pool, Stats(), [Reader(NUMBERS, LOOK)], resume, time)
+            for _ in range(13):
+                done.append(Round())
+                await collecting.round(done[-1])
+                collecting.overtaken(done[-1].frames[0].target, "numbers")
+                collecting.overtaken(Target("another", "app"), "numbers")
+                collecting.overtaken(done[-1].frames[0].target, "waits")
+                time.now += 60.0
+        return done
+
+    done = asyncio.run(main())
+    # Not at each: a fleet on several databases of one server has that all the time.
+    assert [0.0, 60.0, 660.0] == asked
+    grown = [one.frames[0].changed[(1,)][0] for one in done]
+    assert [10, 11, 1, 1] == grown[:4]
+    assert [1, 21, 1] == grown[10:]
+
+
+def test_after_a_failover_the_target_is_another(counted: str) -> None:
+    """What the server calls itself changes: its counters are compared with its own history."""
+    with psycopg.connect(counted) as conn:
+        socket = conn.execute("SHOW unix_socket_directories").fetchall()[0][0]
+    targets: list[Target] = []
+
+    async def resume(target: Target, view: View) -> Standing | None:
+        targets.append(target)
+        return None
+
+    class Hosts:
+        def __init__(self, *pools: Pool) -> None:
+            self.pools = [*pools]
+
+        def connection(self) -> Any:
+            return self.pools.pop(0).connection()
+
+    async def main() -> list[Round]:
+        done = [Round(), Round()]
+        local = make_conninfo(counted, host=socket)
+        async with control_pool(counted, Stats()) as one, control_pool(local, Stats()) as other:
+            hosts, clock = Hosts(one, other), Time()
+            collecting = Collecting(hosts, Stats(), [Reader(NUMBERS, LOOK)], resume, clock)
+            for each in done:
+                await collecting.round(each)
+                clock.now += 60.0
+        return done
+
+    first, second = asyncio.run(main())
+    assert ["127.0.0.1", "local"] == [target.server.split(":")[0] for target in targets]
+    assert targets == [one.frames[0].target for one in (first, second)]
+    assert {} == second.frames[0].changed
+
+
+def test_a_clock_that_was_put_back_is_told(counted: str) -> None:
+    async def resume(target: Target, view: View) -> Standing | None:
+        return Standing(datetime(2199, 1, 1, tzinfo=UTC), view.counters, view.gauges)
+
+    (done,), collecting = rounds(counted, [Reader(NUMBERS, LOOK)], resume=resume)
+    assert [] == done.frames
+    (finding,) = collecting.findings
+    assert "numbers has a history until 2199-01-01 00:00:00 UTC" in finding.message
+    assert not finding.examined
+    assert 1 == len(collecting.latest["numbers"].rows)
 
 
 def test_limits_are_the_settings(counted: str) -> None:

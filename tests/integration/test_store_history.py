@@ -249,6 +249,28 @@ def test_no_time_is_counted_twice(dsn: str) -> None:
     assert [first, later] == unnamed(read(dsn, target))
 
 
+def test_samples_are_kept_however_many_in_a_second(dsn: str) -> None:
+    """The `seconds` of waits are samples taken: at 2 Hz, 120 in a minute."""
+    target, skipped = Target("samples"), []
+    parts = [
+        frame(minute, {(1,): (120,)}, target=target, view="waits", counters=("samples",),
+              gauges=(), seconds=121.0)
+        for minute in (1, 2, 3)
+    ]  # fmt: skip
+    writer = History(lambda *place: skipped.append(place))
+    assert 3 == write(dsn, *parts, writer=writer)
+
+    async def work(conn: AsyncConnection) -> Any:
+        return await history.total(conn, target, "waits", START, START + 9 * MINUTE)
+
+    total = on_connection(dsn, work)
+    assert ({(1,): (360,)}, 363.0) == (total.values, total.seconds)
+    # Another view's are told to whoever compares.
+    first, again = (frame(1, {(1,): (n, 0, 0, 0)}, target=target) for n in (1, 2))
+    assert 1 == write(dsn, first, again, writer=writer)
+    assert [(target, "tables")] == skipped
+
+
 def test_sidecars_add_up_where_each_reports_its_part(dsn: str) -> None:
     target = Target("fleet", "shop")
     parts = [

@@ -61,11 +61,10 @@ SELECT t.target_id, t.view, t.key, t.labels::jsonb, t.at, t.at
 RETURNING id, target_id, view, key
 
 -- name: store_entities_of
--- The entities of a target's views; NULL for all views.
+-- Some entities, by their numbers.
 SELECT id, key, coalesce(labels, '{{}}') AS labels
   FROM dbopt.entity
- WHERE target_id = %(target)s
-   AND (%(views)s::text[] IS NULL OR view = ANY(%(views)s::text[]))
+ WHERE id = ANY(%(ids)s::bigint[])
 
 -- name: store_texts_keep
 -- Keep the texts of statements, one a fingerprint. Sorted, so that two writers cannot
@@ -82,12 +81,14 @@ SELECT t.fingerprint, t.text, now(), now()
 SELECT fingerprint, text FROM dbopt.statement WHERE fingerprint = ANY(%(fingerprints)s::bigint[])
 
 -- name: store_history_ends
--- When the last frame of each (target, view) ended, of those that have one.
+-- When the last frame of each (target, view) ended, of those that have one after `since`, which
+-- spares a look at each day that is kept; NULL for all.
 SELECT k.target_id, k.view, max(h.at) AS at
   FROM unnest(%(targets)s::integer[], %(views)s::text[]) AS k (target_id, view)
   JOIN dbopt.layout AS l ON l.view = k.view
  CROSS JOIN LATERAL (SELECT o.at FROM dbopt.history AS o
                       WHERE o.target_id = k.target_id AND o.layout_id = l.id
+                        AND (%(since)s::timestamptz IS NULL OR o.at > %(since)s)
                       ORDER BY o.at DESC LIMIT 1) AS h
  GROUP BY k.target_id, k.view
 

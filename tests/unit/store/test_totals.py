@@ -16,6 +16,16 @@ def row(minute: int, seconds: float = 60.0, reset: bool = False) -> dict[str, An
     return {"at": AT + timedelta(minutes=minute), "seconds": seconds, "reset": reset}
 
 
+def test_samples_add_up_and_time_does_not() -> None:
+    for view, seconds in (("tables", 120.0), ("waits", 240.0)):
+        totals = Totals(T, view)
+        for minute in (1, 2):
+            totals.add(row(minute, 120.0), (view, (), (), False), None, None, [])
+        found = totals.result({})
+        assert found is not None
+        assert (180.0 if view == "tables" else seconds) == found.seconds
+
+
 def test_nothing_adds_up_to_nothing() -> None:
     assert Totals(T, "tables").result({}) is None
 
