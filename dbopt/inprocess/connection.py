@@ -6,10 +6,28 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from dbopt.inprocess.counting import Counting, Origin
+from dbopt.inprocess.route import plain
 from dbopt.inprocess.session import Session
 
 C = TypeVar("C")
 _LONGEST = 200
+
+
+class _Nobody:
+    """Stands for the Session of a connection that cannot be observed, or not yet."""
+
+    @staticmethod
+    def begin(gen: Any) -> Any:
+        """As Session.begin."""
+        return gen
+
+    @staticmethod
+    def end(connection: Any, result: Any, error: BaseException | None) -> None:
+        """As Session.end."""
+
+    @staticmethod
+    def leased(queue_us: float) -> None:
+        """As Session.leased."""
 
 
 class _Observed:
@@ -19,13 +37,17 @@ class _Observed:
     _wait: Callable[..., Any]
     """The application's class's own; looked up once, where super() would cost each query."""
 
+    _session: Session | type[_Nobody] = _Nobody
+    """The application's own class may run statements as it is made, before there is one."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         counting, application, comments = self._observe
-        pgconn: Any = self.pgconn  # type: ignore[attr-defined]
-        own = application[:_LONGEST] or _text(pgconn.parameter_status(b"application_name"))
-        origin = Origin(_text(pgconn.db), _text(pgconn.user), own)
-        self._session = Session(counting, pgconn, origin, comments)
+        try:
+            origin = _origin(self.pgconn, application)  # type: ignore[attr-defined]
+            self._session = Session(counting, self.pgconn, origin, comments)  # type: ignore[attr-defined]
+        except Exception as error:
+            counting.fault(error)
 
 
 class _Connection(_Observed):
@@ -83,6 +105,11 @@ def leased(connection: object, waited: float) -> None:
     """The pool lends a connection, for which its borrower has waited so many seconds."""
     if isinstance(connection, _Observed):
         connection._session.leased(waited * 1e6)
+
+
+def _origin(pgconn: Any, application: str) -> Origin:
+    own = plain(application) or _text(pgconn.parameter_status(b"application_name"))
+    return Origin(_text(pgconn.db), _text(pgconn.user), own[:_LONGEST])
 
 
 def _text(value: bytes | None) -> str:

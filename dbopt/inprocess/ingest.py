@@ -11,7 +11,6 @@ import contextlib
 import os
 import socket
 from collections.abc import Callable
-from math import isfinite
 
 import msgspec
 import structlog
@@ -19,6 +18,7 @@ import structlog
 from dbopt.clock import Clock, monotonic
 from dbopt.errors import ProtocolError
 from dbopt.frames import bodies, frame
+from dbopt.inprocess.checking import check, rows_of
 from dbopt.inprocess.messages import (
     MAX_FRAME,
     VERSION,
@@ -29,7 +29,6 @@ from dbopt.inprocess.messages import (
     ToPool,
     Welcome,
 )
-from dbopt.observation import Repeated, SlowStatement, StatementCount, TransactionCount
 from dbopt.unixsocket import listen_private
 
 log = structlog.get_logger("dbopt.inprocess")
@@ -37,17 +36,14 @@ log = structlog.get_logger("dbopt.inprocess")
 MAX_CLIENTS = 256
 _BYTES_A_SECOND = 4 << 20
 _BURST = 3 * MAX_FRAME
+_BYTES_A_ROW = 400
+"""What a row costs at least, however short: it holds the loop up for some ten microseconds."""
+_ALL = 4
+"""All clients together may send so many times what one may."""
 _HELLO_TIMEOUT = 5.0
 _PAUSE = 1.0
-_MAX_BUCKET = 2500
-"""Above a hundred years, see dbopt.histogram."""
-_MAX_TEXT = 16_384
-_MAX_ERRORS = 300
-_MAX_NAME = 1000
-_MAX_TAGS = 32
 _decode = msgspec.msgpack.Decoder[ToDaemon](ToDaemon).decode
 
-_Named = StatementCount | TransactionCount | Repeated | SlowStatement
 Reported = Callable[[Report], None]
 
 
@@ -75,6 +71,7 @@ class Ingest:
         self._max_clients = max_clients
         self._rate = bytes_a_second
         self._clock = clock
+        self._all = Allowance(_ALL * bytes_a_second, _ALL * _BURST, clock)
         self._listener: socket.socket | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -155,18 +152,18 @@ class Ingest:
         if first is None:
             return
         self._answer(writer, _decode(first))
-        allowed, before = float(_BURST), self._clock()
+        own = Allowance(self._rate, _BURST, self._clock)
         async for body in messages:
+            # Who sends more than its share is read later: its socket fills, and it waits. At
+            # least the loop's turn ends: of short reports a buffer holds thousands.
+            await asyncio.sleep(max(own.spend(len(body)), self._all.spend(len(body))))
             message = _decode(body)
             if not isinstance(message, Report):
                 raise ProtocolError("A pool said hello twice.")
             self._take(message)
-            # Who sends more than its share is read later: its socket fills, and it waits.
-            now = self._clock()
-            allowed = min(_BURST, allowed + (now - before) * self._rate) - len(body)
-            before = now
-            if allowed < 0:
-                await asyncio.sleep(-allowed / self._rate)
+            more = max(_BYTES_A_ROW * rows_of(message) - len(body), 0)
+            own.spend(more)
+            self._all.spend(more)
 
     def _answer(self, writer: asyncio.StreamWriter, hello: Hello | Report) -> None:
         if not isinstance(hello, Hello):
@@ -189,73 +186,16 @@ class Ingest:
             log.error("a report could not be taken", error=type(error).__name__)  # noqa: TRY400
 
 
-def check(report: Report) -> None:
-    """Raise ProtocolError for what no pool of ours says: it would spoil the sums of all."""
-    for rows in (report.counts, report.transactions, report.repeated, report.slow):
-        _require(all(map(_names_fit, rows)))
-    for count in report.counts:
-        _require(_is_count(count))
-    for transaction in report.transactions:
-        _require(_is_transaction(transaction))
-    for many in report.repeated:
-        _require(_is_fingerprint(many.fingerprint) and 0 < many.transactions <= many.calls)
-        _require(0 < many.most <= many.calls)
-    for slow in report.slow:
-        times = (
-            slow.started, slow.duration_ms, slow.queue_ms, slow.server_ms, slow.transfer_ms,
-        )  # fmt: skip
-        _require(_is_fingerprint(slow.fingerprint) and _are_sums(*times, slow.rows))
-        _require(len(slow.text) <= _MAX_TEXT and len(slow.sql) <= _MAX_TEXT)
-        _require(len(slow.tags) <= _MAX_TAGS)
-        _require(not slow.sqlstate or _is_sqlstate(slow.sqlstate))
-    _require(report.lost >= 0)
+class Allowance:
+    """Bytes that may be taken: `rate` a second, and `burst` at once."""
 
+    def __init__(self, rate: float, burst: float, clock: Clock) -> None:
+        self._rate, self._burst, self._clock = rate, burst, clock
+        self._left, self._at = burst, clock()
 
-def _names_fit(one: _Named) -> bool:
-    names = (one.database, one.user, one.application, one.route)
-    return all(len(name) <= _MAX_NAME for name in names)
-
-
-def _require(holds: bool) -> None:
-    if not holds:
-        raise ProtocolError("A pool sent what cannot be true.")
-
-
-def _is_count(c: StatementCount) -> bool:
-    return (
-        _is_fingerprint(c.fingerprint)
-        and len(c.text) <= _MAX_TEXT
-        and _are_sums(c.rows, c.queue_us, c.total_us, c.max_us, c.transfer_us, c.received, c.sent)
-        and _are_buckets(c.buckets, c.calls)
-        and len(c.errors) <= _MAX_ERRORS
-        and all(_is_sqlstate(state) and number > 0 for state, number in c.errors.items())
-        and sum(c.errors.values()) <= c.calls
-    )
-
-
-def _is_transaction(t: TransactionCount) -> bool:
-    return (
-        0 <= t.failed <= t.count
-        and _are_sums(t.statements, t.total_us, t.max_us, t.idle_us, t.max_idle_us)
-        and _are_buckets(t.buckets, t.count)
-    )
-
-
-def _is_fingerprint(number: int) -> bool:
-    return 0 <= number < 1 << 64
-
-
-def _is_sqlstate(state: str) -> bool:
-    return len(state) == 5 and state.isascii() and state.isalnum()
-
-
-def _are_sums(*values: float) -> bool:
-    return all(isfinite(value) and value >= 0 for value in values)
-
-
-def _are_buckets(buckets: dict[int, int], calls: int) -> bool:
-    return (
-        calls > 0
-        and sum(buckets.values()) == calls
-        and all(0 <= b <= _MAX_BUCKET and number > 0 for b, number in buckets.items())
-    )
+    def spend(self, cost: float) -> float:
+        """Take so many, more than there are if need be; for how many seconds to wait then."""
+        now = self._clock()
+        self._left = min(self._burst, self._left + (now - self._at) * self._rate) - cost
+        self._at = now
+        return max(-self._left / self._rate, 0.0)

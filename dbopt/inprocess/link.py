@@ -60,12 +60,22 @@ class Link:
                 return 0
             sock.settimeout(timeout)
             for report in reports:
-                sock.sendall(frame(self._shortened(report)))
+                data = self._encoded(report)
+                if data:
+                    sock.sendall(data)
                 self._told.update(count.fingerprint for count in report.counts)
                 sent += 1
         except (OSError, ValueError, msgspec.MsgspecError) as error:
             self._lost(error)
         return sent
+
+    def _encoded(self, report: Report) -> bytes:
+        try:
+            return frame(self._shortened(report))
+        except (ValueError, OverflowError) as error:
+            # Tried again it would fail again, and keep all that comes after it waiting.
+            log.warning("a report cannot be sent: %s", type(error).__name__)
+            return b""
 
     def close(self) -> None:
         """Close it; a later `send` opens it again."""
@@ -85,7 +95,7 @@ class Link:
             sock.settimeout(timeout)
             sock.connect(self.path)
             sock.sendall(frame(Hello(VERSION, os.getpid(), self._name)))
-            self._greeted(_decode(_read(sock)))
+            self._greeted(_decode(_read(sock, timeout)))
         except BaseException:
             sock.close()
             raise
@@ -115,16 +125,19 @@ class Link:
         return replace(report, counts=counts)
 
 
-def _read(sock: socket.socket) -> bytes:
-    size = int.from_bytes(_exactly(sock, LENGTH))
+def _read(sock: socket.socket, timeout: float) -> bytes:
+    deadline = monotonic() + timeout
+    size = int.from_bytes(_exactly(sock, LENGTH, deadline))
     if size > _MAX_ANSWER:
         raise ValueError("the answer is too long")
-    return _exactly(sock, size)
+    return _exactly(sock, size, deadline)
 
 
-def _exactly(sock: socket.socket, size: int) -> bytes:
+def _exactly(sock: socket.socket, size: int, deadline: float) -> bytes:
     data = b""
     while len(data) < size:
+        # Of all parts together: each may come just in time.
+        sock.settimeout(max(deadline - monotonic(), 0.001))
         part = sock.recv(size - len(data))
         if not part:
             raise ConnectionResetError("it closed the connection")

@@ -52,12 +52,15 @@ KINDS: dict[str, Kind] = {
 
 def with_comment(gen: Any, kind: Kind, route: str) -> Any:
     """The same operation with the route's comment in its query: a generator made anew."""
-    arguments = dict(gen.gi_frame.f_locals)
+    given = gen.gi_code.co_argcount + gen.gi_code.co_kwonlyargcount
+    # The names of its arguments alone: what calls super() has a __class__, too.
+    arguments = {name: gen.gi_frame.f_locals[name] for name in gen.gi_code.co_varnames[:given]}
     cursor, query = arguments.pop("self"), arguments[kind.query]
     percent = has_placeholders(kind, arguments.get("params"), cursor)
     arguments[kind.query] = commented(query, route, percent)
-    gen.close()
-    return getattr(cursor, gen.__name__)(**arguments)
+    made = getattr(cursor, gen.__name__)(**arguments)
+    gen.close()  # only now: what goes wrong before must leave the application its own
+    return made
 
 
 def has_placeholders(kind: Kind, params: Any, cursor: Any) -> bool:

@@ -6,12 +6,14 @@ nothing waits for it longer than a moment. After a fork the child begins anew.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import weakref
 from dataclasses import replace
-from threading import Event, RLock, Thread
+from threading import Event, RLock, Thread, current_thread
 
+from dbopt.clock import monotonic
 from dbopt.inprocess.counting import Counting
 from dbopt.inprocess.ledger import Ledger
 from dbopt.inprocess.link import Link
@@ -21,7 +23,10 @@ from dbopt.inprocess.resolve import take
 log = logging.getLogger("dbopt.inprocess")
 
 _PATIENCE = 0.5
-"""Seconds that closing a pool, and the interpreter's end, may wait for the last report."""
+"""Seconds that closing a pool may wait for its thread, for its turn, and for the daemon; the
+interpreter's end so long for all pools together."""
+
+_IDLE = 60.0
 
 
 class Reporter:
@@ -40,7 +45,7 @@ class Reporter:
         self.name = name
         self._path = path
         self._own = own
-        self._closed = False
+        self._closed = self._abandoned = False
         counting.woken, counting.full = self._wake, self._hurry
         self._begin()
         _every.add(self)
@@ -79,8 +84,8 @@ class Reporter:
 
     def _run(self) -> None:
         while not self._closed:
-            # With something left to send, the daemon is tried again; otherwise nothing wakes us.
-            self._news.wait(self.interval if self._unsent else None)
+            # With something left to send, the daemon is tried again; else news wake us.
+            self._news.wait(self.interval if self._unsent else _IDLE)
             self._now.wait(self.interval)
             self._now.clear()
             self._news.clear()
@@ -89,6 +94,8 @@ class Reporter:
             except Exception as error:
                 # The type alone: the words might hold a literal.
                 log.warning("what was counted could not be reported: %s", type(error).__name__)
+        if self._abandoned:
+            self._last(_PATIENCE)
 
     def collect(self) -> None:
         """Take what was counted, for the totals and for the daemon."""
@@ -115,21 +122,38 @@ class Reporter:
 
     def close(self) -> None:
         """Send the last of it if that is quickly done. What comes later is counted, not sent."""
+        if not self._closed:
+            self._end()
+            self.finish(_PATIENCE)
+
+    def abandon(self) -> None:
+        """The pool is garbage: the thread sends the last of it and ends. Waits for nothing.
+
+        Whatever thread the garbage collector interrupts runs this, ours as well.
+        """
         if self._closed:
             return
+        self._abandoned = self._closed = True
+        if current_thread() is not self._thread:
+            self._end()  # Else it might hold an event's lock; it looks by itself, see _IDLE.
+
+    def _end(self) -> None:
         self._closed = True
         self._news.set()
         self._now.set()
-        if self._thread is not None:
-            self._thread.join(_PATIENCE)
-        if self._sending.acquire(timeout=_PATIENCE):
+
+    def finish(self, patience: float) -> None:
+        """Wait for the thread, and send the last; each for `patience` seconds at most."""
+        if self._thread is not None and self._thread.is_alive():
+            self._thread.join(patience)
+        if self._sending.acquire(timeout=patience):
             try:
-                self._last()
+                self._last(patience)
             finally:
                 self._sending.release()
 
-    def _last(self) -> None:
-        self.flush(_PATIENCE)
+    def _last(self, timeout: float) -> None:
+        self.flush(timeout)
         if self._link is not None:
             self._link.close()
 
@@ -157,6 +181,19 @@ def _forked() -> None:
     for reporter in list(_every):
         reporter.forked()
 
+
+def _at_exit() -> None:
+    """Send the last of every pool that was not closed; nobody waits for a daemon that is away."""
+    open_ = [reporter for reporter in _every if not reporter._closed or reporter._abandoned]
+    for reporter in open_:
+        reporter._end()
+    deadline = monotonic() + _PATIENCE
+    for reporter in open_:
+        reporter.finish(max(deadline - monotonic(), 0.01))
+
+
+# As early as can be, so that it runs late: what others run at the end is counted as well.
+atexit.register(_at_exit)
 
 if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(after_in_child=_forked)

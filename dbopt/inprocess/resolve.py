@@ -11,11 +11,13 @@ from dbopt.histogram import Histogram
 from dbopt.inprocess.counting import OTHER, Count, Counting, Ended, Origin, Scope, Slow, taken
 from dbopt.inprocess.ledger import Key, Ledger
 from dbopt.inprocess.messages import Report
+from dbopt.inprocess.route import LONGEST_ROUTE, plain
 from dbopt.observation import Repeated, SlowStatement, StatementCount, TransactionCount
 from dbopt.sql.fingerprint import fingerprint, redact
 from dbopt.sql.tags import tags
 
 _SHOWN = 16_384
+_LONGEST_TAG = 1000
 _KNOWN_TAGS = frozenset(
     (
         "action", "application", "controller", "db_driver", "framework", "job", "route",
@@ -71,6 +73,7 @@ def known(count: Count) -> Known:
 
 
 def _look(text: str) -> Known:
+    text = plain(text)
     return Known(fingerprint(text), redact(text)[:_SHOWN], tags(text))
 
 
@@ -93,17 +96,18 @@ def _counted(count: Count) -> StatementCount:
 
 
 def _route(origin: Origin, what: Known) -> str:
-    return origin.route or what.tags.get("route", "")
+    return origin.route or what.tags.get("route", "")[:LONGEST_ROUTE]
 
 
 def _event(slow: Slow, parameters: bool) -> SlowStatement:
     what, origin = known(slow.count), slow.count.scope.origin
-    found = {name: value for name, value in tags(slow.sql).items() if name in _KNOWN_TAGS}
+    sql = plain(slow.sql)
+    found = {k: v[:_LONGEST_TAG] for k, v in tags(sql).items() if k in _KNOWN_TAGS}
     text = what.text
     if parameters:
-        text = f"{slow.sql}\n-- parameters: {slow.parameters}" if slow.parameters else slow.sql
+        text = f"{sql}\n-- parameters: {slow.parameters}" if slow.parameters else sql
     return SlowStatement(
-        what.fingerprint, text[:_SHOWN], slow.sql if len(slow.sql) <= _SHOWN else "",
+        what.fingerprint, text[:_SHOWN], sql if len(sql) <= _SHOWN else "",
         origin.database, origin.user, origin.application,
         started=slow.started,
         duration_ms=slow.duration_us / 1e3,
@@ -112,7 +116,7 @@ def _event(slow: Slow, parameters: bool) -> SlowStatement:
         rows=slow.rows,
         sqlstate=slow.sqlstate,
         backend_pid=slow.backend_pid,
-        route=origin.route or found.get("route", ""),
+        route=origin.route or found.get("route", "")[:LONGEST_ROUTE],
         tags=found,
         transfer_ms=slow.transfer_us / 1e3,
     )  # fmt: skip

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from psycopg import sql
 
 current: ContextVar[str] = ContextVar("dbopt_route", default="")
-_LONGEST = 200
+LONGEST_ROUTE = 200
 
 
 @contextmanager
@@ -22,11 +22,16 @@ def route(name: str) -> Iterator[None]:
     It holds for the thread, or the task and those that it starts. The innermost counts. Give
     the pattern and not the path: each route has its own row, and beyond 1000 they become one.
     """
-    token = current.set(name[:_LONGEST])
+    token = current.set(plain(name)[:LONGEST_ROUTE])
     try:
         yield
     finally:
         current.reset(token)
+
+
+def plain(name: str) -> str:
+    """The name as UTF-8 can hold it: a path of bytes may have lone surrogates."""
+    return name if name.isascii() else name.encode("utf-8", "replace").decode("utf-8")
 
 
 def comment(name: str) -> str:

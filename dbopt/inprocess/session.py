@@ -26,9 +26,10 @@ from dbopt.inprocess.operation import (
     text_of,
     with_comment,
 )
+from dbopt.inprocess.parameters import shown_parameters
 from dbopt.inprocess.pipelined import Awaited, Results
 from dbopt.inprocess.placeholders import numbered
-from dbopt.inprocess.route import current
+from dbopt.inprocess.route import LONGEST_ROUTE, current
 from dbopt.inprocess.running import Running
 from dbopt.inprocess.transaction import Transaction
 from dbopt.sql.tags import tags
@@ -39,7 +40,6 @@ _IDLE, _ACTIVE = int(TransactionStatus.IDLE), int(TransactionStatus.ACTIVE)
 _INERROR, _UNKNOWN = int(TransactionStatus.INERROR), int(TransactionStatus.UNKNOWN)
 _INTERRUPTED = (KeyboardInterrupt, SystemExit, asyncio.CancelledError)
 _MAX_CURSORS = 100
-_LONGEST_PARAMETERS = 2000
 
 
 class Session:
@@ -220,7 +220,7 @@ class Session:
         counting = self.counting
         shown = ""
         if counting.limits.parameters and params:
-            shown = repr(params)[:_LONGEST_PARAMETERS]
+            shown = shown_parameters(params)
         sql = count.text
         if query is not None:
             text = text_of(query, None)
@@ -283,13 +283,15 @@ class Session:
     def _learn_tagged(self, key: Any, text: str) -> Count:
         """Of a text with sqlcommenter's tags: each trace is another text of the same statement."""
         found = tags(text)
-        scope = self._scope(found["route"]) if found.get("route") else self.scope
+        named = found.get("route", "")[:LONGEST_ROUTE]
+        scope = self._scope(named) if named else self.scope
         if "traceparent" in found:
             text = text[: text.rindex("/*")].rstrip()
             return scope.by_key.get(text) or self.counting.learn(scope, text, text)
         count = self.counting.learn(scope, key, text)
-        if scope is not self.scope and count.text:
-            self.scope.by_key[key] = count
+        if scope is not self.scope and key in scope.by_key:
+            with self.counting.lock:  # the reporter may be going through it
+                self.scope.by_key[key] = count
         return count
 
     # Pipelines

@@ -40,8 +40,8 @@ class Traced:
         path = os.environ.get(SOCKET_VARIABLE, "") if report_to is None else report_to
         own = frozenset(name for name, value in given.items() if value is not None)
         reporter = self._reporter = Reporter(counting, path, own=own)
-        # It runs at the interpreter's end as well: what a program ran last is not lost.
-        weakref.finalize(self, reporter.close)
+        # At the interpreter's end the reporters' module closes those that are left.
+        weakref.finalize(self, reporter.abandon).atexit = False
         return counting
 
     @property

@@ -22,6 +22,7 @@ TRANSACTIONS = ("transactions", "failed", "statements", "total_us", "idle_us")
 REPEATED = ("transactions", "calls")
 POOLS = ("xact", "query", "wait_us")
 POOLS_NOW = ("cl_active", "cl_waiting", "sv_active", "sv_idle", "maxwait_us")
+_MOST = 1 << 62
 
 
 class TraceHistory:
@@ -99,24 +100,28 @@ def _pool_now(pool: PoolSnapshot) -> tuple[int, ...]:
 
 
 def _counted(part: Counted) -> Values:
-    return (
-        part.histogram.count, part.rows, sum(part.errors.values()), round(part.histogram.total),
-        round(part.queue_us), round(part.transfer_us), part.received, part.sent,
-        *_latency(part.histogram),
+    return _bounded(
+        part.histogram.count, part.rows, sum(part.errors.values()), part.histogram.total,
+        part.queue_us, part.transfer_us, part.received, part.sent, *_latency(part.histogram),
     )  # fmt: skip
 
 
 def _transacted(part: Transacted) -> Values:
-    return (
-        part.histogram.count, part.failed, part.statements, round(part.histogram.total),
-        round(part.idle_us), *_latency(part.histogram), round(part.max_idle_us),
+    return _bounded(
+        part.histogram.count, part.failed, part.statements, part.histogram.total, part.idle_us,
+        *_latency(part.histogram), part.max_idle_us,
     )  # fmt: skip
 
 
 def _repeated(part: Repetition) -> Values:
-    return part.transactions, part.calls, part.most
+    return _bounded(part.transactions, part.calls, part.most)
 
 
-def _latency(histogram: Histogram) -> tuple[int, ...]:
+def _latency(histogram: Histogram) -> tuple[float, ...]:
     quantiles = (histogram.quantile(q) for q in (0.50, 0.95, 0.99))
-    return (*map(round, quantiles), round(histogram.maximum))
+    return (*quantiles, histogram.maximum)
+
+
+def _bounded(*values: float) -> Values:
+    """Whole numbers that a bigint holds: one that does not would cost the whole batch."""
+    return tuple(round(min(value, _MOST)) for value in values)

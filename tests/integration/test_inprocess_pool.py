@@ -79,6 +79,23 @@ def test_an_applications_connection_class(pg_dsn: str) -> None:
         assert ["SELECT $1 AS n"] == [one.text for one in pool.statements()]
 
 
+class Early(psycopg.Connection[Any]):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.autocommit = True
+        self.execute("SET lock_timeout = '7s'")
+
+
+def test_a_connection_class_that_runs_statements_as_it_is_made(pg_dsn: str) -> None:
+    with TracedConnectionPool(
+        pg_dsn, connection_class=Early, kwargs={"autocommit": True}, min_size=1, report_to=""
+    ) as pool:
+        with pool.connection() as connection:
+            assert ("7s",) == connection.execute("SHOW lock_timeout").fetchone()
+        assert ["SHOW lock_timeout"] == [one.text for one in pool.statements()]
+        assert 0 == pool.trace_faults
+
+
 def test_wait_open_close_and_stats(pg_dsn: str) -> None:
     pool = TracedConnectionPool(pg_dsn, min_size=2, max_size=3, open=False, name="named")
     with pytest.raises(PoolClosed):

@@ -7,7 +7,8 @@ import pytest
 from msgspec.structs import replace
 
 from dbopt.errors import ProtocolError
-from dbopt.inprocess.ingest import check
+from dbopt.inprocess.checking import MAX_ROWS, check
+from dbopt.inprocess.ingest import Allowance
 from dbopt.inprocess.messages import Report
 from dbopt.observation import Repeated, SlowStatement, StatementCount, TransactionCount
 
@@ -32,6 +33,8 @@ def test_what_a_pool_says_is_taken() -> None:
         {"fingerprint": 1 << 64}, {"total_us": nan}, {"total_us": inf}, {"max_us": -1.0},
         {"buckets": {-1: 2}}, {"buckets": {10**9: 2}}, {"buckets": {1: 3, 2: -1}},
         {"errors": {"no": 1}}, {"errors": {"42P01": 3}}, {"errors": {"42P01": 0}},
+        {"rows": 1 << 51}, {"total_us": 1e300},
+        {"calls": 1 << 52, "buckets": {1: 1 << 52}},
         {"text": "x" * 16_385}, {"application": "x" * 1001}, {"route": "x" * 1001},
     ],
 )  # fmt: skip
@@ -44,6 +47,8 @@ def test_a_count_that_cannot_be_true(changes: dict[str, object]) -> None:
     [
         {"duration_ms": nan}, {"queue_ms": -1.0}, {"rows": -1}, {"sqlstate": "x"},
         {"tags": {str(n): "" for n in range(33)}}, {"sql": "x" * 16_385}, {"started": inf},
+        {"started": 1e300}, {"started": -1.0}, {"backend_pid": 1 << 31}, {"rows": 1 << 60},
+        {"sent": -1}, {"tags": {"route": "x" * 1001}},
     ],
 )  # fmt: skip
 def test_an_event_that_cannot_be_true(changes: dict[str, object]) -> None:
@@ -58,6 +63,20 @@ def test_transactions_that_cannot_be_true(changes: dict[str, object]) -> None:
 @pytest.mark.parametrize("changes", [{"most": 13}, {"transactions": 0}, {"fingerprint": -1}])
 def test_a_repetition_that_cannot_be_true(changes: dict[str, object]) -> None:
     refused(replace(FULL, repeated=[replace(REPEATED, **changes)]))
+
+
+def test_a_report_of_too_many_rows() -> None:
+    refused(Report(transactions=[TRANSACTIONS] * (MAX_ROWS + 1)))
+
+
+def test_what_is_taken_beyond_the_share_is_waited_for() -> None:
+    now = [0.0]
+    allowance = Allowance(100.0, 300.0, lambda: now[0])
+    assert [0.0, 0.0, 1.0, 4.0] == [allowance.spend(cost) for cost in (100.0, 200.0, 100.0, 300.0)]
+    now[0] = 5.0
+    assert 0.0 == allowance.spend(50.0)
+    now[0] = 1000.0
+    assert 1.0 == allowance.spend(400.0)
 
 
 def refused(report: Report, how: Callable[[Report], None] = check) -> None:

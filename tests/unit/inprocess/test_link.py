@@ -10,6 +10,7 @@ import pytest
 from dbopt.frames import frame
 from dbopt.inprocess.link import Link
 from dbopt.inprocess.messages import VERSION, Refused, Report, ToPool, Welcome
+from dbopt.observation import Repeated
 
 WELCOME = Welcome(VERSION, 5.0, True, 3)
 
@@ -50,6 +51,17 @@ def test_it_waits_longer_and_longer_for_a_daemon_that_is_away(tmp_path: Path) ->
         now[0] += 1.0
     assert 5 <= tried <= 9
     assert not link.connected
+
+
+def test_a_report_that_cannot_be_sent_holds_up_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    daemon = Answering(path, [frame(WELCOME)])
+    link = Link(str(path), "p", lambda _: None)
+    bad = Report(repeated=[Repeated(1, "d", "u", "a", "\udce9", 1, 10, 10)])
+    assert 2 == link.send(iter([bad, Report()]))
+    assert link.connected
+    link.close()
+    daemon.join()
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from dbopt.inprocess import reporter as module
 from dbopt.inprocess.counting import Counting, Limits, Origin
 from dbopt.inprocess.messages import VERSION, Welcome
 from dbopt.inprocess.reporter import Reporter
@@ -45,6 +46,42 @@ def test_an_end_of_the_interpreter_starts_no_thread(monkeypatch: pytest.MonkeyPa
     counted(counting)
     reporter.collect()
     assert 1 == calls(reporter)
+
+
+def test_a_pool_that_is_garbage_waits_for_nothing_and_its_thread_ends() -> None:
+    counting = Counting(Limits())
+    reporter = Reporter(counting, interval=30.0)
+    counted(counting)
+    reporter.abandon()
+    wait_until(lambda: not reporter._thread.is_alive())  # type: ignore[union-attr]
+    assert 1 == calls(reporter)
+    reporter.close()
+
+
+def test_the_thread_itself_may_find_that_its_pool_is_garbage() -> None:
+    counting = Counting(Limits())
+    reporter = Reporter(counting, interval=0.01)
+    flushed = reporter.flush
+
+    def flush(timeout: float = 1.0) -> None:
+        reporter.abandon()
+        flushed(timeout)
+
+    reporter.flush = flush  # type: ignore[method-assign]
+    counted(counting)
+    wait_until(lambda: reporter._thread is not None and not reporter._thread.is_alive())
+    assert 1 == calls(reporter)
+
+
+def test_the_interpreters_end_waits_for_all_pools_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(module, "_every", [Reporter(Counting(Limits())) for _ in range(20)])
+    monkeypatch.setattr(Reporter, "finish", lambda _, patience: waited.append(patience))
+    now = iter(range(100))
+    monkeypatch.setattr(module, "monotonic", lambda: next(now) / 10)
+    module._at_exit()
+    assert 20 == len(waited)
+    assert 2.0 > sum(waited)
 
 
 def test_a_fork_forgets_what_is_the_parents() -> None:

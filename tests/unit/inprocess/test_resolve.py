@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+from dbopt.inprocess.checking import check
 from dbopt.inprocess.counting import Count, Counting, Ended, Limits, Origin, Scope, Slow
-from dbopt.inprocess.ingest import check
 from dbopt.inprocess.resolve import take
 from dbopt.sql.fingerprint import fingerprint
 

@@ -24,6 +24,11 @@ def test_a_comment_is_read_as_it_was_meant_and_closes_nothing(name: str) -> None
     assert 1 == text.count("*/")
 
 
+def test_a_name_that_utf_8_cannot_hold() -> None:
+    with route("/caf\udce9"):
+        assert "/caf?" == current.get()
+
+
 def test_of_any_type() -> None:
     tail = "/*route='a%20b'*/"
     assert f"SELECT 1 {tail}" == commented("SELECT 1", "a b", False)

@@ -12,6 +12,7 @@ import pytest
 
 from dbopt.inprocess import session as module
 from dbopt.inprocess.counting import Counting, Limits, Origin
+from dbopt.inprocess.route import route
 from dbopt.inprocess.session import Session
 
 
@@ -21,6 +22,10 @@ class Cursor:
     rowcount = 3
 
     def _execute_gen(self, query: Any, params: Any = None) -> Iterator[None]:
+        yield
+
+    def _start_copy_gen(self, statement: Any, params: Any = None) -> Iterator[None]:
+        assert super().__repr__()
         yield
 
     def _rebuilt(self) -> Iterator[None]:
@@ -120,3 +125,34 @@ def test_errors(error: BaseException, status: int, sqlstate: str | None) -> None
     run(session, connection, "SELECT 1", error)
     found = [count.errors for count in counting.drain()]
     assert ([{sqlstate: 1}] if sqlstate else []) == found
+
+
+def test_a_comment_that_cannot_be_put_in_leaves_the_operation_as_it_was() -> None:
+    class Odd(Cursor):
+        def _execute_gen(self, *args: Any, **kwargs: Any) -> Iterator[None]:
+            return super()._execute_gen(*args, **kwargs)
+
+        def _declare_gen(self, *query: Any) -> Iterator[None]:
+            yield
+
+    counting = Counting(Limits())
+    session, _ = made(counting)
+    session.comments = True
+    with route("/r"):
+        gen = session.begin(Odd()._declare_gen("SELECT 1"))
+        assert [None] == list(gen)
+        assert 1 == counting.faults
+        gen = session.begin(Cursor()._start_copy_gen("COPY t FROM STDIN"))
+        assert "COPY t FROM STDIN /*route='%2Fr'*/" == gen.gi_frame.f_locals["statement"]
+        assert [None] == list(gen)
+    assert 1 == counting.faults
+
+
+def test_a_tagged_text_is_known_in_its_routes_scope_and_a_long_one_is_no_key() -> None:
+    counting = Counting(Limits())
+    session, connection = made(counting)
+    for padding in ("", " " * 5000):
+        for _ in range(2):
+            run(session, connection, f"SELECT 1{padding} /*route='a'*/")
+    assert 1 == len(session.scope.by_key)
+    assert 4 == sum(count.calls for count in counting.drain())

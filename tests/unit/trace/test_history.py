@@ -126,3 +126,10 @@ def test_all_frames_together_are_all_that_was_counted(
     every = [time for calls in minutes for _, time in calls]
     assert [len(every), sum(every)] == got
     assert len(every) == traced.recorder.totals().histogram.count
+
+
+def test_what_no_bigint_holds_does_not_cost_the_batch() -> None:
+    traced = Traced()
+    traced.recorder.add([count("SELECT a", (1e300,), rows=1 << 70)])
+    ((_, row),) = rows(only(traced.minute(), "traced")).items()
+    assert (1 << 62, 1 << 62) == (row["rows"], row["total_us"])
