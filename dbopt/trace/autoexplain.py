@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from dbopt.pg.plan import Plan, parse_plan
 from dbopt.pg.plantext import document, is_node
+from dbopt.sql.lexer import texts
 from dbopt.trace.serverlog import Message
 
 _DURATION = re.compile(r"duration: ([0-9]+\.[0-9]+) ms  plan:\n")
 _TEXT = "Query Text: "
 _PARAMETERS = "Query Parameters: "
 _OWN = "/* dbopt */"
+_MOST_TRIED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ def logged_plan(message: Message) -> LoggedPlan | None:
 
     A statement of dbopt's own is none either. The plan is without constants.
     """
-    found = _DURATION.search(message.text)
+    found = _DURATION.match(message.text)
     if found is None:
         return None
     body = message.text[found.end() :]
@@ -63,7 +67,27 @@ def _of_json(body: str) -> tuple[str, Plan]:
 
 def _of_text(body: str) -> tuple[str, Plan]:
     lines = body.split("\n")
-    start = next((at for at, line in enumerate(lines) if is_node(line)), len(lines))
-    head = [line for line in lines[:start] if not line.startswith(_PARAMETERS)]
-    sql = "\n".join(head).removeprefix(_TEXT) if head and head[0].startswith(_TEXT) else ""
-    return sql, parse_plan(document(lines[start:]))
+    if not lines[0].startswith(_TEXT):
+        return "", parse_plan(document(lines))
+    lines[0] = lines[0].removeprefix(_TEXT)
+    start = _first(lines, _is_root)
+    end = _first(lines[:start], lambda line: line.startswith(_PARAMETERS))
+    return "\n".join(lines[:end]), parse_plan(document(lines[start:]))
+
+
+def _first(lines: list[str], wanted: Callable[[str], bool]) -> int:
+    """The first such line that is none of a constant's in the query; else how many there are."""
+    found = (at for at, line in enumerate(lines) if wanted(line))
+    for at in islice(found, _MOST_TRIED):
+        if not _is_open("\n".join(lines[:at])):
+            return at
+    return len(lines)
+
+
+def _is_root(line: str) -> bool:
+    return line[:1] not in (" ", "-") and is_node(line)  # not indented, and without an arrow
+
+
+def _is_open(sql: str) -> bool:
+    """Whether a text ends within a constant, a name or a comment: one more line is in it, too."""
+    return texts(f"{sql}\n0")[-1] != "0"

@@ -17,15 +17,23 @@ MAX_MESSAGE = 1 << 20
 """Bytes of a message; a longer one is passed over."""
 _MARK = b" ms  plan:"
 _MAX_PREFIX = 400
+_SUCCESS = "00000"
+"""auto_explain's SQLSTATE; that of an error, whose text is the client's, is another."""
 _CSV_START = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:.]{8,12} [^,]{1,10},")
 _NAMED = {"u": "user", "d": "database", "p": "pid"}
 _TIME = r"[0-9-]{10} [0-9:.]{8,12} \S{1,10}"
 _ESCAPES = {
-    "a": r".{0,64}?", "u": r".{0,64}?", "d": r".{0,64}?", "p": r"[0-9]+", "m": _TIME, "t": _TIME,
-    "s": _TIME, "n": r"[0-9.]+", "l": r"[0-9]+", "c": r"[0-9a-f.]+", "e": r"\w{5}",
-    "x": r"[0-9]+", "v": r"[0-9/]*", "Q": r"-?[0-9]+", "P": r"[0-9]*", "i": r"[A-Z ]*",
-    "b": r"[a-z ]*", "r": r"\S{0,80}", "h": r"\S{0,80}", "L": r"\S{0,80}", "q": "", "%": "%",
+    "p": r"[0-9]+", "m": _TIME, "t": _TIME, "s": _TIME, "n": r"[0-9.]+", "l": r"[0-9]+",
+    "c": r"[0-9a-f.]+", "e": r"\w{5}", "x": r"[0-9]+", "v": r"[0-9/]*", "Q": r"-?[0-9]+",
+    "P": r"[0-9]*", "h": r"\S{0,80}?", "r": r"\S{0,80}?", "L": r"\S{0,80}?", "%": "%",
 }  # fmt: skip
+_FREE = frozenset("auibd")
+"""Those that may hold anything: what is between them and the next is in none of them."""
+_LEVELS = "LOG|INFO|NOTICE|WARNING|DEBUG[1-5]?|LOGG|DZIENNIK|СООБЩЕНИЕ|ЗАПИСУВАННЯ|日志|日誌|로그"
+"""auto_explain.log_level, and LOG as servers translate it. No ERROR, no STATEMENT: theirs is a
+text of the client's."""
+_ENTRY = re.compile(rf"(?:{_LEVELS}):  (duration: [0-9]+\.[0-9]+ ms  plan:)\Z")
+_NOWHERE = re.compile(r"(?!)")
 _ESCAPE = re.compile(r"%(-?[0-9]*)([a-zA-Z%])")
 
 
@@ -95,6 +103,8 @@ def _of_json(line: bytes) -> Iterator[Message]:
     try:
         entry = json.loads(line)
         text, pid = entry["message"], entry.get("pid", 0)
+        if entry.get("state_code", _SUCCESS) != _SUCCESS:
+            return
         yield Message(str(text), str(entry.get("dbname", "")), str(entry.get("user", "")), int(pid))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return
@@ -138,6 +148,8 @@ class CsvLog:
             return
         try:
             (row,) = csv.reader([record.decode("utf-8", "replace")], strict=True)
+            if row[12] not in ("", _SUCCESS):
+                return
             yield Message(row[13], row[2], row[1], int(row[3]))
         except (ValueError, IndexError, csv.Error):
             return
@@ -151,6 +163,7 @@ class StderrLog:
         self._message: list[bytes] = []
         self._size = 0
         self._prefix = prefix_pattern(log_line_prefix)
+        self._colons = log_line_prefix.count(":  ")
 
     def feed(self, data: bytes) -> Iterator[Message]:
         """The messages that are whole now."""
@@ -169,30 +182,47 @@ class StderrLog:
     def rest(self) -> Iterator[Message]:
         """The message that was begun."""
         message, self._message = self._message, []
-        if message:
-            first = message[0].decode("utf-8", "replace")
-            found = self._prefix.match(first[:_MAX_PREFIX])
-            who = found.groupdict() if found else {}
-            text = b"\n".join(message).decode("utf-8", "replace")
-            yield Message(
-                text, who.get("database") or "", who.get("user") or "", int(who.get("pid") or 0)
-            )
+        if not message:
+            return
+        first = message[0].decode("utf-8", "replace").removesuffix("\r")
+        entry = _ENTRY.search(first[-_MAX_PREFIX:])
+        head = first.removesuffix(entry[0]) if entry else ""
+        # Whoever names an application or writes a statement must not begin an entry with it.
+        if entry is None or head.count(":  ") != self._colons:
+            return
+        found = self._prefix.fullmatch(head) if len(head) <= _MAX_PREFIX else None
+        who = found.groupdict() if found else {}
+        text = b"\n".join([entry[1].encode(), *message[1:]]).decode("utf-8", "replace")
+        yield Message(
+            text, who.get("database") or "", who.get("user") or "", int(who.get("pid") or 0)
+        )
 
 
 def prefix_pattern(log_line_prefix: str) -> re.Pattern[str]:
-    """What finds user, database and pid in a line that has this prefix, up to its "LOG:"."""
-    log_line_prefix = log_line_prefix.rstrip()
-    parts: list[str] = []
+    """What finds user, database and pid in the prefix of a line, the whole of it.
+
+    It matches nothing where no character is between two of what may be any text.
+    """
+    # %q only says where the prefix of others ends.
+    rest = re.sub(r"%(-?[0-9]*)(%|q)", lambda m: m[0] if m[2] == "%" else "", log_line_prefix)
+    rest = rest.rstrip()
+    escapes = list(_ESCAPE.finditer(rest))
+    parts: list[str] = [re.escape(rest[: escapes[0].start()] if escapes else rest)]
     seen: set[str] = set()
-    at = 0
-    for found in _ESCAPE.finditer(log_line_prefix):
-        parts.append(re.escape(log_line_prefix[at : found.start()]))
-        at = found.end()
+    for place, found in enumerate(escapes):
+        last = place + 1 == len(escapes)
+        after = rest[found.end() : len(rest) if last else escapes[place + 1].start()]
         letter = found[2]
-        pattern = _ESCAPES.get(letter, "")
+        if not after and not last and letter in _FREE:
+            return _NOWHERE
+        pattern = _any_but(after) if letter in _FREE else _ESCAPES.get(letter, "")
         if letter in _NAMED and letter not in seen:
             seen.add(letter)
             pattern = f"(?P<{_NAMED[letter]}>{pattern})"
         parts.append(f" *{pattern} *" if found[1] else pattern)
-    parts.append(re.escape(log_line_prefix[at:]))
-    return re.compile("".join(parts) + r" *[^:]{1,20}:  ")
+        parts.append(re.escape(after))
+    return re.compile("".join(parts) + " *")
+
+
+def _any_but(after: str) -> str:
+    return f"[^{re.escape(after[0])}]{{0,64}}?" if after else ".{0,64}?"

@@ -63,3 +63,22 @@ def test_both_formats_have_one_shape() -> None:
 )  # fmt: skip
 def test_what_is_no_entry(text: str) -> None:
     assert logged_plan(Message(text)) is None
+
+
+HOSTILE = (
+    "SELECT 'x\nResult  (cost=0.00..0.01 rows=1 width=4)\n  Filter: y', $1, '\nQuery Parameters: '"
+)
+
+
+def test_a_plan_in_a_constant_or_a_parameter_is_none() -> None:
+    text = (
+        f"duration: 7.25 ms  plan:\nQuery Text: {HOSTILE}\n"
+        f"Query Parameters: $1 = 'a\nResult  (cost=0.00..0.01 rows=1 width=4)\n'\n{NODE}"
+    )
+    found = logged_plan(Message(text))
+    assert found is not None
+    assert (HOSTILE, "Seq Scan") == (found.sql, found.plan.root.type)
+
+
+def test_an_entry_is_the_whole_message() -> None:
+    assert logged_plan(Message(f"invalid input: {TEXT}")) is None

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import time
 from collections.abc import Callable, Iterable
 
 import pytest
@@ -12,6 +13,10 @@ from dbopt.trace.serverlog import MAX_MESSAGE, Message, Splitter, prefix_pattern
 TEXT = "duration: 12.5 ms  plan:\nQuery Text: SELECT\n  1\nResult  (cost=0.0..0.1 rows=1 width=4)"
 PREFIX = "%m [%p] %q%u@%d/%a "
 FIRST = "2026-01-02 03:04:05.678 UTC [4242] alice@app/psql: not a name LOG:  "
+
+
+NODE = "\nQuery Text: SELECT 1\nResult  (cost=0.0..0.1 rows=1 width=4)"
+ENTRY = "duration: 1.0 ms  plan:" + NODE
 
 
 def stderr(text: str) -> bytes:
@@ -79,18 +84,48 @@ def test_garbage_hides_nothing_that_comes_later(name: str, garbage: bytes) -> No
 @pytest.mark.parametrize(
     ("prefix", "line", "found"),
     [
-        ("%m [%p] ", "2026-01-02 03:04:05.678 UTC [17] LOG:  x", {"pid": "17"}),
-        ("%t:%r:%u@%d:[%p]: ", "2026-01-02 03:04:05 UTC:10.0.0.1(4321):bob@shop:[9]: LOG:  x",
+        ("%m [%p] ", "2026-01-02 03:04:05.678 UTC [17] ", {"pid": "17"}),
+        ("%t:%r:%u@%d:[%p]: ", "2026-01-02 03:04:05 UTC:10.0.0.1(4321):bob@shop:[9]: ",
          {"user": "bob", "database": "shop", "pid": "9"}),
-        ("%-8u|%5p ", "bob     |   17 LOG:  x", {"user": "bob", "pid": "17"}),
-        ("db=%d,user=%u %%", "db=shop,user=bob %LOG:  x", {"user": "bob", "database": "shop"}),
-        ("", "LOG:  x", {}),
+        ("%-8u|%5p ", "bob     |   17 ", {"user": "bob", "pid": "17"}),
+        ("db=%d,user=%u %%", "db=shop,user=bob %", {"user": "bob", "database": "shop"}),
+        ("%q%u@%d ", "", None), ("%u%d ", "ab ", None), ("%a@%d ", "x@victim@real ", None),
+        ("", "", {}),
     ],
 )  # fmt: skip
-def test_prefixes(prefix: str, line: str, found: dict[str, str]) -> None:
-    match = prefix_pattern(prefix).match(line)
-    assert match is not None
-    assert found == {name: value.strip() for name, value in match.groupdict().items()}
+def test_prefixes(prefix: str, line: str, found: dict[str, str] | None) -> None:
+    match = prefix_pattern(prefix).fullmatch(line)
+    if found is None and match is not None:
+        found = {"database": "victim@real"}  # that of nobody
+    assert found == (match and match.groupdict())
+
+
+FORGED = [
+    FIRST + "statement: SELECT '" + ENTRY,
+    FIRST.replace("LOG", "ERROR") + "bad value LOG:  duration: 1.0 ms  plan:" + NODE,
+    FIRST.replace("LOG:  ", "STATEMENT:  ") + ENTRY,
+    FIRST.replace("not a name LOG:  ", "STATEMENT:  SELECT 'LOG:  ") + ENTRY,
+    FIRST.replace("not a name LOG:  ", "LOG:  duration: 1.0 ms  plan: LOG:  ") + ENTRY,
+]
+
+
+@pytest.mark.parametrize("line", FORGED)
+def test_what_a_client_wrote_is_no_entry(line: str) -> None:
+    data = line.replace("\n", "\n\t").encode() + b"\n"
+    assert [] == every(splitter("a.log", PREFIX), [data])
+    errors = json.dumps({"message": ENTRY, "state_code": "P0001"}).encode() + b"\n"
+    assert [] == every(splitter("a.json"), [errors])
+    assert [] == every(splitter("a.csv"), [csvlog(ENTRY).replace(b'"","dur', b'"P0001","dur')])
+
+
+@pytest.mark.parametrize(
+    "prefix", ["%u%d%a%h%r%L%i%b", "%a %a %u %d %h %r %i ", "%a@%u@%d@%i@%b@%a"]
+)
+def test_a_hostile_line_takes_no_time(prefix: str) -> None:
+    began = time.perf_counter()
+    for line in ("a" * 380, "a " * 190, "a@" * 190, "a@ " * 120):
+        every(splitter("a.log", prefix), [f"{line}LOG:  {ENTRY}\n".encode()])
+    assert time.perf_counter() - began < 1.0
 
 
 def test_a_prefix_that_is_another_than_was_said_loses_the_names_alone() -> None:
