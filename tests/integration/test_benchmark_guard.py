@@ -12,6 +12,7 @@ import pytest
 from benchmarks.guard import GUARDS, TARGETS, Sample, plan, rows
 from dbopt.demo.programs import embedded_bin_dir
 from dbopt.errors import ConfigError
+from tests.fix_pg import environment_in_memory
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,7 +46,13 @@ def test_the_benchmark_measures_every_guard_in_every_mode() -> None:
     command = [sys.executable, "benchmarks/guard.py", "--seconds", "1", "--rounds", "1"]
     command += ["--clients", "2", "--modes", "prepared", "--json"]
     done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
+        command,
+        cwd=ROOT,
+        env=environment_in_memory(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )
     assert 0 == done.returncode, done.stderr[-2000:]
     result = json.loads(done.stdout)

