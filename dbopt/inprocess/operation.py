@@ -93,7 +93,8 @@ def declared(text: str) -> str:
 
 def ending_of(transaction: Any, error: BaseException | None) -> Kind:
     """How a `with conn.transaction()` block is about to end."""
-    nested = transaction._conn._num_transactions > 1
+    # Within an implicit transaction the outermost block is a savepoint, too.
+    nested = not transaction._outer_transaction
     back = error is not None or transaction.force_rollback
     if nested:
         return Kind("exit", text="ROLLBACK TO s" if back else "RELEASE s")

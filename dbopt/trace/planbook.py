@@ -18,7 +18,7 @@ from dbopt.clock import Clock, wall
 from dbopt.sql.fingerprint import fingerprint_hex
 from dbopt.store.frame import Event, Target
 from dbopt.store.plans import PlanRecord
-from dbopt.trace.planwords import difference
+from dbopt.trace.planwords import difference, essence
 
 log = structlog.get_logger("dbopt.trace")
 
@@ -126,6 +126,7 @@ class ShapeSeen:
     best_ms: float
     worst_ms: float
     json: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    essence: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON; without the document."""
@@ -175,7 +176,7 @@ class PlanBook:
         known = self._statements.get(key) or _Statement()
         put(self._statements, key, known)
         before = known.shapes.get(known.current.get(sighting.source, ""))
-        changed = before is not None and before.shape != sighting.plan.shape
+        changed = before is not None and _is_another(before, sighting.plan)
         lines = tuple(sighting.plan.text().splitlines())
         document = sighting.plan.json if len(lines) <= MAX_LINES else {}
         now = self._clock()
@@ -193,7 +194,7 @@ class PlanBook:
             change=difference(before.json, document) if before and changed else "",
         )
         known.current[sighting.source] = captured.shape
-        _note(known, captured)
+        _note(known, captured, essence(sighting.plan.json))
         self._to_store(captured)
         if before is not None and changed:
             self._changed(captured, before)
@@ -304,7 +305,15 @@ class PlanBook:
         return {key: known for key, known in self._statements.items() if key[0] == number}
 
 
-def _note(known: _Statement, plan: CapturedPlan) -> None:
+def _is_another(before: ShapeSeen, plan: PlanLike) -> bool:
+    """Whether the plan differs by more than the partitions that it reads, see planwords.essence."""
+    if before.shape == plan.shape:
+        return False
+    known = before.essence or essence(before.json)
+    return not known or known != essence(plan.json)
+
+
+def _note(known: _Statement, plan: CapturedPlan, what: str) -> None:
     shape = known.shapes.pop(plan.shape, None)
     if shape is None:
         shape = ShapeSeen(
@@ -317,6 +326,7 @@ def _note(known: _Statement, plan: CapturedPlan) -> None:
     shape.best_ms = min(shape.best_ms, plan.duration_ms)
     shape.worst_ms = max(shape.worst_ms, plan.duration_ms)
     shape.json = plan.json or shape.json
+    shape.essence = what
     while len(known.shapes) > MAX_SHAPES:
         known.shapes.popitem(last=False)
 

@@ -1,14 +1,19 @@
-"""What differs between two plans, in words. PURE."""
+"""What differs between two plans, and whether that is a change worth telling. PURE."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from hashlib import blake2b
 from typing import Any
 
 from dbopt.pg.plan import MAX_DEPTH
 
 _MOST = 3
+_DIGITS = re.compile(r"[0-9]+")
+_GIVEN = re.compile(r"(.*?)((?:(?:idx|key|pkey|excl)[0-9]*|[0-9]*))", re.DOTALL)
+"""An index's name, and its end by which PostgreSQL tells it from others of the same columns."""
 _UNKNOWN = "another shape (the nodes of the plan before are not known)"
 
 
@@ -26,6 +31,32 @@ def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
         return "the same nodes in another order"
     shown = "; ".join(words[:_MOST])
     return shown if len(words) <= _MOST else f"{shown}; and {len(words) - _MOST} more"
+
+
+def essence(plan: Mapping[str, Any]) -> str:
+    """What makes a plan (EXPLAIN's JSON) another: 16 hex digits, "" for none.
+
+    Unlike the shape it is the same whichever partitions are read, and how many of them; and
+    whichever schema or session's temporary table a relation is in: for tenants with a schema each
+    a statement has one fingerprint. Partitions are told by the digits in their names.
+    """
+    if "Plan" not in plan:
+        return ""
+    return blake2b(_essence(plan["Plan"], 0).encode(), digest_size=8).hexdigest()
+
+
+def _essence(node: Mapping[str, Any], depth: int) -> str:
+    own = [str(node.get(name, "")) for name in ("Node Type", "Join Type")]
+    own.append(_DIGITS.sub("#", str(node.get("Relation Name", ""))))
+    index = _GIVEN.fullmatch(str(node.get("Index Name", "")))
+    own.append(_DIGITS.sub("#", index[1]) + index[2] if index else "")
+    children = node.get("Plans", ()) if depth < MAX_DEPTH else ()
+    below = [_essence(child, depth + 1) for child in children]
+    if own[0] in ("Append", "Merge Append"):
+        below = sorted(set(below))
+        if len(below) == 1:
+            return below[0]  # Of a single partition the planner leaves the Append out.
+    return f"({'|'.join(own)}{''.join(below)})"
 
 
 _Labels = dict[str, Counter[str]]

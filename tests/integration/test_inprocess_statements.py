@@ -304,6 +304,23 @@ def test_transactions(pool: TracedConnectionPool[Any]) -> None:
     assert ((1, 0), (1, 0)) == (found["SAVEPOINT s"], found["RELEASE s"])
 
 
+def test_blocks_within_an_implicit_transaction_are_savepoints(
+    pool: TracedConnectionPool[Any],
+) -> None:
+    with pool.connection() as connection:
+        connection.execute("SELECT 1")
+        with connection.transaction():
+            connection.execute("SELECT 1")
+        with pytest.raises(ZeroDivisionError), connection.transaction():
+            raise ZeroDivisionError
+    assert {
+        "SELECT $1": (2, 2), "SAVEPOINT s": (2, 0), "RELEASE s": (1, 0), "ROLLBACK TO s": (1, 0),
+        "COMMIT": (1, 0),
+    } == counted(pool)  # fmt: skip
+    (transactions,) = pool.transactions()
+    assert (1, 0) == (transactions.count, transactions.failed)
+
+
 def test_a_transaction_in_a_pipeline(pool: TracedConnectionPool[Any]) -> None:
     with lent(pool) as connection:
         for _ in range(2):

@@ -3,9 +3,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from structlog.testing import capture_logs
 
 from dbopt.store.frame import Target
+from dbopt.trace import planbook
 from dbopt.trace.planbook import AUTO_EXPLAIN, MAX_SHAPES, SAID_FOR, PlanBook, Sighting
 from tests.unit.trace.observations import FakeClock
 
@@ -150,3 +152,25 @@ def test_shapes_are_bounded() -> None:
     assert [f"s{n}" for n in range(49, 49 - MAX_SHAPES, -1)] == [
         one["shape"] for one in plans.shapes(NUMBER)
     ]
+
+
+def test_a_month_later_the_plan_is_the_same_though_its_partitions_are_not() -> None:
+    plans = book(FakeClock())
+    for month in ("01", "02", "03"):
+        plan = SomePlan(f"shape{month}")
+        plan.json["Plan"]["Relation Name"] = f"events_2026_{month}"
+        saw(plans, plan)
+    records, events = plans.take()
+    assert (3, ()) == (len(records), events)
+    saw(plans, SEQ)
+    assert 1 == len(plans.take()[1])
+
+
+def test_a_plan_too_long_to_keep_is_compared_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planbook, "MAX_LINES", 0)
+    plans = book(FakeClock())
+    for shape in ("a", "b"):
+        saw(plans, SomePlan(shape))
+    assert () == plans.take()[1]
+    saw(plans, SEQ)
+    assert 1 == len(plans.take()[1])

@@ -26,7 +26,7 @@ class SomePlan:
 
     @property
     def json(self) -> dict[str, Any]:
-        return {"Plan": {"Node Type": "Seq Scan"}}
+        return {"Plan": {"Node Type": "Seq Scan", "Index Name": self.shape}}
 
     def text(self) -> str:
         return "Seq Scan on users\n     Filter: (id = $1)"
