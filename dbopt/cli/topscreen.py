@@ -60,6 +60,7 @@ def frame_of(before: Look, now: Look, sort: str = "t") -> dict[str, Any]:
         "pools": _pools(before.status["pools"], now.status["pools"], seconds),
         "sort": SORTS[sort][1],
         "statements": sorted(ran, key=lambda one: float(one[field]), reverse=True),
+        "blocking": _blocking(sessions),
         "blocked": [one for one in sessions if one["blocked_by"]],
         "longest": sorted(
             (one for one in sessions if one["seconds"] is not None and not one["blocked_by"]),
@@ -67,6 +68,22 @@ def frame_of(before: Look, now: Look, sort: str = "t") -> dict[str, Any]:
         ),
         "slow": list(now.slow),
     }
+
+
+def _blocking(sessions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Who holds others up and waits for nobody; `blocks` sessions each, also by way of others."""
+    waiting = {one["pid"]: one["blocked_by"] for one in sessions if one["blocked_by"]}
+    blocks: dict[int, int] = {}
+    for pid in waiting:
+        met, ahead = {pid}, [pid]
+        while ahead:
+            new = set(waiting.get(ahead.pop(), ())) - met
+            met |= new
+            ahead += new
+        for root in met - waiting.keys():
+            blocks[root] = blocks.get(root, 0) + 1
+    known = [{**one, "blocks": blocks[one["pid"]]} for one in sessions if one["pid"] in blocks]
+    return sorted(known, key=lambda one: -one["blocks"])
 
 
 def _grown(old: Mapping[str, Any] | None, new: Mapping[str, Any], seconds: float) -> dict[str, Any]:
@@ -181,10 +198,14 @@ def _statement_table(statements: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _sessions(frame: Mapping[str, Any], most: int = 5) -> list[Text]:
-    """Those that are blocked, those that have run longest, then the latest slow statement."""
+    """Who blocks, who is blocked, those that have run longest, then the latest slow statement."""
     lines = [
+        _line("bold red", f"{one['pid']} blocks {one['blocks']}, {one['state']} {_age(one)}", one)
+        for one in frame["blocking"][:2]
+    ]
+    lines += [
         _line("red", f"{one['pid']} waits {_age(one)} for {_pids(one)} ({one['lock_object']})", one)
-        for one in frame["blocked"][:most]
+        for one in frame["blocked"][: most - len(lines)]
     ]
     for one in frame["longest"][: max(0, 3 - len(lines))]:
         lines.append(_line("", f"{one['pid']} {one['wait'] or one['state']} {_age(one)}", one))

@@ -17,6 +17,8 @@ from dbopt.stats.report.numbers import count, duration, share, size
 
 BARS = " ▁▂▃▄▅▆▇█"
 _CHART = 60
+_OTHER = "0" * 16
+_BEYOND = "(all statements beyond trace.max_fingerprints, and what has no text, together)"
 _MOST_NAMES = 5
 _BLOCK = 8192
 _SHOWN_PLAN = 40
@@ -41,8 +43,10 @@ def show_story(console: Console, story: Story) -> None:
 def _head(console: Console, told: dict[str, Any]) -> None:
     complexity = told["complexity"]
     judged = f", complexity {complexity['grade']} {complexity['score']}" if complexity else ""
-    _say(console, f"Statement {told['fingerprint']}: {told['kind'] or 'unknown'}{judged}", "bold")
-    _say(console, " ".join(told["query"].split()) or "(its text is not known)")
+    kind = "other" if told["fingerprint"] == _OTHER else told["kind"] or "unknown"
+    _say(console, f"Statement {told['fingerprint']}: {kind}{judged}", "bold")
+    unknown = _BEYOND if kind == "other" else "(its text is not known)"
+    _say(console, " ".join(told["query"].split()) or unknown)
     if complexity and complexity["reasons"]:
         reasons = sorted(complexity["reasons"], key=lambda one: -one["points"])[:_MOST_NAMES]
         words = ", ".join(f"{one['what']} ({one['points']})" for one in reasons)
@@ -136,7 +140,7 @@ def _waits(console: Console, waits: dict[str, int]) -> None:
     first = sorted(waits.items(), key=lambda wait: -wait[1])[:_MOST_NAMES]
     _title(console, "Waits")
     _say(console, ", ".join(f"{wait} {share(seen / whole)}" for wait, seen in first)
-         + f" of {whole:,} samples.")  # fmt: skip
+         + f" of {whole:,} sample{'s' if whole != 1 else ''}.")  # fmt: skip
 
 
 def _plans(console: Console, story: Story) -> None:

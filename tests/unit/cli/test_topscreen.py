@@ -64,6 +64,18 @@ def test_what_ran_between_two_looks() -> None:
     )  # fmt: skip
 
 
+def test_who_holds_others_up() -> None:
+    chain = [
+        session(1, state="idle in transaction"), session(2, blocked_by=[1]),
+        session(3, blocked_by=[2]), session(4, blocked_by=[2, 3]), session(6, blocked_by=[5]),
+        session(5), session(7, blocked_by=[99]), session(8, blocked_by=[9]),
+        session(9, blocked_by=[8]),
+    ]  # fmt: skip
+    frame = frame_of(BEFORE, look(12.0, sessions=chain))
+    assert [(1, 3), (5, 1)] == [(one["pid"], one["blocks"]) for one in frame["blocking"]]
+    assert "1 blocks 3, idle in transaction 1.50 s · al[/]ice@app" in text(frame)
+
+
 @pytest.mark.parametrize(
     ("sort", "first"), [("t", "new"), ("c", "often"), ("m", "new"), ("r", "often"), ("e", "new")]
 )

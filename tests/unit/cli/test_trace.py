@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import pytest
+from msgspec.structs import replace
 
 from dbopt.cli.traceshow import chart
 from dbopt.sql.fingerprint import fingerprint, fingerprint_hex
@@ -25,6 +26,7 @@ def port() -> Iterator[int]:
     state.recorder.add([
         count(SQL, (9000.0, 1000.0), queue_us=5000.0, transfer_us=1000.0, route="/cart"),
         count(SQL, (2000.0,), user="al[/]ice", errors={"57014": 1}), count("SELECT 1"),
+        replace(count("SELECT 2"), fingerprint=0, text=""),
     ])  # fmt: skip
     state.slow.add([slow(SQL, started=datetime.now(UTC).timestamp())])
     state.slow.latest()[0].waits["Lock:tuple"] = 3
@@ -65,6 +67,12 @@ def test_an_unknown_statement(call: Call, port: int) -> None:
     assert (2, "") == (found.code, found.out)
     assert "No statement 00000000000000ff was seen since" in found.line
     assert "`dbopt slow`" in found.line
+
+
+def test_what_is_not_told_apart(call: Call, port: int) -> None:
+    found = call(*NO_STORE, "-s", f"http.port={port}", "trace", "0" * 16)
+    assert 0 == found.code
+    assert f"Statement {'0' * 16}: other" in found.out
 
 
 def test_no_fingerprint(call: Call) -> None:
