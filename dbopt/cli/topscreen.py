@@ -139,7 +139,7 @@ def screen(frame: Mapping[str, Any], height: int = 24, note: str = "") -> Render
 
 def _headline(frame: Mapping[str, Any]) -> Text:
     return Text(
-        f"dbopt {frame['version']}, up {frame['uptime']:.0f} s · "
+        f"dbopt {frame['version']}, up {duration(frame['uptime'] * 1e6)} · "
         f"{number(frame['statements_per_second'])} statements/s · {frame['errors']} errors · "
         f"by {frame['sort']}",
         style="bold", no_wrap=True, overflow="ellipsis",

@@ -7,11 +7,13 @@ import time
 from collections.abc import Iterator, Sequence
 from urllib.parse import unquote, urlsplit
 
+import structlog
 from msgspec.structs import replace
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.metrics.export import MetricExportResult
 from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
@@ -22,6 +24,8 @@ from dbopt.otel.measures import Durations, Measures, Pools
 from dbopt.otel.sender import EVERY, Sender
 from dbopt.otel.spans import Address, Describe, Spans
 from dbopt.otelsettings import Otel
+
+log = structlog.get_logger("dbopt.otel")
 
 DEFINITIONS: tuple[Definition, ...] = (
     Definition("dbopt_otel_spans_sent_total", Type.COUNTER, "Spans that the receiver took."),
@@ -100,8 +104,18 @@ class Telemetry:
         yield Sample("dbopt_otel_spans_held", sender.held)
 
     def _send_spans(self, statements: Sequence[SlowStatement]) -> bool:
-        made = [self._make.of(one) for one in statements]
+        made = list(self._made(statements))
+        if not made:
+            return True
         return self._to_traces.export(made) is SpanExportResult.SUCCESS
+
+    def _made(self, statements: Sequence[SlowStatement]) -> Iterator[ReadableSpan]:
+        for one in statements:
+            try:
+                yield self._make.of(one)
+            except Exception as error:
+                # It would fail again, and must not keep the others waiting.
+                log.error("no span can be made", error=type(error).__name__)  # noqa: TRY400 - words leak
 
     def _send_metrics(self) -> bool:
         data = self._measures.at(time.time_ns())

@@ -239,6 +239,8 @@ with pool.connection() as connection:
     with listening(path) as daemon:
         done(code)
         wait_until(lambda: daemon.calls("SELECT") == 1)
+        done(f"{code}del connection, pool; import gc; gc.collect()")
+        wait_until(lambda: daemon.calls("SELECT") == 2)
     began = time.monotonic()
     done(code)
     assert time.monotonic() - began < 8.0

@@ -168,6 +168,16 @@ def test_a_receiver_that_is_away_costs_a_counter(make: Make) -> None:
         assert 3 == counted(telemetry)["dbopt_otel_spans_held"]
 
 
+def test_a_statement_of_which_no_span_can_be_made_holds_up_no_other(
+    near: Receiver, make: Make
+) -> None:
+    telemetry = make(near.endpoint)
+    telemetry.observed([slow("SELECT 1", started=float("inf")), slow("SELECT 2")])
+    wait_until(lambda: near.spans, what="the span")
+    assert 1 == len(near.spans)
+    wait_until(lambda: not counted(telemetry)["dbopt_otel_spans_held"], what="nothing held")
+
+
 def test_spans_can_be_off(near: Receiver, make: Make) -> None:
     telemetry = make(near.endpoint, spans=False)
     telemetry.observed([slow("SELECT 1")])
