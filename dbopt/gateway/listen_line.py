@@ -29,7 +29,8 @@ A firewall or a failover may end a connection without a word, and with it the no
 """
 _MAX_MESSAGE: Final = 1 << 20
 """A payload has less than 8000 bytes; an error with its context may have more."""
-_CHECK: Final = encode.query(b"")
+CHECK: Final = encode.query(b"")
+"""A query that does nothing, but is answered."""
 _FATAL: Final = frozenset(("FATAL", "PANIC"))
 _HINT: Final = "Connect again, LISTEN again, and read anew what the notifications tell of."
 
@@ -57,7 +58,8 @@ class _Request(NamedTuple):
 class Line:
     """See the module. It is a backend.Holder. `owner` is told `lost` once, unless it left itself.
 
-    `name` says in errors what was lost.
+    `name` says in errors what was lost. `turn` is how often it has sent: what is asked for is sent
+    when that grows.
     """
 
     pinned = "listens"
@@ -65,6 +67,7 @@ class Line:
     def __init__(self, backend: Backend, owner: Owner, name: str, clock: Clock) -> None:
         self.backend = backend
         self.gone = False
+        self.turn = 0
         self._owner = owner
         self._name = name
         self._clock = clock
@@ -85,6 +88,7 @@ class Line:
 
     def _flush(self) -> None:
         out, self._out = b"".join(self._out), []
+        self.turn += 1
         if not self.gone:
             self.backend.transport.write(out)
 
@@ -92,7 +96,7 @@ class Line:
         """Once in a while: give a server up that does not answer."""
         if not self._requests:
             if now - self._heard > CHECK_EVERY:
-                self.send(_CHECK)
+                self.send(CHECK)
         elif now - self._requests[0].sent > ANSWER_TIMEOUT:
             self.give_up(f"The server did not answer within {ANSWER_TIMEOUT:g} s.")
 

@@ -27,7 +27,7 @@ from dbopt.errors import (
 )
 from dbopt.gateway.backend import Backend
 from dbopt.gateway.channels import channel_of, clip, listen, unlisten
-from dbopt.gateway.listen_line import Line
+from dbopt.gateway.listen_line import CHECK, Line
 from dbopt.gateway.subscriptions import Channel, Done, Subscriber, Subscriptions, Wish
 from dbopt.wire.report import ErrorResponse
 
@@ -101,8 +101,9 @@ class SharedListener:
     def subscribe(self, subscriber: Subscriber, channel: bytes, done: Done) -> None:
         """Hear a channel: its name folded and unquoted, in the client's encoding.
 
-        `done(None)` is called when the server listens, so that no later NOTIFY is missed; before
-        this returns if it does so already. `done(error)` if that cannot be had: ServerLost,
+        `done(None)` is called when the server listens, so that no later NOTIFY is missed, and what
+        was notified before is not heard; before this returns if the subscriber hears it already.
+        `done(error)` if that cannot be had: ServerLost,
         ShuttingDown, TooManyChannels, ListenRefused, or what `connect` raises. It is not called
         any more once the subscriber has left or was told `listener_lost`. Twice is once.
         """
@@ -148,21 +149,26 @@ class SharedListener:
             return
         if self._subscriptions.join(wish, channel):
             _call(wish.done, None)
+        else:
+            self._ask(channel, line)
+
+    def _ask(self, channel: Channel, line: Line) -> None:
+        """Have the server answer once more for who waits, after what it has for others so far."""
+        if self._subscriptions.ask(channel, line.turn):
+            line.send(CHECK if channel.listening else listen(channel.name), channel)
 
     def _channel(self, name: bytes, line: Line) -> Channel:
         subscriptions = self._subscriptions
         found = subscriptions.channels.get(name)
         if found is not None:
             return found
-        query = listen(name)
+        listen(name)  # raises, for a name that cannot be listened to
         if len(subscriptions.channels) >= MAX_CHANNELS and not self._make_room(line):
             raise TooManyChannels(
                 f"{self.name} already listens to {MAX_CHANNELS} channels.",
                 hint="UNLISTEN what is not needed, or tell more things on one channel.",
             )
-        channel = subscriptions.open(name)
-        line.send(query, channel)
-        return channel
+        return subscriptions.open(name)
 
     def _make_room(self, line: Line) -> bool:
         unused = next(self._subscriptions.unused(self._clock()), None)
@@ -188,7 +194,7 @@ class SharedListener:
 
     def answered(self, channel: Channel, refusal: ErrorResponse | None) -> None:
         """See listen_line.Owner."""
-        if refusal is not None:
+        if refusal is not None and not channel.listening:
             refused = ListenRefused(refusal.message, refusal.sqlstate)
             for wish in self._subscriptions.drop(channel):
                 _call(wish.done, refused)
@@ -197,6 +203,8 @@ class SharedListener:
         for wish in self._subscriptions.listened(channel, self._clock()):
             if wish.subscriber in channel.subscribers:  # else it left when another was told
                 _call(wish.done, None)
+        if channel.waiting and self._line is not None:
+            self._ask(channel, self._line)
 
     def lost(self, error: DboptError) -> None:
         """See listen_line.Owner: who hears anything is told, and who waits."""

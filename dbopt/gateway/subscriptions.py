@@ -40,15 +40,32 @@ class Wish:
 
 
 class Channel:
-    """One channel that the server is asked, or was asked, to listen to."""
+    """One channel that the server is asked, or was asked, to listen to.
 
-    __slots__ = ("listening", "name", "subscribers", "waiting")
+    `asked` wait for the answer to the query that is in flight for it, and `waiting` came after
+    that was sent, in turn `turn` of the line. `pending`: there is one.
+    """
+
+    __slots__ = ("asked", "listening", "name", "pending", "subscribers", "turn", "waiting")
 
     def __init__(self, name: bytes) -> None:
         self.name = name
         self.listening = False
         self.subscribers: dict[Subscriber, None] = {}
+        self.asked: list[Wish] = []
         self.waiting: list[Wish] = []
+        self.pending = False
+        self.turn = -1
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody hears it or waits for it."""
+        return bool(self.subscribers or self.asked or self.waiting)
+
+    def take_wishes(self) -> list[Wish]:
+        """All who wait for it, who then do no more."""
+        wishes, self.asked, self.waiting = self.asked + self.waiting, [], []
+        return wishes
 
 
 class Subscriptions:
@@ -79,27 +96,43 @@ class Subscriptions:
         if self.channels.get(channel.name) is channel:
             del self.channels[channel.name]
             self._unused.pop(channel.name, None)
-        wishes, channel.waiting = channel.waiting, []
+        wishes = channel.take_wishes()
         for wish in wishes:
             self._forget(wish.subscriber, channel.name)
         return wishes
 
     def join(self, wish: Wish, channel: Channel) -> bool:
-        """Add who wishes; whether it hears the channel already, or has to wait."""
+        """Add who wishes; whether it hears the channel already, or has to wait.
+
+        Who is new to a channel that others hear waits too: what was notified before it asked is
+        not for it, and may be on its way still.
+        """
         self._unused.pop(channel.name, None)
         self._of.setdefault(wish.subscriber, set()).add(channel.name)
-        if channel.listening:
-            channel.subscribers[wish.subscriber] = None
-        else:
-            channel.waiting.append(wish)
-        return channel.listening
+        if wish.subscriber in channel.subscribers:
+            return True
+        channel.waiting.append(wish)
+        return False
+
+    def ask(self, channel: Channel, turn: int) -> bool:
+        """Whether a query is to be sent for who waits, in that turn of the line.
+
+        Not while one is in flight: it is asked again when that is answered.
+        """
+        send = not channel.pending
+        if send:
+            channel.pending, channel.turn = True, turn
+        if channel.turn == turn:  # it is not sent yet
+            channel.asked += channel.waiting
+            channel.waiting = []
+        return send
 
     def listened(self, channel: Channel, now: float) -> list[Wish]:
-        """The server listens: who has waited hears from now on. Gives who is to be told."""
-        channel.listening = True
-        wishes, channel.waiting = channel.waiting, []
+        """The server has answered: who has asked hears from now on. Gives who is to be told."""
+        channel.listening, channel.pending = True, False
+        wishes, channel.asked = channel.asked, []
         channel.subscribers.update((wish.subscriber, None) for wish in wishes)
-        if not wishes:
+        if not channel.wanted and self.channels.get(channel.name) is channel:
             self._unused[channel.name] = now
         return wishes
 
@@ -109,9 +142,10 @@ class Subscriptions:
         for one in [one for one in names if name is None or one == name]:
             channel = self.channels[one]
             channel.subscribers.pop(subscriber, None)
+            channel.asked = [w for w in channel.asked if w.subscriber is not subscriber]
             channel.waiting = [w for w in channel.waiting if w.subscriber is not subscriber]
             self._forget(subscriber, one)
-            if channel.listening and not channel.subscribers:
+            if channel.listening and not channel.wanted:
                 self._unused[one] = now
 
     def _forget(self, subscriber: Subscriber, name: bytes) -> None:
@@ -139,7 +173,7 @@ class Subscriptions:
         heard: dict[Subscriber, None] = {}
         for channel in self.channels.values():
             heard.update(channel.subscribers)
-        wishes = [wish for channel in self.channels.values() for wish in channel.waiting]
+        wishes = [wish for channel in self.channels.values() for wish in channel.take_wishes()]
         self.channels.clear()
         self._of.clear()
         self._unused.clear()

@@ -167,6 +167,21 @@ def test_a_client_in_a_transaction_is_notified_after_it(make_gateway: GatewayFac
         assert "CZA" == shape(raw.until(b"A"))
 
 
+def test_what_was_notified_before_its_listen_is_not_heard(single: Gateway) -> None:
+    """Others listen already, so that the shared listener may have it on its way still."""
+    with (
+        raw_client(single.dsn()) as raw,
+        raw_client(single.dsn()) as other,
+        raw_client(single.dsn()) as first,
+    ):
+        first.ask(query("LISTEN late"))
+        for number in range(60):
+            other.ask(query(f"NOTIFY late, 'before {number}'"))
+            raw.ask(query("LISTEN late"))
+            assert "TDCZ" == shape(raw.ask(query("SELECT 1")))
+            raw.ask(query("UNLISTEN late"))
+
+
 def test_a_thousand_in_order(single: Gateway) -> None:
     with single.connect() as client, single.connect() as sender:
         client.execute("LISTEN n")

@@ -41,6 +41,21 @@ def test_simple_statements(gateway: Gateway) -> None:
     assert all(count.calls == sum(count.buckets.values()) for count in seen.counts)
 
 
+def test_what_fails_is_an_event_however_soon(gateway: Gateway) -> None:
+    with raw_client(gateway.dsn(), application_name="shop") as raw:
+        raw.ask(query("SELECT 'fine'"))
+        raw.ask(query("SELECT 1 / 0"))
+        raw.ask(run("SELECT 'hunter2', 1 / $1::int", "0") + SYNC)
+        raw.ask(query("SELEC 4711"))
+    seen = gateway.seen
+    seen.next_frame()
+    events = [(event.sqlstate, event.text, event.sql) for event in seen.slow]
+    assert ["22012", "22012", "42601"] == [sqlstate for sqlstate, _, _ in events]
+    assert {""} == {sql for _, _, sql in events}
+    assert not any("hunter2" in text or "4711" in text for _, text, _ in events)
+    assert all(event.backend_pid and event.application == "shop" for event in seen.slow)
+
+
 def test_extended_statements(gateway: Gateway) -> None:
     with raw_client(gateway.dsn()) as raw:
         series = "SELECT g FROM generate_series(1, $1::int) g"

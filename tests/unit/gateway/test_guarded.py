@@ -244,6 +244,7 @@ async def test_who_is_in_no_transaction_is_refused_without_a_backend() -> None:
     assert ({"54001": 1}, 1) == (count.errors, count.calls)
     assert [1] == [refusal.calls for refusal in scene.stage.guard.take()]
     assert scene.stage.now == relay._sent, "it is not idle"
+    assert ["54001"] == [event.sqlstate for event in count.scope.counts.take().slow]
 
 
 @in_a_loop

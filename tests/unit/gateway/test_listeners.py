@@ -148,6 +148,8 @@ def test_a_reload_that_leads_elsewhere_ends_it(run: Callable[[Play], None]) -> N
         client = Client()
         stage.made[0].data_received(b"Z\0\0\0\5I")
         listener.subscribe(client, b"a", client.done)
+        await turn()
+        stage.made[0].data_received(b"Z\0\0\0\5I")
         assert [None] == client.told
         stage.reload(replace(BASE, pool=Pool(max_db_connections=1, max_size=3)))
         stage.reload(replace(BASE, databases={"other": Database()}))

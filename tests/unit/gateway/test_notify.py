@@ -21,6 +21,7 @@ from dbopt.errors import (
 from dbopt.gateway import notify
 from dbopt.gateway.notify import GRACE, IDLE_TIMEOUT, PATIENCE
 from tests.unit.gateway.listen_stage import (
+    READY,
     Client,
     Stage,
     complete,
@@ -50,18 +51,38 @@ def test_done_is_called_when_the_server_listens() -> None:
     run(play)
 
 
-def test_done_is_called_at_once_where_it_is_listened_to() -> None:
+def test_done_is_called_at_once_for_who_hears_it_already() -> None:
     async def play(stage: Stage) -> None:
-        await stage.listening(b"news")
-        second = Client()
-        stage.listener.subscribe(second, b"news", second.done)
-        assert [None] == second.told
-        stage.listener.subscribe(second, b"news", second.done)
-        assert [None, None] == second.told
+        client = await stage.listening(b"news")
+        stage.listener.subscribe(client, b"news", client.done)
+        assert [None] == client.told
         await turn()
         assert [] == stage.unanswered
         await stage.answer(notification(b"news"))
-        assert [notification(b"news")] == second.heard
+        assert [notification(b"news")] == client.heard
+
+    run(play)
+
+
+def test_what_was_notified_before_who_joins_has_asked_is_not_heard() -> None:
+    """As in PostgreSQL, where LISTEN skips what is committed; here it may be on its way still."""
+
+    async def play(stage: Stage) -> None:
+        first = await stage.listening(b"news")
+        second, third, fourth = Client(), Client(), Client()
+        stage.listener.subscribe(second, b"news", second.done)
+        stage.listener.subscribe(third, b"news", third.done)
+        await turn()
+        assert [""] == stage.unanswered, "one query for all of one turn"
+        stage.listener.subscribe(fourth, b"news", fourth.done)
+        await stage.answer(notification(b"news", b"old") + READY)
+        assert ([None], [None], []) == (second.told, third.told, fourth.told)
+        await stage.answer(notification(b"news", b"new"))
+        assert [""] == stage.unanswered
+        await stage.answer(READY)
+        assert [None] == fourth.told
+        heard = [len(client.heard) for client in (first, second, third, fourth)]
+        assert [2, 1, 1, 0] == heard
 
     run(play)
 
@@ -167,13 +188,16 @@ def test_a_channel_that_nobody_hears_is_left_after_a_grace() -> None:
     run(play)
 
 
-def test_who_comes_back_within_the_grace_costs_nothing() -> None:
+def test_who_comes_back_within_the_grace_costs_one_turn() -> None:
     async def play(stage: Stage) -> None:
         client = await stage.listening(b"a")
         for _ in range(20):
             stage.listener.unsubscribe(client)
             await stage.pass_time(0.5)
             stage.listener.subscribe(client, b"a", client.done)
+            await turn()
+            assert [""] == stage.unanswered
+            await stage.answer(READY)
         assert [None] * 20 == client.told
         await stage.pass_time(GRACE * 3)
         assert [] == stage.unanswered
@@ -209,6 +233,8 @@ def test_leaving_while_the_listen_is_in_flight() -> None:
         assert ['LISTEN "b"', 'LISTEN "c"'] == stage.unanswered
         stage.listener.subscribe(two, b"c", two.done)
         await stage.answer(complete() + complete())
+        assert [""] == stage.unanswered, "it came after the LISTEN was sent"
+        await stage.answer(READY)
         assert ([], [None]) == (one.told, two.told)
         await stage.pass_time(GRACE + 0.25)
         assert ['UNLISTEN "b"'] == stage.unanswered
@@ -416,6 +442,9 @@ def test_no_more_channels_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
         stage.listener.subscribe(other, b"d", other.done)
         assert [TooManyChannels] == [type(error) for error in other.told]
         stage.listener.subscribe(other, b"a", other.done)
+        await turn()
+        assert [""] == stage.unanswered
+        await stage.answer(READY)
         assert None is other.told[-1]
         stage.listener.unsubscribe(client, b"b")
         stage.listener.subscribe(other, b"d", other.done)

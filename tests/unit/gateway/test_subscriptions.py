@@ -14,7 +14,7 @@ NAMES = [b"a", b"b", b"c", b"d"]
 
 
 class Model:
-    """Pairs of who hears and who waits; the server's answers come in order."""
+    """Pairs of who hears, who has asked, and who waits to; the server's answers come in order."""
 
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)  # noqa: S311 - no secret
@@ -22,7 +22,10 @@ class Model:
         self.clients = [Client() for _ in range(5)]
         self.hears: dict[bytes, set[Client]] = defaultdict(set)
         self.waits: dict[bytes, set[Client]] = defaultdict(set)
+        self.covered: dict[bytes, set[Client]] = defaultdict(set)
         self.asked: list[Channel] = []
+        self.turns: dict[Channel, int] = {}
+        self.turn = 0
         self.now = 0.0
 
     def subscribe(self) -> None:
@@ -30,11 +33,23 @@ class Model:
         channel = self.real.channels.get(name)
         if channel is None:
             channel = self.real.open(name)
-            self.asked.append(channel)
         if self.real.join(Wish(client, name, client.done, self.now), channel):
-            self.hears[name].add(client)
+            assert client in self.hears[name]
         else:
             self.waits[name].add(client)
+            self.ask(channel)
+
+    def ask(self, channel: Channel) -> None:
+        new = channel not in self.turns
+        assert new == self.real.ask(channel, self.turn)
+        if new:
+            self.turns[channel] = self.turn
+            self.asked.append(channel)
+        if self.turns[channel] == self.turn:
+            self.covered[channel.name] |= self.waits.pop(channel.name, set())
+
+    def flush(self) -> None:
+        self.turn += 1
 
     def leave(self) -> None:
         client = self.chance.choice(self.clients)
@@ -43,28 +58,38 @@ class Model:
         for one in NAMES if name is None else [name]:
             self.hears[one].discard(client)
             self.waits[one].discard(client)
+            self.covered[one].discard(client)
 
     def answer(self) -> None:
         if self.asked:
             channel = self.asked.pop(0)
-            waited = self.waits.pop(channel.name, set())
-            if self.chance.random() < 0.8:
+            del self.turns[channel]
+            if self.real.channels.get(channel.name) is not channel:
+                assert [] == self.real.listened(channel, self.now), "nobody wanted it any more"
+                return
+            waited = self.covered.pop(channel.name, set())
+            if channel.listening or self.chance.random() < 0.8:
                 told = self.real.listened(channel, self.now)
                 self.hears[channel.name] |= waited
+                if channel.waiting:
+                    self.ask(channel)
             else:
                 told = self.real.drop(channel)
+                waited |= self.waits.pop(channel.name, set())
             assert waited == {wish.subscriber for wish in told}
 
     def sweep(self) -> None:
         for channel in self.real.unused(self.now - 3):
-            assert not self.hears[channel.name]
+            for of in (self.hears, self.covered, self.waits):
+                assert not of[channel.name]
             self.real.drop(channel)
 
     def check(self) -> None:
         for client in self.clients:
             heard = frozenset(name for name in NAMES if client in self.hears[name])
             assert heard == self.real.heard_by(client)
-        busy = {c for of in (self.hears, self.waits) for clients in of.values() for c in clients}
+        every = (self.hears, self.covered, self.waits)
+        busy = {c for of in every for clients in of.values() for c in clients}
         assert (len(busy), bool(busy)) == (self.real.subscribers, self.real.in_use)
         for name, channel in self.real.channels.items():
             assert self.hears[name] == set(channel.subscribers)
@@ -73,14 +98,17 @@ class Model:
 @pytest.mark.parametrize("seed", range(30))
 def test_agrees_with_a_model(seed: int) -> None:
     model = Model(seed)
-    steps = [model.subscribe, model.subscribe, model.leave, model.answer, model.answer, model.sweep]
+    steps = [
+        model.subscribe, model.subscribe, model.leave, model.answer, model.answer, model.sweep,
+        model.flush,
+    ]  # fmt: skip
     for _ in range(300):
         model.now += 1.0
         model.chance.choice(steps)()
         model.check()
     heard, wishes = model.real.clear()
     assert {c for clients in model.hears.values() for c in clients} == set(heard)
-    waiting = {c for clients in model.waits.values() for c in clients}
+    waiting = {c for of in (model.waits, model.covered) for who in of.values() for c in who}
     assert waiting - set(heard) == {wish.subscriber for wish in wishes}
     assert {} == model.real.channels
     assert not model.real.in_use
@@ -91,6 +119,7 @@ def test_unused_channels_come_in_the_order_in_which_they_were_left() -> None:
     for now, name in enumerate(NAMES):
         channel = subscriptions.open(name)
         subscriptions.join(Wish(client, name, client.done, 0.0), channel)
+        assert subscriptions.ask(channel, 0)
         subscriptions.listened(channel, 0.0)
         if name != b"b":
             subscriptions.leave(client, name, float(now))
