@@ -35,8 +35,8 @@ async def fetch(
 
 def holds_unicode(conn: AsyncConnection) -> bool:
     """Whether the database can hold every character. In another encoding, one that it lacks ends
-    the statement with 22P05; SQL_ASCII takes any bytes."""
-    return conn.info.parameter_status("server_encoding") in ("UTF8", "SQL_ASCII")
+    the statement with 22P05; SQL_ASCII takes any bytes, but an escape in JSON ends with 0A000."""
+    return conn.info.parameter_status("server_encoding") == "UTF8"
 
 
 async def copy_into(

@@ -8,13 +8,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dbopt.pg.connect import AsyncConnection, Row
-from dbopt.pg.fetch import fetch
+from dbopt.pg.fetch import fetch, holds_unicode
 from dbopt.pg.refusal import translated
 from dbopt.store.bigint import signed, unsigned
 from dbopt.store.chains import LONGEST
 from dbopt.store.decoding import Decoded, Decoder
 from dbopt.store.frame import Frame, Key, Standing, Target, Values
 from dbopt.store.names import Layout, read_key
+from dbopt.store.text import storable
 from dbopt.store.totals import Total, Totals
 
 __all__ = ["Total", "read", "resume", "targets", "texts", "times", "total"]
@@ -115,8 +116,9 @@ def _utc(at: datetime) -> datetime:
 
 
 async def _target(conn: AsyncConnection, target: Target) -> int | None:
-    params = {"server": target.server, "database": target.database}
-    rows = await fetch(conn, "store_target", params)
+    unicode = holds_unicode(conn)
+    words = storable(target.server, unicode=unicode), storable(target.database, unicode=unicode)
+    rows = await fetch(conn, "store_target", dict(zip(("server", "database"), words, strict=True)))
     return int(rows[0]["id"]) if rows else None
 
 

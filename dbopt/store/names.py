@@ -52,15 +52,16 @@ def layout_of(frame: Frame) -> Layout:
     return (frame.view, frame.counters, frame.gauges, frame.additive)
 
 
-def written_key(key: Key) -> str:
-    """A key as it is stored: a JSON array, in ASCII."""
-    return json.dumps([_word(part) for part in key], separators=(",", ":"))
+def written_key(key: Key, *, unicode: bool = True) -> str:
+    """A key as it is stored: a JSON array, in ASCII. For `unicode` see storable."""
+    return json.dumps([_word(part, unicode) for part in key], separators=(",", ":"))
 
 
-def _word(part: int | str) -> int | str:
+def _word(part: int | str, unicode: bool) -> int | str:
     if isinstance(part, int):
         return int(part)
-    clean = storable(part, len(part) + 1)
+    # An escape is of ten characters at most.
+    clean = storable(part, 10 * len(part), unicode=unicode)
     if len(clean) <= _LONGEST:
         return clean
     digest = blake2b(clean.encode(), digest_size=16).hexdigest()
@@ -124,7 +125,7 @@ class Names:
             for key in _keys(frame):
                 entity, labels = known.get(key), frame.labels.get(key)
                 if entity is None or labels is not None or frame.at - entity.touched > TOUCH:
-                    place = (target, frame.view, written_key(key))
+                    place = (target, frame.view, written_key(key, unicode=unicode))
                     one = found.setdefault(place, _Found([], None, frame.at))
                     one.keys.append(key)
                     one.at = frame.at

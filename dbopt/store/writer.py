@@ -31,8 +31,9 @@ MOST_PENDING = 500_000
 """Things (see Batch.size) taken between two flushes; beyond, the oldest batches are dropped."""
 AT_ONCE = 100_000
 """Things stored in one transaction, more or less."""
-_REFUSED = ("22", "23", "42", "54")
-"""Classes of SQLSTATE that will meet the same data again: wrong data, broken rules, limits."""
+_REFUSED = ("0A", "22", "23", "42", "54")
+"""Classes of SQLSTATE that will meet the same data again: wrong data, broken rules, limits, and
+what a server's encoding does not support."""
 _DENIED = "42501"
 """insufficient_privilege: somebody will grant it."""
 MB = 1 << 20

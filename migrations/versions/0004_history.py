@@ -166,7 +166,7 @@ FUNCTIONS: tuple[str, ...] = (
     """
     CREATE FUNCTION dbopt.unpacked(block bytea, col integer)
     RETURNS TABLE (i integer, value bigint)
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
     DECLARE
         raw bytea := block || ''::bytea;
         n integer; c integer; form integer; width integer; first integer; planes bytea;
@@ -207,7 +207,7 @@ FUNCTIONS: tuple[str, ...] = (
     """
     CREATE FUNCTION dbopt.unpacked_ids(block bytea)
     RETURNS TABLE (i integer, entity_id bigint)
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
         SELECT u.i, (sum(u.value) OVER (ORDER BY u.i))::bigint FROM dbopt.unpacked(block, 0) AS u
     $$
     """,
@@ -217,7 +217,7 @@ FUNCTIONS: tuple[str, ...] = (
         since timestamptz DEFAULT '-infinity', until timestamptz DEFAULT 'infinity')
     RETURNS TABLE (at timestamptz, seconds double precision, server text, database text,
                    key jsonb, labels jsonb, value bigint)
-    LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
         WITH layouts AS (
             SELECT l.id, array_position(l.counters || l.gauges, of_column) AS col,
                    of_column = ANY (l.gauges) AS is_gauge
@@ -226,7 +226,7 @@ FUNCTIONS: tuple[str, ...] = (
         ), wanted AS (
             SELECT h.*, l.col, l.is_gauge
               FROM layouts AS l JOIN dbopt.history AS h ON h.layout_id = l.id
-             WHERE h.at <= until
+             WHERE h.at <= until AND h.at > since - interval '1 hour'
                AND h.at > CASE WHEN l.is_gauge THEN since - interval '1 hour' ELSE since END
         ), said AS (
             SELECT w.at, w.seconds, w.target_id, w.layout_id, w.chain, w.is_gauge,
@@ -242,7 +242,7 @@ FUNCTIONS: tuple[str, ...] = (
               JOIN LATERAL dbopt.unpacked(w.base, w.col) AS v ON v.i = k.i
              WHERE w.is_gauge
         ), cut AS (
-            SELECT s.*, count(*) FILTER (WHERE s.whole) OVER along AS part,
+            SELECT s.*, count(*) FILTER (WHERE s.whole AND s.value IS NOT NULL) OVER along AS part,
                    lead(s.whole) OVER along AS next_whole, lead(s.at) OVER along AS next_at
               FROM said AS s
             WINDOW along AS (PARTITION BY s.target_id, s.layout_id, s.chain, s.entity_id
@@ -270,7 +270,7 @@ FUNCTIONS: tuple[str, ...] = (
         of_view text, of_counter text,
         since timestamptz DEFAULT '-infinity', until timestamptz DEFAULT 'infinity')
     RETURNS TABLE (server text, database text, key jsonb, labels jsonb, value numeric)
-    LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
         SELECT t.server, t.database, e.key::jsonb, coalesce(e.labels, '{}'), g.grown
           FROM (SELECT h.target_id, k.entity_id, sum(v.value) AS grown
                   FROM dbopt.layout AS l
@@ -288,7 +288,7 @@ FUNCTIONS: tuple[str, ...] = (
     """,
     """
     CREATE FUNCTION dbopt.signed(fingerprint numeric) RETURNS bigint
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
         SELECT (CASE WHEN fingerprint >= 9223372036854775808
                      THEN fingerprint - 18446744073709551616 ELSE fingerprint END)::bigint
     $$

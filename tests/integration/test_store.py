@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -17,11 +18,16 @@ from psycopg.conninfo import make_conninfo
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-from dbopt.errors import StoreMissing, UsageError
+from dbopt.daemon.collection import Collection
+from dbopt.errors import ConnectError, QueryFailed, StoreMissing, UsageError
 from dbopt.observation import SlowStatement
 from dbopt.pg.connect import AsyncConnection, connect_async
+from dbopt.pg.pool import control_pool
+from dbopt.settings import Settings, Stats
+from dbopt.stats.view import View
 from dbopt.store import events, partitions, plans, slow
-from dbopt.store.frame import Event, Target
+from dbopt.store.batch import Batch
+from dbopt.store.frame import Event, Frame, Target
 from dbopt.store.partitions import Kept
 from dbopt.store.plans import PlanRecord
 from dbopt.store.slow import SlowEntry
@@ -327,6 +333,23 @@ def test_a_lock_that_does_not_come_is_left_for_the_next_time(dsn: str) -> None:
     assert ("", 2) == (kept.error, sum(name.startswith("event") for name in kept.dropped))
 
 
+async def history_begins(dsn: str) -> None:
+    """What upkeep may not do is told each time; frames are kept all the same."""
+    view = View("guest", ("id",), (), ("calls",))
+    async with control_pool(dsn, Stats()) as pool:
+        collection = Collection(Settings(), pool, pool, lambda: False, lambda *_: Batch())
+        with pytest.raises(ConnectError, match="Nothing has been stored yet"):
+            await collection._resume(TARGET, view)
+        with pytest.raises(QueryFailed, match="belongs to another role"):
+            await collection.upkeep()
+        assert "belongs to another role" in collection.error
+        assert await collection._resume(TARGET, view) is None
+        place = Target(TARGET.server, uuid.uuid4().hex)
+        collection.writer.put(Batch((Frame(place, "guest", START, 1.0, ("calls",)),)))
+        assert await collection.writer.flush()
+        assert await collection._resume(place, view) is not None
+
+
 def test_another_role_s_store_is_told(dsn: str) -> None:
     with psycopg.connect(dsn, autocommit=True) as conn:
         conn.execute("DROP ROLE IF EXISTS dbopt_guest")
@@ -340,6 +363,10 @@ def test_another_role_s_store_is_told(dsn: str) -> None:
             assert kept is not None
             assert "belongs to another role" in kept.error
             assert "dbopt migrate upgrade" in kept.error
+            # It stops no history: the default partition takes it.
+            asyncio.run(history_begins(make_conninfo(dsn, user="dbopt_guest")))
+            conn.execute("REVOKE DELETE ON ALL TABLES IN SCHEMA dbopt FROM dbopt_guest")
+            asyncio.run(history_begins(make_conninfo(dsn, user="dbopt_guest")))
         finally:
             conn.execute("DROP OWNED BY dbopt_guest")
             conn.execute("DROP ROLE dbopt_guest")

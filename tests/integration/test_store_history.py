@@ -233,6 +233,31 @@ def test_texts_are_kept_once(dsn: str) -> None:
     assert {big: "SELECT $1", 7: "ab"} == on_connection(dsn, work)
 
 
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_a_store_that_has_not_every_character(pg_backend: Server, encoding: str) -> None:
+    """What it has not is written as an escape; SQL reads it, and no frame is refused for it."""
+    target, name = Target("h", "d€b"), f"dbopt_{encoding.lower()}"
+    word = "ключ€\0\ud800"
+    one = frame(1, {(1, word): (5, 0, 7, 0)}, target=target, labels={(1, word): {"name": "имя"}})
+    create = f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0 LOCALE 'C'"
+    with psycopg.connect(pg_backend.dsn, autocommit=True) as conn:
+        conn.execute(create)
+        try:
+            dsn = create_store(make_conninfo(pg_backend.dsn, dbname=name, client_encoding="utf8"))
+            writer = History()
+            assert 1 == write(dsn, one, writer=writer)
+            assert 1 == write(dsn, replace(one, at=one.at + MINUTE), writer=writer)
+            escaped = "\\u043a\\u043b\\u044e\\u0447\\u20ac?"
+            (at, key, labels, value), *_ = series(dsn, "tables", "bytes")
+            assert (one.at, [1, escaped], 7) == (at, key, value)
+            assert {"name": "\\u0438\\u043c\\u044f"} == labels
+            assert [{(1, escaped): (5, 0, 7, 0)}] * 2 == [
+                found.changed for found in read(dsn, target)
+            ]
+        finally:
+            conn.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
 # What is there already
 
 
@@ -359,6 +384,9 @@ def test_sql_reads_what_was_written(dsn: str) -> None:
         frame(1, {(1,): (1, -5, 70, None), (2,): (300, 7, -300, big)}),
         frame(2, {(1,): (None, 70_000, None, 3)}),
         frame(3, {(1,): (2, big, 60, 9), (2,): (1, 1, 4, 2)}, base={(2,): (9, 9, 5, None)}),
+        # Nothing was measured: the next difference is to the last that was.
+        frame(4, base={(1,): (7, 7, None, None)}),
+        frame(5, {(1,): (1, 1, 64, 4)}),
         # Another chain: a new day.
         frame(95, {(1,): (5, 0, 61, 10), (2,): (0, 0, 0, 0)}),
     ]
@@ -378,8 +406,34 @@ def test_sql_reads_what_was_written(dsn: str) -> None:
     with psycopg.connect(dsn) as connection:
         query = "SELECT server, key, labels, value FROM dbopt.total(%s, 'calls')"
         rows = connection.execute(query, [view]).fetchall()
-        assert [("sql", [2], {}, 301), ("sql", [1], {"name": "a"}, 8)] == rows
+        assert [("sql", [2], {}, 301), ("sql", [1], {"name": "a"}, 9)] == rows
         assert [] == series(dsn, view, "no such column; DROP TABLE dbopt.history")
+
+
+def test_nobody_s_function_stands_in_for_the_system_s(dsn: str) -> None:
+    """Who reads the history may have any search_path (CVE-2018-1058)."""
+    target = Target("trap", "shop")
+    write(dsn, frame(1, {(1,): (5, 0, 0, 0)}, target=target, view="trap"))
+    traps = (
+        "array_position(text[], text) RETURNS integer",
+        "tail(text[], text[]) RETURNS text[]",
+    )
+    with psycopg.connect(dsn) as conn:
+        for trap in traps:
+            conn.execute(
+                f"CREATE FUNCTION public.{trap} LANGUAGE plpgsql AS "
+                "$$ BEGIN RAISE 'trapped'; END $$"
+            )
+        conn.execute(
+            "CREATE OPERATOR public.|| (LEFTARG = text[], RIGHTARG = text[], FUNCTION = tail)"
+        )
+        conn.execute("SET search_path = public, pg_catalog")
+        for call in ("series('trap', 'calls')", "total('trap', 'calls')"):
+            assert [(5,)] == conn.execute(f"SELECT value FROM dbopt.{call}").fetchall()
+        query = """SELECT proname FROM pg_proc WHERE pronamespace = 'dbopt'::regnamespace
+                    AND (prosecdef OR proconfig IS NULL)"""
+        assert [] == conn.execute(query).fetchall()
+        conn.rollback()
 
 
 def test_the_examples_of_the_document_run(dsn: str) -> None:
