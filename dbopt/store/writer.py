@@ -34,6 +34,8 @@ AT_ONCE = 100_000
 _REFUSED = ("0A", "22", "23", "42", "54")
 """Classes of SQLSTATE that will meet the same data again: wrong data, broken rules, limits, and
 what a server's encoding does not support."""
+_TOO_LONG = "57014"
+"""query_canceled: what takes longer than the statement timeout would do so each time."""
 _DENIED = "42501"
 """insufficient_privilege: somebody will grant it."""
 MB = 1 << 20
@@ -151,13 +153,14 @@ class Writer:
     async def _store(self, record: Record, batch: Batch) -> None:
         """Store a batch in one transaction, unless the store has it; raises DboptError.
 
-        Of what the server refuses for its content, the other pieces are stored.
+        Of what the server refuses for its content, the other pieces are stored; what takes too
+        long together is stored piece by piece.
         """
         try:
             try:
                 await self._attempt(record, batch, whole=True)
             except Exception as error:
-                if not _is_refused(error):
+                if not _is_refused(error) and not _took_too_long(error):
                     raise
                 self._history.forget()
                 await self._attempt(record, batch, whole=False)
@@ -255,6 +258,10 @@ def _is_refused(error: Exception) -> bool:
         code = error.reported
         return not code or (code[:2] in _REFUSED and code != _DENIED)
     return not isinstance(error, DboptError | OSError)
+
+
+def _took_too_long(error: Exception) -> bool:
+    return isinstance(error, QueryFailed) and error.reported == _TOO_LONG
 
 
 def _words(error: Exception) -> str:

@@ -24,6 +24,7 @@ from dbopt.metrics import Metrics
 from dbopt.pg.pool import Pool, control_pool
 from dbopt.settings import Stats
 from dbopt.store import history, writer
+from dbopt.store.batch import joined
 from dbopt.store.frame import Event, Frame, Target
 from dbopt.store.plans import PlanRecord
 from dbopt.store.slow import SlowEntry
@@ -270,6 +271,30 @@ def test_one_piece_that_is_refused_costs_no_other(dsn: str) -> None:
 
     using(dsn, work)
     assert [0, 1] == stored(dsn)
+
+
+def test_what_takes_too_long_together_is_stored_in_pieces(dsn: str) -> None:
+    """Else it would be tried again for ever, with all that is newer behind it."""
+    with psycopg.connect(dsn) as conn:
+        conn.execute(
+            """CREATE FUNCTION doze() RETURNS trigger LANGUAGE plpgsql AS
+               $$ BEGIN PERFORM pg_sleep(0.1); RETURN NEW; END $$"""
+        )
+        conn.execute(
+            "CREATE TRIGGER doze BEFORE INSERT ON dbopt.event_default"
+            " FOR EACH ROW EXECUTE FUNCTION doze()"
+        )
+
+    async def main() -> None:
+        stats = replace(Stats(), statement_timeout=0.8)
+        async with control_pool(dsn, stats) as pool:
+            one = Writer(pool)
+            one.put(joined(batch(number) for number in range(12)))
+            assert await one.flush(), one.error
+            assert 0 == metric(one, "dropped_total")
+
+    asyncio.run(main())
+    assert [*range(12)] == stored(dsn)
 
 
 def test_a_lost_answer_to_commit_does_not_double(dsn: str, tmp_path: Path) -> None:
