@@ -72,10 +72,18 @@ class AutoPlans:
             self.error = ""
         for number, plan in found:
             database = plan.database or self._database_of(number)
-            sighting = Sighting(number, database, plan.plan, plan.duration_ms, AUTO_EXPLAIN)
-            self._book.seen(sighting)
-        self.read += len(found)
+            self._seen(Sighting(number, database, plan.plan, plan.duration_ms, AUTO_EXPLAIN))
         return len(found)
+
+    def _seen(self, sighting: Sighting) -> None:
+        try:
+            self._book.seen(sighting)
+        except Exception as error:
+            # Whoever may run RAISE LOG may log what looks like a plan and is none.
+            self.dropped += 1
+            log.warning("a logged plan cannot be read", error=type(error).__name__)
+        else:
+            self.read += 1
 
     def _unreadable(self, error: OSError) -> None:
         reason = error.strerror or type(error).__name__

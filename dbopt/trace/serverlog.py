@@ -106,7 +106,7 @@ def _of_json(line: bytes) -> Iterator[Message]:
         if entry.get("state_code", _SUCCESS) != _SUCCESS:
             return
         yield Message(str(text), str(entry.get("dbname", "")), str(entry.get("user", "")), int(pid))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         return
 
 

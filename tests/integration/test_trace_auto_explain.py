@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -143,3 +144,25 @@ def test_of_a_flood_so_many_are_taken_and_the_rest_counted(tmp_path: Path) -> No
         (one["database"], one["times"]) for one in auto._book.shapes(fingerprint("SELECT 1"))
     ]
     auto.close()
+
+
+def test_what_only_looks_like_a_plan_costs_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "server.json"
+    path.touch()
+    auto = AutoPlans(str(path), PlanBook())
+    poll(auto)
+    node = {"Node Type": "Result", "Startup Cost": 0.0, "Total Cost": 1.0, "Plan Rows": 1}
+    entries = [
+        {"Query Text": f"SELECT {name}", "Plan": node | {"Plan Width": 4, "Total Cost": cost}}
+        for name, cost in (("a", "no number"), ("b", 1.0))
+    ]
+    with path.open("a") as log, capture_logs() as logs:
+        for entry in entries:
+            text = f"duration: 1.000 ms  plan:\n{json.dumps(entry)}"
+            log.write(json.dumps({"message": text, "dbname": "app", "pid": 1}) + "\n")
+        log.flush()
+        assert 2 == poll(auto)
+    auto.close()
+    assert (1, 1) == (auto.read, auto.dropped)
+    assert 1 == len(auto._book.shapes(fingerprint("SELECT b")))
+    assert ["ValueError"] == [entry["error"] for entry in logs]
