@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -18,6 +19,8 @@ _MAX_SPANS: Final = 1000
 """Spans of one report; more are dropped, and counted."""
 _MAX_ERRORS: Final = 20
 """Failed statements kept in a second, the slow ones aside; more are counted alone."""
+_MAX_ALIKE: Final = 5
+"""Of those, of one statement and SQLSTATE: one that fails all the time hides no other."""
 
 
 class Run(NamedTuple):
@@ -44,7 +47,8 @@ class Noted:
         self.slow: list[SlowStatement] = []
         self.spans: list[SlowStatement] = []
         self._errors: list[SlowStatement] = []
-        self._errors_second = self._errors_kept = 0
+        self._errors_second = 0
+        self._failures: Counter[tuple[Count, str]] = Counter()
         self.dropped = self.errors_dropped = 0
         self._max_slow = max_slow
         self._clock = clock
@@ -60,7 +64,7 @@ class Noted:
     def note(self, count: Count, text: bytes, run: Run) -> None:
         """Keep an execution that is slow, or failed, or that a sampled trace goes through."""
         slow = run.total_us >= self._slow_us
-        failed = not slow and run.sqlstate != "" and self._has_room()
+        failed = not slow and run.sqlstate != "" and self._has_room(count, run.sqlstate)
         traced = self._traced and sampled(text)
         if traced and len(self.spans) >= _MAX_SPANS:
             self.dropped += 1
@@ -84,13 +88,14 @@ class Noted:
         self.slow, self.spans, self._errors = [], [], []
         return taken
 
-    def _has_room(self) -> bool:
+    def _has_room(self, count: Count, sqlstate: str) -> bool:
         """Whether one more failed statement of this second is kept; else it is dropped."""
-        second = int(self._clock())
+        second, kept = int(self._clock()), self._failures
         if second != self._errors_second:
-            self._errors_second, self._errors_kept = second, 0
-        self._errors_kept += 1
-        if self._errors_kept <= _MAX_ERRORS:
+            self._errors_second = second
+            kept.clear()
+        if kept[count, sqlstate] < _MAX_ALIKE and kept.total() < _MAX_ERRORS:
+            kept[count, sqlstate] += 1
             return True
         self.errors_dropped += 1
         return False

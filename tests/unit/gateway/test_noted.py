@@ -76,15 +76,20 @@ def test_failed_statements_are_bounded_by_the_second() -> None:
     now = 5.0
     counts = Counts(1.0, False, 100, 10, clock=lambda: now)
     count = counts.scope("shop", "ann", "web").count(TEXT)
-    for _ in range(25):
-        counts.note(count, TEXT, failed())
+    for number in range(8):
+        for _ in range(6):  # of one SQLSTATE five, of all twenty
+            counts.note(count, TEXT, failed(sqlstate=f"2200{number}"))
     counts.note(count, TEXT, failed(2000.0))
-    assert (21, 5) == (len(counts.take().slow), counts.noted.errors_dropped)
+    found = counts.take().slow
+    assert ["22012", *(f"2200{n}" for n in range(4) for _ in range(5))] == [
+        s.sqlstate for s in found
+    ]
+    assert 28 == counts.noted.errors_dropped
     counts.note(count, TEXT, failed())
-    assert (0, 6) == (len(counts.take().slow), counts.noted.errors_dropped)
+    assert (0, 29) == (len(counts.take().slow), counts.noted.errors_dropped)
     now = 6.0
     counts.note(count, TEXT, failed())
-    assert (1, 6) == (len(counts.take().slow), counts.noted.errors_dropped)
+    assert (1, 29) == (len(counts.take().slow), counts.noted.errors_dropped)
 
 
 def test_who_need_not_be_noted() -> None:
