@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 
-from tests.integration.daemon_support import running
+from tests.integration.daemon_support import Daemon, running
 from tests.integration.store_support import create_store
 from tests.support import wait_until
 
@@ -41,3 +42,23 @@ def test_http_that_is_open_to_the_network_is_warned_of(pg_dsn: str, tmp_path: Pa
 def test_http_on_loopback_is_not(pg_dsn: str, tmp_path: Path) -> None:
     with running(pg_dsn, tmp_path) as daemon:
         assert [] == daemon.events("HTTP is open to the network")
+
+
+def test_sessions_that_are_hidden_are_not_examined(
+    pg_dsn: str, pg_conn: psycopg.Connection, tmp_path: Path
+) -> None:
+    pg_conn.execute("DROP ROLE IF EXISTS shy")
+    pg_conn.execute("CREATE ROLE shy LOGIN")
+    try:
+        dsn = make_conninfo(pg_dsn, user="shy")
+        with running(dsn, tmp_path, stats__interval=1.0, stats__sample_interval=0.2) as daemon:
+            found = wait_until(lambda: _unseen(daemon, "stats-waits"), what="a sample")
+    finally:
+        pg_conn.execute("DROP ROLE shy")
+    assert found == 'GRANT pg_monitor TO "shy";'
+
+
+def _unseen(daemon: Daemon, rule: str) -> str | None:
+    """The remedy of what /collection says was not examined."""
+    told = daemon.get("/collection")["not_examined"]
+    return next((one["remedy"] for one in told if one["rule"] == rule), None)
