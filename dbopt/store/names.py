@@ -21,8 +21,8 @@ from dbopt.store.text import plain_json, storable
 
 TOUCH = timedelta(hours=12)
 """An entity's last_seen is moved that often."""
-MOST_ENTITIES = 500_000
-"""Remembered at once; beyond, all are forgotten and asked for again."""
+MOST_ENTITIES = 200_000
+"""Remembered at once, some 100 MB; beyond, all are forgotten and asked for again."""
 MOST_TEXTS = 20_000
 _LONGEST = 400
 """Characters of one word of a key; B-tree entries are bounded."""
