@@ -66,6 +66,8 @@ def test_a_statement_from_the_client_to_the_store(
                 for number in range(12):
                     client.execute(f"SELECT * FROM users WHERE id = {number}")
             client.execute(SLEEP)
+            with pytest.raises(psycopg.errors.DivisionByZero):
+                client.execute("SELECT 1/0")
         if pg_backend.cluster is not None:
             wait_until(lambda: _runs(daemon, "auto-explain"), what="the log's first look")
             _log_plans(pg_dsn)
@@ -80,6 +82,8 @@ def test_a_statement_from_the_client_to_the_store(
         )  # fmt: skip
         assert slow["waits"].get("Timeout:PgSleep", 0) > 2
         assert slow["shape"]
+        (failed,) = json.loads(call("--dsn", pg_dsn, "slow", "--errors", "--json").out)
+        assert ("22012", "shop", 0) == (failed["sqlstate"], failed["application"], failed["rows"])
         if pg_backend.cluster is not None:
             _plans_of_the_log(pg_dsn)
         number = fingerprint(SLEEP)
