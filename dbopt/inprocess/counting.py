@@ -7,6 +7,7 @@ up, fingerprints, redaction and tags are the reporter's thread's, each text's on
 from __future__ import annotations
 
 import logging
+import signal
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
@@ -226,7 +227,13 @@ class Counting:
                 self.lost += 1
 
     def fault(self, error: BaseException) -> None:
-        """Something of ours went wrong; the application must not notice."""
+        """Something of ours went wrong; the application must not notice.
+
+        Raises what a signal handler of the application's has raised while we ran, as the soft time
+        limits of task queues do: that is not ours to keep.
+        """
+        if raised_by_a_signal(error):
+            raise error
         self.faults += 1
         if self.faults == 1:
             # The type alone: the words might hold a literal.
@@ -260,6 +267,19 @@ class Counting:
                 scope.by_key = kept
                 self.texts += len(kept)
                 self.held += sum(len(count.text) for count in kept.values())
+
+
+def raised_by_a_signal(error: BaseException) -> bool:
+    """Whether a signal's handler has raised it: such a handler is among the traceback's calls."""
+    handlers = {
+        getattr(signal.getsignal(number), "__code__", None) for number in signal.valid_signals()
+    } - {None}
+    at = error.__traceback__
+    while at is not None:
+        if at.tb_frame.f_code in handlers:
+            return True
+        at = at.tb_next
+    return False
 
 
 T = TypeVar("T")

@@ -62,7 +62,11 @@ class TracedConnectionPool(Traced, ConnectionPool[CT]):
         """As ConnectionPool.getconn; how long it took is the first statement's queue time."""
         start = perf_counter()
         connection = super().getconn(timeout)
-        leased(connection, perf_counter() - start)
+        try:
+            leased(connection, perf_counter() - start)
+        except BaseException:  # a signal's: nobody else would give the connection back
+            self.putconn(connection)
+            raise
         return connection
 
     def close(self, timeout: float = 5.0) -> None:

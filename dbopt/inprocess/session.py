@@ -97,8 +97,9 @@ class Session:
                 self._end(connection, now, result, error)
         except Exception as fault:
             self.counting.fault(fault)
-        # A cursor holds its rows: they are the application's to free.
-        self.kind = self.query = self.cursor = self.params = None
+        finally:
+            # A cursor holds its rows: they are the application's to free.
+            self.kind = self.query = self.cursor = self.params = None
 
     def _express(self, now: float) -> bool:
         """Count a known statement that ran well outside of a transaction; most of all are so."""

@@ -96,6 +96,19 @@ def test_a_connection_class_that_runs_statements_as_it_is_made(pg_dsn: str) -> N
         assert 0 == pool.trace_faults
 
 
+def test_a_connection_is_not_lost_to_a_signal(pg_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with TracedConnectionPool(pg_dsn, min_size=1, max_size=1, report_to="") as pool:
+        with monkeypatch.context() as patch:
+            patch.setattr("dbopt.inprocess.pool.leased", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                pool.getconn()
+        with pool.connection(timeout=5.0) as connection:
+            assert (1,) == connection.execute("SELECT 1").fetchone()
+
+
 def test_wait_open_close_and_stats(pg_dsn: str) -> None:
     pool = TracedConnectionPool(pg_dsn, min_size=2, max_size=3, open=False, name="named")
     with pytest.raises(PoolClosed):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import weakref
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -156,3 +157,23 @@ def test_a_tagged_text_is_known_in_its_routes_scope_and_a_long_one_is_no_key() -
             run(session, connection, f"SELECT 1{padding} /*route='a'*/")
     assert 1 == len(session.scope.by_key)
     assert 4 == sum(count.calls for count in counting.drain())
+
+
+def test_what_a_signal_handler_raises_is_the_applications(monkeypatch: pytest.MonkeyPatch) -> None:
+    class TimeLimit(Exception):
+        pass
+
+    class Worker:
+        def on_alarm(self, *_: object) -> None:
+            raise TimeLimit
+
+    counting = Counting(Limits())
+    session, connection = made(counting)
+    monkeypatch.setattr(Session, "_count", lambda *_: signal.raise_signal(signal.SIGUSR1))
+    before = signal.signal(signal.SIGUSR1, Worker().on_alarm)
+    try:
+        with pytest.raises(TimeLimit):
+            run(session, connection, "SELECT 1")
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert (0, None) == (counting.faults, session.cursor)
