@@ -48,7 +48,10 @@ def translate(what: str, error: psycopg.Error, *, store: bool = False) -> DboptE
             "The store has no schema dbopt, or an old one.", hint="Run `dbopt migrate upgrade`."
         )
     if type(error).__module__.startswith("psycopg_pool"):
-        return ConnectError(f"{what}: {type(error).__name__}: no connection came free in time.")
+        return ConnectError(
+            f"{what}: no connection in time ({type(error).__name__}).",
+            hint="The server cannot be reached, or all of dbopt's own connections are busy.",
+        )
     code = error.sqlstate
     if _is_lost(error):
         return ServerLost(f"{what}: the connection to PostgreSQL was lost ({code or 'closed'}).")

@@ -9,6 +9,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from dbopt.pg.server import read_server
+from dbopt.sql.fingerprint import fingerprint
 from dbopt.stats.collectors.pg_stat_activity import READER as ACTIVITY
 from dbopt.stats.collectors.pg_stat_statements import StatementsCollector
 from tests.integration.collectors_support import (
@@ -151,6 +152,19 @@ def test_statements_in_another_schema_and_our_own(newest: str) -> None:
     assert set(collector.view.columns) == set(collected.rows[0]) - {"stats_since"}
     assert sum(row["calls"] for row in collector.own) > 0
     assert not any("dbopt */" in found for found in collected.texts.values())
+
+
+def test_what_dbopt_explains_is_still_the_applications(newest: str) -> None:
+    sql = "SELECT count(*) FROM item WHERE tag = 5 AND tag <> 6"
+    with psycopg.connect(newest, autocommit=True) as conn:
+        conn.execute("SET pg_stat_statements.track = 'all'")
+        # EXPLAIN's text comes first, under the queryid of what it explains.
+        conn.execute("EXPLAIN /* dbopt */ (FORMAT JSON) " + sql)  # type: ignore[arg-type]
+        conn.execute(sql)  # type: ignore[arg-type]
+    collected = look(newest, "statements")["statements"]
+    calls = {row["toplevel"]: row["calls"] for row in collected.rows
+             if row["fingerprint"] == fingerprint(sql)}  # fmt: skip
+    assert {1: 1} == calls
 
 
 @pytest.mark.pg(">= 17")

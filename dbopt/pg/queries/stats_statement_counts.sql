@@ -149,12 +149,20 @@ SELECT /* dbopt */
 
 -- name: collect_statement_texts
 -- The texts of those queryids; the server reads its whole file for it, so only new ones are asked.
-SELECT /* dbopt */ DISTINCT ON (queryid) queryid, query
+-- One queryid may have several: with track = all, what EXPLAIN looks at has EXPLAIN's own text.
+SELECT /* dbopt */ queryid, userid::bigint AS userid, 1 AS toplevel, query
   FROM {schema}.pg_stat_statements(true)
  WHERE queryid = ANY (%(queryids)s::bigint[])
    AND query IS NOT NULL
    AND dbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
- ORDER BY queryid
+
+-- name: collect_statement_texts (min_version=109)
+-- As before, with the level.
+SELECT /* dbopt */ queryid, userid::bigint AS userid, toplevel::int AS toplevel, query
+  FROM {schema}.pg_stat_statements(true)
+ WHERE queryid = ANY (%(queryids)s::bigint[])
+   AND query IS NOT NULL
+   AND dbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
 
 -- name: collect_statements_info (min_version=109)
 -- How often entries were evicted to make room, and since when all count.

@@ -24,6 +24,11 @@ MAX_KNOWN = 20_000
 """Statements whose fingerprint is remembered."""
 UNKNOWN = (0, "")
 
+Entry = tuple[int, int, int]
+"""queryid, userid, toplevel: a row of pg_stat_statements in one database."""
+Identity = tuple[int, str]
+"""Fingerprint and redacted text."""
+
 VIEW = View(
     name="statements",
     key=("queryid", "userid", "toplevel"),
@@ -87,14 +92,16 @@ class StatementsCollector:
     view = VIEW
 
     def __init__(self) -> None:
-        # None marks dbopt's own statements.
-        self._known: dict[int, tuple[int, str] | None] = {}
-        self._textless: set[int] = set()
+        # By row, and not by queryid: with track = all an application's statement that dbopt
+        # explains has the same queryid there, under EXPLAIN's text. None marks dbopt's own.
+        self._known: dict[Entry, Identity | None] = {}
+        self._identities: dict[int, Identity] = {}
+        self._textless: set[Entry] = set()
         self.own: list[Row] = []
 
     def fingerprint_of(self, queryid: int) -> int | None:
         """The fingerprint of a queryid that was seen, None of one that was not."""
-        known = self._known.get(queryid)
+        known = self._identities.get(queryid)
         return known[0] if known is not None else None
 
     async def collect(self, conn: AsyncConnection, server: ServerInfo, limit: int) -> Collected:
@@ -104,7 +111,7 @@ class StatementsCollector:
         version, schema = server.statements, server.statements_schema
         params = {**facts(server, limit), "planning": server.statements_planning}
         rows = await fetch(conn, "collect_statements", params, version=version, schema=schema)
-        await self._learn(conn, server, {row["queryid"] for row in rows})
+        await self._learn(conn, server, {_entry(row) for row in rows})
         kept, texts = self._fingerprinted(rows)
         info: Row = {"stats_reset": None, "dealloc": None}
         if version >= INFO_SINCE:
@@ -118,21 +125,29 @@ class StatementsCollector:
             findings=tuple(_gaps(server)),
         )
 
-    async def _learn(self, conn: AsyncConnection, server: ServerInfo, ids: set[int]) -> None:
+    async def _learn(self, conn: AsyncConnection, server: ServerInfo, seen: set[Entry]) -> None:
         if len(self._known) > MAX_KNOWN:
             self._known.clear()
+            self._identities.clear()
         # Until it has gone and come back, what had no text has none: the file may have lost it.
-        self._textless &= ids
-        unknown = sorted(ids - self._known.keys() - self._textless)
+        self._textless &= seen
+        unknown = seen - self._known.keys() - self._textless
         if not unknown:
             return
-        params = {"queryids": unknown}
-        schema = server.statements_schema
-        for row in await fetch(conn, "collect_statement_texts", params, schema=schema):
-            self._known[row["queryid"]] = identify(row["query"])
+        params = {"queryids": sorted({queryid for queryid, _, _ in unknown})}
+        version, schema = server.statements, server.statements_schema
+        name = "collect_statement_texts"
+        for row in await fetch(conn, name, params, version=version, schema=schema):
+            entry = _entry(row)
+            if entry not in unknown:
+                continue
+            identity = identify(row["query"])
+            if identity is not None:  # one text is kept for all roles
+                identity = self._identities.setdefault(entry[0], identity)
+            self._known[entry] = identity
             # A long text takes a while: let the process's other work have its turn.
             await asyncio.sleep(0)
-        self._textless.update(set(unknown) - self._known.keys())
+        self._textless.update(unknown - self._known.keys())
 
     def _fingerprinted(self, rows: Iterable[Row]) -> tuple[list[Row], dict[int, str]]:
         kept: list[Row] = []
@@ -140,13 +155,17 @@ class StatementsCollector:
         self.own = []
         for row in rows:
             # An entry that was evicted between the two reads has no text: it is left out.
-            known = self._known.get(row["queryid"], UNKNOWN)
+            known = self._known.get(_entry(row), UNKNOWN)
             if known is None:
                 self.own.append(whole({**row, "fingerprint": None}, VIEW))
             elif known is not UNKNOWN:
                 kept.append(whole({**row, "fingerprint": known[0]}, VIEW))
                 texts[known[0]] = known[1]
         return kept, texts
+
+
+def _entry(row: Row) -> Entry:
+    return row["queryid"], row["userid"], row["toplevel"]
 
 
 def identify(text: str) -> tuple[int, str] | None:

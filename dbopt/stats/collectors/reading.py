@@ -94,7 +94,8 @@ def whole(row: Row, view: View) -> Row:
 
 def too_old(view: str, server: ServerInfo, since: int) -> Finding:
     """The finding that the server's version has no such view."""
-    message = f"PostgreSQL {server.major} does not count this; {since} and later do."
+    words = view.replace("_", " ")
+    message = f"PostgreSQL {server.major} does not count this ({words}); {since} and later do."
     return minor(view, server, message, f"Upgrade to PostgreSQL {since} or later.")
 
 

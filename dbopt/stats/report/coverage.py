@@ -30,14 +30,13 @@ UNTIMED = (
 )  # fmt: skip
 MISSING = (
     ("statements", "Single statements, on the server: there is no history of pg_stat_statements.",
-     "Add pg_stat_statements to shared_preload_libraries, restart PostgreSQL, then "
-     "CREATE EXTENSION pg_stat_statements;"),
+     "`dbopt check` tells whether the extension is there; else the time is too short."),
     ("waits", "What sessions waited for: there are no samples of sessions.",
      "Set stats.sample_interval, and run `dbopt serve`."),
     ("traced", "Latency as clients see it, routes, applications: nothing came through the gateway.",
      "Let applications connect to the gateway that `dbopt serve` opens."),
-    ("table_bloat", "Bloat.", "GRANT SELECT on the tables (pg_read_all_data), since pg_stats "
-     "shows nothing without; it is estimated once an hour."),
+    ("table_bloat", "Bloat.", "GRANT SELECT on the tables, since pg_stats shows nothing without; "
+     "it is estimated once an hour."),
 )  # fmt: skip
 
 

@@ -140,7 +140,7 @@ def _locks(known: Known) -> Iterator[Remark]:
         )
     yield Remark(
         "locks", CRITICAL if peak >= PILE_UP else WARNING,
-        f"Locks: up to {number(peak)} sessions waited at once",
+        f"Locks: up to {number(peak)} sessions waited, on average of a minute",
         f"{share(waiting / load.total)} of all load, the most at {moment(at)} UTC.{words}",
         "Shorten the transaction that holds the lock; set lock_timeout for DDL.",
         "blocking", max(waiting / load.total, peak / 10),

@@ -61,7 +61,11 @@ class Server:
             return [{"dealloc": 0, "stats_reset": None}]
         self.asked.append(params["queryids"])
         found = ((number, self.texts.get(number)) for number in params["queryids"])
-        return [{"queryid": number, "query": text} for number, text in found if text is not None]
+        return [
+            {"queryid": number, "userid": 10, "toplevel": 1, "query": text}
+            for number, text in found
+            if text is not None
+        ]
 
 
 def look(collector: StatementsCollector) -> Collected:
