@@ -121,6 +121,6 @@ def test_to_dict() -> None:
         {
             "number": 1, "pid": 101, "clients": 2, "draining": False, "protocol_errors": 0,
             "login_failures": 0, "guard_asked": 0, "guard_unanswered": 0, "guard_unreadable": 0,
-            "spans_dropped": 0,
+            "spans_dropped": 0, "errors_dropped": 0,
         }
     ] == seen.to_dict()  # fmt: skip
