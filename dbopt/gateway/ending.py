@@ -275,7 +275,9 @@ class Ending(Lease):
         elif ledger.requests:
             if cancel:
                 self._pool.cancel(backend)
-            backend.holder = Leftover(backend, self._pool, self._upstream, self._clock)
+            backend.holder = Leftover(
+                backend, self._pool, self._upstream, self._clock, cancelled=cancel
+            )
         else:
             self._pool.release(backend, self._clock())
 

@@ -318,7 +318,11 @@ class Express(Connection):
 
     def _in_transaction(self, status: int, count: Count, now: float) -> None:
         ledger = self._ledger
-        ledger.in_block(count, self._sent, now)
+        block = ledger.block
+        if block is None:
+            ledger.in_block(count, now)
+        else:
+            block.ran_alone(count, self._sent, now)
         if ledger.status == IDLE:
             ledger.began = now
         ledger.status = status

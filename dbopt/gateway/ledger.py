@@ -232,12 +232,9 @@ class Ledger:
         else:
             self.end_block(now, failed=tag == b"ROLLBACK\0")
 
-    def in_block(self, count: Count, sent: float, now: float) -> None:
-        """A lone statement is done, and a transaction block is open: maybe it has begun it."""
-        if self.block is None:
-            self.block = Transaction(count.scope, now)
-        else:
-            self.block.ran_alone(count, sent, now)
+    def in_block(self, count: Count, now: float) -> None:
+        """A lone statement has begun a transaction block."""
+        self.block = Transaction(count.scope, now)
 
     def leave_block(self, sent: float, now: float, *, failed: bool) -> None:
         """A lone statement has ended the block."""

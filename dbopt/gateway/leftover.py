@@ -13,22 +13,33 @@ from dbopt.wire.types import IDLE
 
 _PATIENCE = 30.0
 """Seconds that what a client left may run on, where the route has no query_timeout."""
+_INSIST_EVERY = 1.0
+"""Seconds between two cancels: one that came before the server had read the query did nothing."""
 
 
 class Leftover:
     """Reads the replies that nobody gets, until the backend is at rest and can be shared.
 
-    It is a backend.Holder.
+    It is a backend.Holder. `cancelled`: the client wants no more of it, and it was cancelled.
     """
 
     pinned = ""
 
-    def __init__(self, backend: Backend, pool: Pool, upstream: Upstream, clock: Clock) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        pool: Pool,
+        upstream: Upstream,
+        clock: Clock,
+        *,
+        cancelled: bool = False,
+    ) -> None:
         self._backend = backend
         self._pool = pool
         self._upstream = upstream
         self._clock = clock
-        self._since = clock()
+        self._since = self._cancelled_at = clock()
+        self._cancelled = cancelled
 
     def from_server(self, data: bytes) -> None:
         """See backend.Holder."""
@@ -67,6 +78,10 @@ class Leftover:
         """See backend.Holder: a statement that no cancel ends costs the backend."""
         if now - self._since >= (route.query_timeout or _PATIENCE):
             self._lose(cancel_first=True)
+        elif self._cancelled and now - self._cancelled_at >= _INSIST_EVERY:
+            self._cancelled_at = now
+            if not self._backend.cancels:
+                self._pool.cancel(self._backend)
 
     def _lose(self, *, cancel_first: bool = False) -> None:
         self._upstream.ledger.end_block(self._clock(), failed=True)

@@ -56,6 +56,31 @@ def test_it_gives_up_after_query_timeout_or_half_a_minute(
     assert given_up == (backend.holder is None)
 
 
+class Cancels:
+    """The pool; each cancel is over at once."""
+
+    def __init__(self) -> None:
+        self.cancelled = 0
+
+    def cancel(self, backend: Backend) -> None:
+        self.cancelled += 1
+
+
+@pytest.mark.parametrize(("cancelled", "expected"), [(True, 3), (False, 0)])
+def test_a_cancel_that_came_too_early_is_sent_again(cancelled: bool, expected: int) -> None:
+    pool: Any = Cancels()
+    backend = Backend(TARGET, pool, 10)
+    ledger = Ledger(Counts(1e9, False, 100, 10).scope("shop", "ann", "web"))
+    upstream = Upstream(ledger, Registry(10))
+    leftover = Leftover(backend, pool, upstream, lambda: 100.0, cancelled=cancelled)
+    for quarter in range(14):
+        leftover.tick(100.0 + quarter / 4, ROUTE)
+    assert expected == pool.cancelled
+    backend.cancels = 1  # one is under way still
+    leftover.tick(110.0, ROUTE)
+    assert expected == pool.cancelled
+
+
 class Probed:
     """What a client left: a probe in flight, or a RESET."""
 
