@@ -37,6 +37,11 @@ class Server:
         "environment (PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSFILE, …).",
         secret=True,
     )
+    name: str = _s(
+        "",
+        "What this server is called in the history. Needed where sidecars of several servers share "
+        "a store, since each may know its own as 127.0.0.1:5432. Empty: its host and port.",
+    )
     connect_timeout: float = _s(
         5.0, "How long one attempt to connect may take.", unit="s", low=0.1, high=600
     )

@@ -156,7 +156,7 @@ async def _snapshot(settings: Settings) -> Taken:
         await _connect(settings, settings.server.dsn) as conn,
         await _connect(settings, settings.store_dsn) as store,
     ):
-        return await take(conn, store, settings.stats)
+        return await take(conn, store, settings.stats, settings.server.name)
 
 
 async def _with_store(settings: Settings, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:

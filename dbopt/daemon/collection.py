@@ -60,7 +60,9 @@ class Collection:
     ) -> None:
         readers = collectors()
         self.leader = Leader(settings.server.dsn, self._led)
-        self.collecting = Collecting(pool, settings.stats, readers, self._resume)
+        self.collecting = Collecting(
+            pool, settings.stats, readers, self._resume, name=settings.server.name
+        )
         self.writer = Writer(
             store, settings.store.spool_dir, settings.store.spool_size,
             on_skip=self.collecting.overtaken,
@@ -193,7 +195,7 @@ class Collection:
         if self.server is None:
             with translated("Reading the server's version and settings"):
                 async with self._pool.connection() as connection:
-                    self.server = await read_server(connection)
+                    self.server = await read_server(connection, self._settings.server.name)
         return self.server.address
 
     async def _resume(self, target: Target, view: View) -> Standing | None:

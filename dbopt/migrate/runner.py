@@ -85,9 +85,13 @@ def current(settings: Settings) -> str:
     Raises ConnectError, AuthenticationError, ConfigError, or MigrationError where it may not be
     read.
     """
+    return _revision_of(settings, settings.server.dsn)
+
+
+def _revision_of(settings: Settings, dsn: str) -> str:
     with (
         refusals("Reading the revision"),
-        engine(settings.server.dsn, timeout=settings.server.connect_timeout).connect() as link,
+        engine(dsn, timeout=settings.server.connect_timeout).connect() as link,
     ):
         context = MigrationContext.configure(link, opts={"version_table_schema": SCHEMA})
         return context.get_current_revision() or ""
@@ -139,10 +143,14 @@ def _run(settings: Settings, progress: Report | None = None) -> Run:
 
 
 def _runs(settings: Settings, progress: Report | None, indexes: bool) -> list[Run]:
-    """One for the served database, and one for a store of its own, which has no such tables."""
+    """One for the served database, and one for a store of its own, which has no such tables.
+
+    Where the store is elsewhere, and no indexes are wanted, the served database gets nothing.
+    """
     runs = [Run(settings.server.dsn, settings, progress, indexes)]
     if settings.store_dsn != settings.server.dsn:
-        runs.insert(0, Run(settings.store_dsn, settings, indexes=False))
+        store = Run(settings.store_dsn, settings, indexes=False)
+        runs = [store, *runs] if indexes else [store]
     return runs
 
 
@@ -159,7 +167,8 @@ def _command(
             act(config(settings, run), revision)
     except CommandError as error:
         raise UsageError(f"Alembic: {error}.", hint="See dbopt migrate history.") from None
-    return Upgraded(current(settings), tuple(built for run in runs for built in run.built))
+    built = tuple(built for run in runs for built in run.built)
+    return Upgraded(_revision_of(settings, runs[-1].dsn), built)
 
 
 def _revision(script: Script, applied: set[str]) -> Revision:

@@ -68,8 +68,11 @@ class ServerInfo:
         return '"' + self.role.replace('"', '""') + '"'
 
 
-async def read_server(conn: AsyncConnection) -> ServerInfo:
-    """Ask the server. Raises ServerLost or QueryFailed; a missing privilege is no error."""
+async def read_server(conn: AsyncConnection, name: str = "") -> ServerInfo:
+    """Ask the server. `name` (server.name) stands for its address, if there is one.
+
+    Raises ServerLost or QueryFailed; a missing privilege is no error.
+    """
     with translated("Reading the server's version and settings"):
         rows = await fetch(conn, "server_info")
-    return ServerInfo(**rows[0])
+    return ServerInfo(**rows[0] | ({"address": name} if name else {}))

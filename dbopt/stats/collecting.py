@@ -91,7 +91,8 @@ class Pace:
 class Collecting:
     """Reads one server's views. `latest` has what each said last, `findings` what was not seen.
 
-    `resume` tells where the store's history ends, so that a restart loses nothing.
+    `resume` tells where the store's history ends, so that a restart loses nothing. `name` is
+    server.name.
     """
 
     def __init__(
@@ -101,6 +102,8 @@ class Collecting:
         readers: Sequence[Collector],
         resume: Resume,
         clock: Clock = monotonic,
+        *,
+        name: str = "",
     ) -> None:
         self.latest: dict[str, Collected] = {}
         self.server: ServerInfo | None = None
@@ -109,6 +112,7 @@ class Collecting:
         self._readers = readers
         self._resume = resume
         self._clock = clock
+        self._name = name
         self._differs: dict[str, Differ] = {}
         self._asked: dict[str, float] = {}
         self._paces = {
@@ -151,7 +155,7 @@ class Collecting:
         """
         with translated("Reading the statistics"):
             async with self._connections.connection() as conn:
-                server = await read_server(conn)
+                server = await read_server(conn, self._name)
                 done.events.extend(self._restarted(server))
                 self.server = server
                 for reader in self._readers:
@@ -260,9 +264,9 @@ def _paced(view: View, pace: Pace, server: ServerInfo, took: float) -> Event:
 
 
 async def collect_once(
-    server: Connections, settings: Stats, readers: Sequence[Collector], resume: Resume
+    server: Connections, settings: Stats, readers: Sequence[Collector], resume: Resume, name: str
 ) -> tuple[Round, Mapping[str, Collected]]:
     """One round of all views, for a command. The caller holds the collector's lock."""
-    collecting, done = Collecting(server, settings, readers, resume), Round()
+    collecting, done = Collecting(server, settings, readers, resume, name=name), Round()
     await collecting.round(done)
     return done, collecting.latest

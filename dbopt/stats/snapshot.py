@@ -46,7 +46,9 @@ class _One:
         yield self._conn
 
 
-async def take(conn: AsyncConnection, store: AsyncConnection, settings: Stats) -> Taken:
+async def take(
+    conn: AsyncConnection, store: AsyncConnection, settings: Stats, name: str = ""
+) -> Taken:
     """Read every view over `conn`, write what is new over `store`.
 
     Raises UsageError where a sidecar collects for this database already (it says which),
@@ -57,9 +59,9 @@ async def take(conn: AsyncConnection, store: AsyncConnection, settings: Stats) -
     async def resume(target: Target, view: View) -> Standing | None:
         return await history.resume(store, target, view.name)
 
-    server = await read_server(conn)
+    server = await read_server(conn, name)
     await partitions.keep(store, server.now, settings.retention_days)
-    done, latest = await collect_once(_One(conn), settings, collectors(), resume)
+    done, latest = await collect_once(_One(conn), settings, collectors(), resume, name)
     findings = {
         (finding.rule, finding.message): finding
         for seen in latest.values()

@@ -171,6 +171,19 @@ def test_a_directory_that_was_configured_must_exist(settings: Settings) -> None:
         runner.upgrade(wrong)
 
 
+def test_the_schema_alone_leaves_the_served_database_as_it_is(
+    settings: Settings, connection: Connection, pg_backend: Backend
+) -> None:
+    with fresh_database(pg_backend) as store_dsn:
+        apart = replace(settings, store=Store(dsn=store_dsn))
+        done = runner.upgrade(apart, indexes=False)
+        with connect(store_dsn) as store:
+            row = store.execute("SELECT version_num FROM dbopt.alembic_version").fetchone()
+    assert row == {"version_num": done.revision}
+    row = connection.execute("SELECT to_regnamespace('dbopt') AS schema").fetchone()
+    assert row == {"schema": None}
+
+
 def test_a_store_of_its_own_gets_the_schema_and_no_indexes(
     settings: Settings, connection: Connection, pg_backend: Backend
 ) -> None:

@@ -242,6 +242,17 @@ def test_a_clock_that_was_put_back_is_told(counted: str) -> None:
     assert 1 == len(collecting.latest["numbers"].rows)
 
 
+def test_a_server_may_have_a_name_of_its_own(counted: str) -> None:
+    async def main() -> Round:
+        done = Round()
+        async with control_pool(counted, Stats()) as pool:
+            readers = [Reader(NUMBERS, LOOK)]
+            await Collecting(pool, Stats(), readers, nothing, name="db1.shop").round(done)
+        return done
+
+    assert "db1.shop" == asyncio.run(main()).frames[0].target.server
+
+
 def test_limits_are_the_settings(counted: str) -> None:
     statements = Reader(View("statements", ("id",)), "SELECT 1 AS id")
     numbers = Reader(NUMBERS, LOOK)
