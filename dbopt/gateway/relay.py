@@ -241,6 +241,8 @@ class Relay(Guarded):
         self._resume()
 
     def _resume(self) -> None:
+        if self.closed:
+            return  # what it was told last has closed it: it must not take a backend any more
         try:
             self._go_on()
             self.resume_reading()

@@ -640,6 +640,24 @@ def test_who_is_held_may_send_on_and_leave(scene: Scene) -> None:
     assert scene.free
 
 
+def test_who_is_closed_by_its_notifications_takes_no_backend(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a request behind the one that is answered; nobody would give the backend back."""
+    relay = scene.client()
+    scene.send(relay, query(b"select"))
+    relay._spill()
+    relay._quiet = False
+    relay._rest += query(b"select")
+    relay._notifications = []
+    relay._notifications.append(b"A")
+    monkeypatch.setattr(Relay, "_tell", lambda self: self.fatal(QueueTimeout("It is slow.")))
+    scene.stage.settle()
+    assert relay.closed
+    assert scene.free
+    assert query(b"select") == bytes(scene.wire.written), "the second was sent, too"
+
+
 def test_a_long_pipeline_takes_linear_time(scene: Scene) -> None:
     relay = scene.client()
     scene.send(relay, parse(b"select", b"a") + SYNC)
