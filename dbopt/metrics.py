@@ -126,6 +126,8 @@ DEFINITIONS: tuple[Definition, ...] = (
         "dbopt_statement_duration_seconds", _H, "Wait and time on the server.", ("database",)
     ),
     Definition("dbopt_slow_statements_total", _C, "Statements above trace.slow."),
+    Definition("dbopt_trace_errors_dropped_total", _C, "Failed statements too many to be kept."),
+    Definition("dbopt_trace_spans_dropped_total", _C, "Spans too many to be kept."),
     Definition("dbopt_plans_captured_total", _C, "Plans of slow statements taken."),
     Definition("dbopt_plan_failures_total", _C, "Plans that could not be taken."),
     Definition("dbopt_plan_changes_total", _C, "Plans that took another's place."),

@@ -125,7 +125,8 @@ class Daemon:
     def observed(self, worker: int, message: Observed) -> None:
         """A worker reported what it counted."""
         self.trace.observed(message.counts, message.slow, message.transactions, message.repeated)
-        self.exports.observed(message.slow, message.spans)
+        slow = [one for one in message.slow if self.slow.is_slow(one)]
+        self.exports.observed(slow, message.spans)
         self.workers.observed(worker, message.snapshot)
         self.guard.observed(message.counts)
         self.guard.refused(message.refusals)

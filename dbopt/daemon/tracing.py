@@ -46,7 +46,9 @@ class Tracing:
     ) -> None:
         trace = self._settings = settings.trace
         self.recorder = Recorder(trace.max_fingerprints, analyzer)
-        self.slow = SlowLog(trace.max_slow, lambda f: self.recorder.known(f).kind)
+        self.slow = SlowLog(
+            trace.max_slow, lambda f: self.recorder.known(f).kind, threshold_ms=trace.slow
+        )
         self.transactions = Transactions(lambda f: self.recorder.book.known(f).text)
         self.book = PlanBook(target_of)
         self.plans = PlanCapture(explain, analyzer, trace.plans_per_minute, book=self.book)
@@ -54,7 +56,7 @@ class Tracing:
         database_of, path = self.recorder.database_of, trace.auto_explain_log
         self.auto = AutoPlans(path, self.book, database_of) if path else None
         self.ingest = Ingest(trace.socket, self.reported, self._welcome) if trace.socket else None
-        self._keeper = SlowKeeper(self.plans.latest, trace.max_slow)
+        self._keeper = SlowKeeper(self.plans.latest, trace.max_slow, is_slow=self.slow.is_slow)
         self._history = TraceHistory(self.recorder, self.transactions, workers, datetime.now(UTC))
         self._remembers = False
         self._judging: asyncio.Task[None] | None = None
@@ -109,6 +111,7 @@ class Tracing:
     def reload(self, settings: Settings, analyzer: Analyzer) -> None:
         """Take new settings."""
         self._settings = settings.trace
+        self.slow.threshold_ms = settings.trace.slow
         self.recorder.book.judge_with(analyzer)
         self.plans.reload(settings.trace.plans, settings.trace.plans_per_minute)
 

@@ -6,10 +6,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from dbopt.clock import Clock, monotonic
+from dbopt.observation import SlowStatement
 from dbopt.store.slow import SlowEntry
 from dbopt.trace.planbook import CapturedPlan
 from dbopt.trace.slow import SlowEvent
 
+ERRORS_A_MINUTE = 30
+"""Fast errors handed on at most: a storm of them shall not fill the store."""
 GRACE = 3.0
 """Seconds that a slow statement waits for its plan and its waits before it is stored without."""
 
@@ -18,7 +21,7 @@ class SlowKeeper:
     """The newest `most` slow statements that were not handed on yet.
 
     `subscribe` its `take` to a SlowLog; `plan_of` gives the latest plan of a fingerprint in a
-    database.
+    database, `is_slow` tells those that are kept for their error alone: 30 of them a minute.
     """
 
     def __init__(
@@ -26,15 +29,26 @@ class SlowKeeper:
         plan_of: Callable[[int, str], CapturedPlan | None],
         most: int,
         clock: Clock = monotonic,
+        is_slow: Callable[[SlowStatement], bool] = lambda _: True,
     ) -> None:
         self._plan_of = plan_of
         self._clock = clock
         self._held: deque[tuple[float, SlowEvent]] = deque(maxlen=most)
+        self._is_slow = is_slow
+        self._minute = 0.0
+        self._errors = 0
 
     def take(self, events: Sequence[SlowEvent]) -> None:
         """Hold these for a while."""
         now = self._clock()
-        self._held.extend((now, event) for event in events)
+        if now - self._minute >= 60.0:
+            self._minute, self._errors = now, 0
+        for event in events:
+            if not self._is_slow(event.statement):
+                self._errors += 1
+                if self._errors > ERRORS_A_MINUTE:
+                    continue
+            self._held.append((now, event))
 
     def ripe(self, server: str, grace: float = GRACE) -> tuple[SlowEntry, ...]:
         """Those that were taken `grace` seconds ago, each with its plan and its waits.

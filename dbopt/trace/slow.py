@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from heapq import nlargest
+from heapq import merge, nlargest
 from itertools import islice
 from typing import Any, Protocol
 
@@ -118,17 +118,26 @@ class Wanted:
 
 
 class SlowLog:
-    """The last `max_slow` slow statements. `kind_of` tells a fingerprint's kind.
+    """The last `max_slow` slow statements, and as many that failed faster than `threshold_ms`.
 
-    `count` and `errors` go on beyond what is kept.
+    `kind_of` tells a fingerprint's kind. `count` (slow ones) and `errors` (all that failed) go on
+    beyond what is kept.
     """
 
-    def __init__(self, max_slow: int, kind_of: Callable[[int], str], clock: Clock = wall) -> None:
+    def __init__(
+        self,
+        max_slow: int,
+        kind_of: Callable[[int], str],
+        clock: Clock = wall,
+        threshold_ms: float = 0.0,
+    ) -> None:
         self.count = 0
         self.errors = 0
+        self.threshold_ms = threshold_ms
         self._kind_of = kind_of
         self._clock = clock
         self._events: deque[SlowEvent] = deque(maxlen=max_slow)
+        self._failed: deque[SlowEvent] = deque(maxlen=max_slow)
         self._unsettled: deque[SlowEvent] = deque(maxlen=max_slow)
         self._subscribers: list[Subscriber] = []
 
@@ -141,9 +150,12 @@ class SlowLog:
         if not statements:
             return
         events = [SlowEvent(slow, self._kind_of(slow.fingerprint)) for slow in statements]
-        self._events.extend(events)
-        self._unsettled.extend(events)
-        self.count += len(events)
+        slow = [event for event in events if self.is_slow(event.statement)]
+        # Fast errors have a place of their own: a storm of them must not push slow ones out.
+        self._failed.extend(event for event in events if not self.is_slow(event.statement))
+        self._events.extend(slow)
+        self._unsettled.extend(slow)
+        self.count += len(slow)
         self.errors += sum(event.failed for event in events)
         for subscriber in self._subscribers:
             try:
@@ -151,6 +163,10 @@ class SlowLog:
             except Exception as error:
                 # The type alone: the words might hold a literal.
                 log.error("a subscriber of slow statements failed", error=type(error).__name__)  # noqa: TRY400
+
+    def is_slow(self, statement: SlowStatement) -> bool:
+        """Whether it is kept for its time, and not for its error alone."""
+        return statement.duration_ms >= self.threshold_ms or not statement.sqlstate
 
     def settle(self, waits: Waits) -> None:
         """Fill in what those that ended two seconds ago waited for: call it each second."""
@@ -164,9 +180,13 @@ class SlowLog:
 
     def latest(self, limit: int = 50, wanted: Wanted | None = None) -> list[SlowEvent]:
         """The newest first, or the longest."""
+        newest = merge(
+            reversed(self._events), reversed(self._failed),
+            key=lambda event: event.statement.started, reverse=True,
+        )  # fmt: skip
         if wanted is None:
-            return list(islice(reversed(self._events), limit))
-        found = (event for event in reversed(self._events) if wanted.fits(event))
+            return list(islice(newest, limit))
+        found = (event for event in newest if wanted.fits(event))
         if wanted.order == "time":
             return list(islice(found, limit))
         return nlargest(limit, found, key=lambda event: event.statement.duration_ms)
@@ -174,6 +194,7 @@ class SlowLog:
     def clear(self) -> None:
         """Forget the statements. `count` stays: it is what /metrics shows."""
         self._events.clear()
+        self._failed.clear()
         self._unsettled.clear()
 
     def samples(self) -> Iterator[Sample]:

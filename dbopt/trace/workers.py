@@ -56,6 +56,8 @@ _WORKER = {
     "login_failures": "dbopt_gateway_login_failures_total",
     "guard_unanswered": "dbopt_guard_unanswered_total",
     "guard_unreadable": "dbopt_guard_unreadable_total",
+    "errors_dropped": "dbopt_trace_errors_dropped_total",
+    "spans_dropped": "dbopt_trace_spans_dropped_total",
 }
 _ZERO = dict.fromkeys(_SUMMED, 0.0)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dbopt.trace.keeping import GRACE, SlowKeeper
+from dbopt.trace.keeping import ERRORS_A_MINUTE, GRACE, SlowKeeper
 from dbopt.trace.planbook import CapturedPlan
 from dbopt.trace.slow import SlowEvent
 from tests.unit.trace.observations import FakeClock, slow
@@ -59,3 +59,13 @@ def test_the_newest_are_kept() -> None:
     bench = Bench(most=2)
     bench.take(1, 2, 3)
     assert [2, 3] == bench.ripe(grace=0.0)
+
+
+def test_of_fast_errors_there_are_so_many_a_minute() -> None:
+    clock = FakeClock()
+    keeper = SlowKeeper(lambda *_: None, 1000, clock, is_slow=lambda one: not one.sqlstate)
+    for _ in range(2):
+        keeper.take([SlowEvent(slow(sqlstate="22012"), "read")] * 50)
+        keeper.take([SlowEvent(slow(), "read")] * 50)
+        assert ERRORS_A_MINUTE + 50 == len(keeper.ripe("here:1", 0.0))
+        clock.now += 60.0

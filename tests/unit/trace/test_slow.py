@@ -138,3 +138,11 @@ def test_an_error_is_an_event_of_its_own_type() -> None:
 def test_an_unknown_order_is_refused() -> None:
     with pytest.raises(UsageError):
         Wanted(order="colour")
+
+
+def test_a_storm_of_fast_errors_leaves_the_slow_ones() -> None:
+    log = SlowLog(3, lambda _: "read", threshold_ms=1000.0)
+    log.add([slow(started=1.0), slow(started=2.0, sqlstate="57014")])
+    log.add([slow(started=3.0 + n, sqlstate="22012", duration_ms=1.0) for n in range(10)])
+    assert [12.0, 11.0, 10.0, 2.0, 1.0] == [one.statement.started for one in log.latest()]
+    assert (2, 11) == (log.count, log.errors)
