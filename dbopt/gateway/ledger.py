@@ -15,11 +15,13 @@ from dbopt.errors import DboptError
 from dbopt.gateway.noted import Run
 from dbopt.gateway.request import (
     CHECK,
+    CLOSE_HIDDEN,
     COPY_END,
     COPY_END_REQUEST,
     EXECUTE,
     FUNCTION,
     PARSE,
+    PARSE_HIDDEN,
     QUERY,
     SETTINGS,
     SYNC,
@@ -29,6 +31,7 @@ from dbopt.gateway.scopes import Count, Scope
 from dbopt.gateway.statements import Statement
 from dbopt.gateway.transactions import Transaction
 
+_HIDDEN: Final = frozenset((PARSE_HIDDEN, CLOSE_HIDDEN, CHECK))
 _RUNS: Final = frozenset((EXECUTE, QUERY, FUNCTION))
 BEGINS: Final = frozenset((b"BEGIN\0", b"START TRANSACTION\0"))
 BLOCK_TAGS: Final = BEGINS | {b"COMMIT\0", b"ROLLBACK\0", b"PREPARE TRANSACTION\0"}
@@ -102,7 +105,7 @@ class Ledger:
         Not while a batch is open, since its client sees to that.
         """
         requests = self.requests
-        return bool(requests) and requests[-1].kind < QUERY and not self.open_batch
+        return bool(requests) and requests[-1].kind in _HIDDEN and not self.open_batch
 
     def enter(self, request: Request, *keys: object) -> None:
         """Enter a request after which these names and statements are others, if it succeeds."""
