@@ -15,9 +15,9 @@ def test_each_is_described(entry: object) -> None:
 
 
 def test_the_extensions_version_chooses() -> None:
-    assert "true AS toplevel" in statement("stats_statements", 108)
-    assert "s.toplevel" in statement("stats_statements", 110)
-    assert "s.blk_read_time" in statement("stats_statements", 110)
-    assert "shared_blk_read_time" in statement("stats_statements", 112)
+    assert "1 AS toplevel" in statement("collect_statements", 108)
+    assert "s.toplevel" in statement("collect_statements", 110)
+    assert "s.blk_read_time" in statement("collect_statements", 110)
+    assert "shared_blk_read_time" in statement("collect_statements", 112)
     with pytest.raises(KeyError):
-        statement("stats_statements", 107)
+        statement("collect_statements", 107)
