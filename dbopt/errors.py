@@ -13,6 +13,9 @@ EXIT_FINDINGS = 1
 EXIT_USAGE = 2
 EXIT_UNREACHABLE = 3
 EXIT_PARTIAL = 4
+EXIT_BUSY = 5
+EXIT_DEADLINE = 6
+EXIT_REFUSED = 7
 
 EXIT_CODES: dict[int, str] = {
     EXIT_OK: "fine",
@@ -20,6 +23,9 @@ EXIT_CODES: dict[int, str] = {
     EXIT_USAGE: "usage or configuration",
     EXIT_UNREACHABLE: "cannot reach the database",
     EXIT_PARTIAL: "partly done",
+    EXIT_BUSY: "another run is at work",
+    EXIT_DEADLINE: "the deadline has passed",
+    EXIT_REFUSED: "refused before anything was changed",
 }
 """What each exit code means; `dbopt --help` prints this table."""
 
@@ -187,6 +193,30 @@ class MigrationError(DboptError):
 
     sqlstate = "55000"
     exit_code = EXIT_PARTIAL
+
+
+class MigrationBusy(MigrationError):
+    """Another run migrates this database now."""
+
+    sqlstate = "55P03"
+    http_status = 409
+    exit_code = EXIT_BUSY
+
+
+class DeadlinePassed(MigrationError):
+    """What was to be done took longer than it may."""
+
+    sqlstate = "57014"
+    http_status = 504
+    exit_code = EXIT_DEADLINE
+
+
+class MigrationRefused(MigrationError):
+    """A look before the first change has found what would make it fail or block others."""
+
+    sqlstate = "55000"
+    http_status = 409
+    exit_code = EXIT_REFUSED
 
 
 class QueryFailed(DboptError):

@@ -13,6 +13,7 @@ from dbopt.checksettings import Check
 from dbopt.complexitysettings import Complexity
 from dbopt.guardsection import AppRoute, Guard
 from dbopt.metricsettings import Metrics
+from dbopt.migratesettings import Migrate
 from dbopt.otelsettings import Otel
 from dbopt.poolsettings import Application, Database, Pool, User
 from dbopt.reportsettings import Report
@@ -240,22 +241,6 @@ class Index:
     )
     min_saving: float = _s(
         0.5, "Advise an index when it saves at least this share of a query's cost.", low=0, high=1
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Migrate:
-    """Migrations of dbopt's schema and of the declared indexes."""
-
-    directory: str = _s("migrations", "Directory of the Alembic environment.")
-    lock_timeout: float = _s(
-        5.0, "How long a short lock may be waited for.", unit="s", low=0.01, high=3600
-    )
-    build_timeout: float = _s(
-        3600.0, "How long one concurrent index build may take.", unit="s", low=1
-    )
-    lock_wait: float = _s(
-        600.0, "How long to wait for another migration that runs.", unit="s", low=0
     )
 
 

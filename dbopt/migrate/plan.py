@@ -12,23 +12,42 @@ from dbopt.sql.indexdef import IndexDefinition
 
 
 class Action(StrEnum):
-    """What a declared index needs."""
+    """What has to be done with one index.
 
+    create: it is not there. rebuild: it is there, invalid. rename: it is there under another name.
+    replace: the name is that of another definition: build the new one, take its name, drop the old
+    one. attach: a partitioned table's index that is not valid, since partitions lack theirs.
+    drop: it is there and not declared. busy: a session builds it now. conflict: nothing that dbopt
+    would do by itself, such as a name that a constraint's index has.
+    """
+
+    PRESENT = "present"
     CREATE = "create"
     REBUILD = "rebuild"
-    PRESENT = "present"
+    RENAME = "rename"
+    REPLACE = "replace"
+    ATTACH = "attach"
+    DROP = "drop"
     BUSY = "busy"
     CONFLICT = "conflict"
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One declared index: what it needs, the index that is there, and why."""
+    """One index: what it needs, the index that is there, and why.
+
+    `definition` is canonical; of a drop it is that of the index that goes. `where` is the place of
+    the declaration, `indexes/users.sql:3`. `partitions`: of an index on a partitioned table what
+    each partition needs, those without a partition of their own (the leaves) first; a partition's
+    PRESENT is a valid index of the same meaning that is attached, ATTACH one that is not yet.
+    """
 
     action: Action
     definition: IndexDefinition
     existing: Index | None = None
     reason: str = ""
+    where: str = ""
+    partitions: tuple[Step, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The step as JSON-ready types."""

@@ -23,7 +23,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "errors clock histogram settings configfile logs metrics redact observation resources "
         "verdict sdnotify setting poolsettings guardsection guardsettings configcheck configsample "
         "tomlplaces checksettings complexitysettings frames unixsocket metricsettings "
-        "otelsettings reportsettings",
+        "otelsettings reportsettings migratesettings",
         "wire sql",
         "pg store",
         "gateway trace cache stats index migrate guard otel check inprocess",
