@@ -39,7 +39,7 @@ class Journal(Protocol):
         ...
 
     def ended(self, number: int, outcome: str, message: str = "") -> None:
-        """Note its end. `outcome` is "done", "failed" or "cancelled"; `message` holds no literal."""
+        """Note its end: "done", "failed" or "cancelled". `message` holds no literal."""
         ...
 
 
