@@ -86,6 +86,9 @@ SELECT i.indrelid::regclass::text AS "table", c.relname AS name, i.indisvalid AS
 """
 
 
+Process = subprocess.Popen[str]
+
+
 @dataclass(slots=True)
 class Ended:
     """One run of a tool: its exit code (negative: by that signal), its seconds, what it said."""
@@ -122,11 +125,11 @@ class Scene:
         """A superuser's connection, in autocommit."""
         return psycopg.connect(self.dsn, autocommit=True, application_name="fault", **options)
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str) -> Process:
         """`dbopt index apply`, started."""
         return self.start_command(["index", "apply", "--yes", "--json", *arguments])
 
-    def start_command(self, arguments: list[str]) -> subprocess.Popen[str]:
+    def start_command(self, arguments: list[str]) -> Process:
         """A command of dbopt's, started."""
         command = [
             sys.executable, "-m", "dbopt", "--dsn", self.dsn,
@@ -135,7 +138,7 @@ class Scene:
         ]  # fmt: skip
         return spawn(command, self.directory)
 
-    def finish(self, process: subprocess.Popen[str], began: float) -> Ended:
+    def finish(self, process: Process, began: float) -> Ended:
         """Wait for a run, and keep how it ended."""
         ended = finish(process, began)
         self.ended.append(ended)
@@ -160,6 +163,21 @@ class Scene:
             )
         return int(row[0])
 
+    def wait_connected(self, process: Process, timeout: float = 20.0) -> None:
+        """Until a run that was just started has a connection, or has ended."""
+        query = "SELECT FROM pg_stat_activity WHERE application_name = 'dbopt' AND usename ="
+        query += " 'postgres' AND datname = current_database() AND backend_start > %s"
+        with self.admin() as connection:
+            since = connection.execute("SELECT now()").fetchone()
+            wait_until(
+                lambda: (
+                    process.poll() is not None
+                    or connection.execute(query, since).fetchone() is not None
+                ),
+                timeout,
+                "the run to connect",
+            )
+
     def wrong(self) -> list[str]:
         """What is not as declared, in words; empty when all is."""
         with self.admin() as connection:
@@ -167,7 +185,7 @@ class Scene:
         return differences(found, expected(self.cluster))
 
 
-def spawn(command: list[str], directory: Path) -> subprocess.Popen[str]:
+def spawn(command: list[str], directory: Path) -> Process:
     """A tool, started."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("DBOPT_", "PG"))}
     return subprocess.Popen(
@@ -176,7 +194,7 @@ def spawn(command: list[str], directory: Path) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def finish(process: subprocess.Popen[str], began: float) -> Ended:
+def finish(process: Process, began: float) -> Ended:
     """Wait for a tool; it is killed when it takes minutes."""
     try:
         out, err = process.communicate(timeout=120)
