@@ -1,26 +1,49 @@
-"""A direct connection: through a transaction pooler, SET and advisory locks would be lost."""
+"""A direct connection to a server that can be changed, and no pooler between.
+
+Through a transaction pooler, SET and advisory locks would be lost.
+"""
 
 from __future__ import annotations
 
-from dbopt.errors import MigrationError
+from dbopt.errors import MigrationRefused
 from dbopt.pg.connect import Connection
+from dbopt.pg.sqlfile import statement
 
 CHECKS = 3
 
 
 def require_direct(connection: Connection) -> None:
-    """Raise MigrationError unless one server process, and no pooler, answers this connection.
+    """Raise MigrationRefused unless one server process, and no pooler, answers this connection.
 
     A pooler must invent the process id of BackendKeyData, since it is the key to cancel by
     (docs: protocol-flow, "Canceling Requests in Progress"); a server gives its own.
     """
     claimed = connection.info.backend_pid
     if any(_pid(connection) != claimed for _ in range(CHECKS)):
-        raise MigrationError(
-            f"{connection.info.host}:{connection.info.port} is a connection pooler, and indexes "
+        raise MigrationRefused(
+            f"{_address(connection)} is a connection pooler, and indexes "
             "cannot be built concurrently through one.",
             hint="Give the server's own address in server.dsn.",
         )
+
+
+def require_writable(connection: Connection) -> None:
+    """Raise MigrationRefused on a standby, and in a session that may only read."""
+    row = connection.execute(statement("migration_server")).fetchone()
+    if row and row["standby"]:
+        raise MigrationRefused(
+            f"{_address(connection)} is a standby: it takes its indexes from its primary.",
+            hint="Give the primary's address in server.dsn.",
+        )
+    if row and row["read_only"]:
+        raise MigrationRefused(
+            f"Sessions at {_address(connection)} only read (default_transaction_read_only).",
+            hint="Use a role, or a server, that may write.",
+        )
+
+
+def _address(connection: Connection) -> str:
+    return f"{connection.info.host}:{connection.info.port}"
 
 
 def _pid(connection: Connection) -> int:

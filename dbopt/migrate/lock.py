@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from dbopt import clock
-from dbopt.errors import MigrationError
+from dbopt.errors import MigrationBusy
 from dbopt.pg.connect import Connection, Row
 from dbopt.pg.sqlfile import statement
 
@@ -19,7 +19,10 @@ KEY = 0x6462_6F70_745F_6D67
 """The lock's 64-bit key: "dbopt_mg" in ASCII."""
 
 Waiting = Callable[[str], None]
-"""Is told once in each wait who holds the lock."""
+"""Is told who holds the lock: once, and again when it is somebody else."""
+
+ASK_AGAIN = 5.0
+"""Seconds between two looks at who holds the lock that is waited for."""
 
 
 @contextmanager
@@ -28,33 +31,63 @@ def migration_lock(
 ) -> Iterator[None]:
     """Hold the lock on an autocommit connection; wait at most `wait` seconds for it.
 
-    Raises MigrationError that says who holds it.
+    Raises MigrationBusy that says who holds it.
     """
-    deadline = clock.monotonic() + wait
-    delays = clock.backoff(first=0.05, most=1.0, jitter=0.5)
-    told = False
-    while not _try(connection):
-        left = deadline - clock.monotonic()
-        if left <= 0:
-            raise MigrationError(
-                f"Another migration has run for {wait:g} s or more: {holder(connection)}.",
-                hint="Wait for it to end, or raise migrate.lock_wait.",
-            )
-        if waiting and not told:
-            waiting(holder(connection))
-            told = True
-        time.sleep(min(next(delays), left))
+    take(connection, wait, waiting)
     try:
         yield
     finally:
-        if not connection.broken:
-            connection.execute("SELECT pg_advisory_unlock(%s)", (KEY,))
+        give_back(connection)
+
+
+def take(connection: Connection, wait: float, waiting: Waiting | None = None) -> None:
+    """Take the lock for the session, or raise MigrationBusy after `wait` seconds; 0: at once."""
+    deadline = clock.monotonic() + wait
+    delays = clock.backoff(first=0.05, most=1.0, jitter=0.5)
+    told, ask = "", 0.0
+    while not _try(connection):
+        now = clock.monotonic()
+        if now >= deadline:
+            raise _busy(connection, wait)
+        if waiting and now >= ask:
+            ask = now + ASK_AGAIN
+            told = _tell(holder(connection), told, waiting)
+        time.sleep(min(next(delays), deadline - now))
+
+
+def give_back(connection: Connection) -> None:
+    """Give the session's lock back, if it still has a session."""
+    if not connection.broken and not connection.closed:
+        connection.execute("SELECT pg_advisory_unlock(%s)", (KEY,))
+
+
+def is_held(connection: Connection) -> bool:
+    """Whether this session holds the lock."""
+    row = connection.execute(statement("migration_lock_held"), {"key": KEY}).fetchone()
+    return bool(row and row["held"])
 
 
 def holder(connection: Connection) -> str:
     """Who holds the lock, in words."""
-    rows = connection.execute(statement("index_lock_holder"), {"key": KEY}).fetchall()
+    rows = connection.execute(statement("migration_lock_holder"), {"key": KEY}).fetchall()
     return ", ".join(map(_describe, rows)) or "its session has just ended"
+
+
+def _tell(who: str, told: str, waiting: Waiting) -> str:
+    """Tell of a holder that was not told of; the pid that has been told of."""
+    pid = who.partition(" user")[0].partition(",")[0]
+    if pid != told and pid.startswith("pid"):
+        waiting(who)
+        return pid
+    return told
+
+
+def _busy(connection: Connection, wait: float) -> MigrationBusy:
+    since = f" has run for {wait:g} s or more" if wait else " runs"
+    return MigrationBusy(
+        f"Another migration{since}: {holder(connection)}.",
+        hint="Wait for it to end, or raise migrate.lock_wait.",
+    )
 
 
 def _try(connection: Connection) -> bool:
@@ -65,4 +98,9 @@ def _try(connection: Connection) -> bool:
 def _describe(row: Row) -> str:
     words = [f"pid {row['pid']}"]
     words += [f"{key} {row[key]}" for key in ("user", "application", "address") if row[key]]
-    return " ".join(words)
+    return f"{' '.join(words)}, {_age(row['seconds'])}" if row["seconds"] else " ".join(words)
+
+
+def _age(seconds: float) -> str:
+    words = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+    return f"whose session began {words} ago"

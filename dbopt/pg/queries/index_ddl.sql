@@ -35,14 +35,3 @@ SELECT p.phase,
            AND a.pid <> %(pid)s) AS blockers
   FROM (SELECT %(pid)s AS pid) AS session
   LEFT JOIN pg_stat_progress_create_index p ON p.pid = session.pid;
-
--- name: index_lock_holder
--- Who holds the session advisory lock (classid, objid are the halves of the 64-bit key).
--- Source: pg_locks.
-SELECT a.pid, a.usename AS "user", a.application_name AS application, a.client_addr::text AS address
-  FROM pg_locks l
-  JOIN pg_stat_activity a ON a.pid = l.pid
- WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted
-   AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
-   AND l.classid::bigint = (%(key)s::bigint >> 32) & 4294967295
-   AND l.objid::bigint = %(key)s::bigint & 4294967295;

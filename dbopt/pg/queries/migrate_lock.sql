@@ -1,0 +1,36 @@
+-- name: migration_session
+-- A session that outlives idle timeouts and role settings that would cut a build, and that the
+-- server gives up soon if its host is gone. Settings that this server lacks are left out.
+SELECT set_config(name, CASE name
+         WHEN 'tcp_keepalives_idle' THEN '10' WHEN 'tcp_keepalives_interval' THEN '5'
+         WHEN 'tcp_keepalives_count' THEN '3' ELSE '0' END, false)
+  FROM pg_catalog.pg_settings
+ WHERE name IN ('tcp_keepalives_idle', 'tcp_keepalives_interval', 'tcp_keepalives_count',
+                'idle_session_timeout', 'transaction_timeout', 'lock_timeout', 'statement_timeout');
+
+-- name: migration_lock_held
+-- Whether this session holds the lock (classid, objid are the halves of the 64-bit key).
+-- Source: pg_locks.
+SELECT count(*) > 0 AS held
+  FROM pg_catalog.pg_locks l
+ WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted AND l.pid = pg_backend_pid()
+   AND l.classid::bigint = (%(key)s::bigint >> 32) & 4294967295
+   AND l.objid::bigint = %(key)s::bigint & 4294967295;
+
+-- name: migration_lock_holder
+-- Who holds the lock in this database, and how many seconds ago that session began. User,
+-- application and address are hidden from a role that may not see other roles' sessions.
+-- Source: pg_locks, pg_stat_activity.
+SELECT a.pid, a.usename AS "user", a.application_name AS application, a.client_addr::text AS address,
+       extract(epoch FROM clock_timestamp() - a.backend_start)::float8 AS seconds
+  FROM pg_catalog.pg_locks l
+  JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+ WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted
+   AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database())
+   AND l.classid::bigint = (%(key)s::bigint >> 32) & 4294967295
+   AND l.objid::bigint = %(key)s::bigint & 4294967295;
+
+-- name: migration_server
+-- What this server is to one who wants to change it: a standby, or a session that only reads.
+SELECT pg_is_in_recovery() AS standby,
+       current_setting('transaction_read_only')::boolean AS read_only;
