@@ -1,0 +1,234 @@
+"""The statements of a text, each read as far as the rules ask. Never raises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dbopt.sql.ddl.alter import read_alter
+from dbopt.sql.ddl.commands import (
+    read_alter_domain,
+    read_create,
+    read_create_domain,
+    read_delete,
+    read_drop,
+    read_insert,
+    read_lock,
+    read_maintain,
+    read_refresh,
+    read_set_config,
+    read_setting,
+    read_trigger,
+    read_truncate,
+    read_update,
+)
+from dbopt.sql.ddl.cursor import Cursor, Unreadable
+from dbopt.sql.ddl.indexes import read_create_index, read_reindex
+from dbopt.sql.ddl.model import (
+    AddEnumValue,
+    Block,
+    Create,
+    Name,
+    Node,
+    Other,
+    Setting,
+    Span,
+    Statement,
+    Transaction,
+    Unread,
+    Write,
+)
+from dbopt.sql.ddl.tables import read_create_table
+from dbopt.sql.parse import Statement as Source
+from dbopt.sql.parse import split
+
+_OBJECTS = (
+    ("foreign", "data", "wrapper"),
+    ("foreign", "table"),
+    ("materialized", "view"),
+    ("event", "trigger"),
+    ("access", "method"),
+    ("user", "mapping"),
+    ("operator", "class"),
+    ("operator", "family"),
+    ("text", "search", "configuration"),
+    ("text", "search", "dictionary"),
+    ("text", "search", "parser"),
+    ("text", "search", "template"),
+    ("default", "privileges"),
+    ("large", "object"),
+)
+"""Kinds of object that have more words than one."""
+_ALTERED = frozenset(
+    {"table", "foreign table", "view", "materialized view", "index", "sequence", "schema"}
+    | {"database", "tablespace"}
+)
+"""Kinds of object whose ALTER is read: by its name and its actions."""
+_BEFORE_KIND = ("global", "local", "unlogged", "recursive", "trusted", "procedural", "constraint")
+_DROPPED_BY_OTHER_NAMES = frozenset(
+    {"cast", "operator", "operator class", "operator family", "transform", "owned", "user mapping"}
+)
+
+
+def read(text: str) -> list[Statement]:
+    """The statements of a text in order, each with what it says.
+
+    One of a kind that rules need, and that cannot be read, is Unread; any other one is Other.
+    Offsets are in characters of the text. Linear in the text; never raises.
+    """
+    return [_statement(number, one) for number, one in enumerate(split(text), start=1)]
+
+
+def _statement(number: int, source: Source) -> Statement:
+    return Statement(number, source.text, source.tokens[0].start, _node(source))
+
+
+def _node(source: Source) -> Node:
+    tokens = source.tokens
+    cursor = Cursor(tokens)
+    last = tokens[-1]
+    at = Span(tokens[0].start, last.start + len(last.text))
+    reader = _READERS.get(cursor.word())
+    if reader is None:
+        return Other(at, source.words)
+    cursor.next()
+    try:
+        return reader(cursor, at)
+    except Unreadable as why:
+        return Unread(at, source.words[:3], str(why))
+
+
+def _create(cursor: Cursor, at: Span) -> Node:
+    replaced = cursor.accept("or", "replace")
+    temporary = False
+    unique = cursor.accept("unique")
+    while word := cursor.any_of("temporary", "temp", *_BEFORE_KIND):
+        temporary = temporary or word in {"temporary", "temp"}
+    kind = _kind(cursor)
+    if kind == "table":
+        return read_create_table(cursor, at, temporary=temporary)
+    if kind == "index":
+        return read_create_index(cursor, at, unique=unique)
+    if kind == "trigger":
+        return read_trigger(cursor, at)
+    if kind == "domain":
+        return read_create_domain(cursor, at)
+    return read_create(cursor, at, kind, Create(at, kind, _NOBODY, replaced, False, temporary))
+
+
+def _alter(cursor: Cursor, at: Span) -> Node:
+    words = cursor.words[:6]
+    kind = _kind(cursor)
+    if kind == "domain":
+        return read_alter_domain(cursor, at)
+    if kind == "type":
+        return _alter_type(cursor, at)
+    if kind in _ALTERED and not cursor.accept("all", "in", "tablespace"):
+        return read_alter(cursor, at, kind)
+    return Other(at, words)
+
+
+def _alter_type(cursor: Cursor, at: Span) -> Node:
+    mark = cursor.mark()
+    name = cursor.name()
+    if cursor.accept("add", "value"):
+        guarded = cursor.accept("if", "not", "exists")
+        cursor.next()
+        return AddEnumValue(at, name, guarded, bool(cursor.any_of("before", "after")))
+    return read_alter(cursor.back(mark), at, "type")
+
+
+def _drop(cursor: Cursor, at: Span) -> Node:
+    words = cursor.words[:6]
+    kind = _kind(cursor)
+    if kind in _DROPPED_BY_OTHER_NAMES:
+        return Other(at, words)
+    return read_drop(cursor, at, kind)
+
+
+def _kind(cursor: Cursor) -> str:
+    for words in _OBJECTS:
+        if cursor.accept(*words):
+            return " ".join(words)
+    return cursor.next().text.lower()
+
+
+def _begin(cursor: Cursor, at: Span) -> Node:
+    return Transaction(at, "begin")
+
+
+def _commit(cursor: Cursor, at: Span) -> Node:
+    return Transaction(at, "commit", _chains(cursor))
+
+
+def _rollback(cursor: Cursor, at: Span) -> Node:
+    cursor.any_of("work", "transaction")
+    if cursor.accept("to"):
+        return Transaction(at, "rollback to")
+    return Transaction(at, "rollback", _chains(cursor))
+
+
+def _chains(cursor: Cursor) -> bool:
+    cursor.any_of("work", "transaction")
+    return cursor.accept("and", "chain")
+
+
+def _prepare(cursor: Cursor, at: Span) -> Node:
+    if cursor.accept("transaction"):
+        return Transaction(at, "prepare")
+    return Other(at, cursor.words[:6])
+
+
+def _select(cursor: Cursor, at: Span) -> Node:
+    words = cursor.words[:6]
+    cursor.accept("pg_catalog", ".")
+    if cursor.accept("set_config"):
+        return read_set_config(cursor, at)
+    return Other(at, words)
+
+
+def _reset(cursor: Cursor, at: Span) -> Node:
+    return Setting(at, str(cursor.name()), None)
+
+
+def _copy(cursor: Cursor, at: Span) -> Node:
+    words = cursor.words[:6]
+    if cursor.word() == "(":
+        return Other(at, words)
+    table = cursor.name()
+    cursor.skip_group()
+    return Write(at, "copy", table, query=True) if cursor.accept("from") else Other(at, words)
+
+
+_NOBODY = Name("", "", Span(0, 0))
+_READERS: dict[str, Callable[[Cursor, Span], Node]] = {
+    "create": _create,
+    "alter": _alter,
+    "drop": _drop,
+    "begin": _begin,
+    "start": _begin,
+    "commit": _commit,
+    "end": _commit,
+    "rollback": _rollback,
+    "abort": _rollback,
+    "savepoint": lambda _, at: Transaction(at, "savepoint"),
+    "release": lambda _, at: Transaction(at, "release"),
+    "prepare": _prepare,
+    "set": read_setting,
+    "reset": _reset,
+    "select": _select,
+    "reindex": read_reindex,
+    "truncate": read_truncate,
+    "refresh": read_refresh,
+    "vacuum": lambda cursor, at: read_maintain(cursor, at, "vacuum"),
+    "cluster": lambda cursor, at: read_maintain(cursor, at, "cluster"),
+    "repack": lambda cursor, at: read_maintain(cursor, at, "repack"),
+    "analyze": lambda cursor, at: read_maintain(cursor, at, "analyze"),
+    "lock": read_lock,
+    "update": read_update,
+    "delete": read_delete,
+    "insert": lambda cursor, at: read_insert(cursor, at, "insert"),
+    "merge": lambda cursor, at: read_insert(cursor, at, "merge"),
+    "copy": _copy,
+    "do": lambda _, at: Block(at, "do"),
+    "call": lambda _, at: Block(at, "call"),
+}
