@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from dbopt.cli.querycatalog import Catalog
 from dbopt.cli.querytext import Part, Source
-from dbopt.errors import UsageError
 from dbopt.pg.mistake import server_mistake
 from dbopt.pg.rewrite import RewriteCheck, check_rewrite
 from dbopt.sql.findings import Finding, Severity
 from dbopt.sql.kinds import QUERIES, first_kind
-from dbopt.sql.lint import RULES, UNPARSED, lint
+from dbopt.sql.lint import UNPARSED, lint
 from dbopt.sql.mistake import Mistake, find_mistake, hidden, without_constants
 from dbopt.sql.parse import Statement
 from dbopt.sql.rules.support import Rule
@@ -67,17 +65,6 @@ class Said:
                 "why": check.why,
             }  # fmt: skip
         return found
-
-
-def chosen(names: Sequence[str], ignored: Sequence[str]) -> tuple[Rule, ...]:
-    """The rules of these names, or all; UsageError for a name that is none's."""
-    known = {rule.name: rule for rule in RULES}
-    for name in (*names, *ignored):
-        if name not in known and name != UNPARSED:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"Did you mean {near[0]}?" if near else "`dbopt query lint --rules` lists all."
-            raise UsageError(f"{name}: there is no such rule.", hint=hint)
-    return tuple(rule for name, rule in known.items() if not names or name in names)
 
 
 def examine(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from rich.console import Console
 from rich.table import Table
@@ -15,7 +16,6 @@ from dbopt.pg.rewrite import RewriteCheck
 from dbopt.pg.shown import printable
 from dbopt.sql.findings import Severity
 from dbopt.sql.query import Complexity
-from dbopt.sql.rules.support import Rule
 
 COLOURS = {Severity.CRITICAL: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 GRADES = {"simple": "green", "moderate": "cyan", "complex": "yellow", "extreme": "red"}
@@ -129,11 +129,40 @@ def _escaped(value: str, more: str = "") -> str:
     return value
 
 
-def rules_table(rules: Iterable[Rule]) -> Table:
+class LintRule(Protocol):
+    """What a list of rules says of each: dbopt.sql.rules.support.Rule and its like."""
+
+    @property
+    def name(self) -> str:
+        """The word that --rule and --ignore take."""
+
+    @property
+    def severity(self) -> Severity:
+        """Of its findings, unless one has its own."""
+
+    @property
+    def summary(self) -> str:
+        """What it finds."""
+
+    @property
+    def reason(self) -> str:
+        """What is bad about it."""
+
+    @property
+    def remedy(self) -> str:
+        """What to do."""
+
+    @property
+    def fires(self) -> str:
+        """A text that it finds something in."""
+
+
+def rules_table(rules: Iterable[LintRule]) -> Table:
     """All rules and why they are rules."""
     table = Table("Rule", "Severity", "Finds", "Why", box=None, padding=(0, 2, 1, 0))
     for rule in rules:
-        name = f"{rule.name}\n(needs a database)" if rule.needs_schema else rule.name
+        needs_schema = getattr(rule, "needs_schema", False)
+        name = f"{rule.name}\n(needs a database)" if needs_schema else rule.name
         severity = Text(rule.severity.name.lower(), style=COLOURS[rule.severity])
         table.add_row(Text(name), severity, Text(rule.summary), Text(rule.reason))
     return table
