@@ -15,6 +15,7 @@ MAX_NAME = 63
 NEW = "_dbopt_new"
 OLD = "_dbopt_old"
 
+_suffix_of_reindex = re.compile(r"_cc(?:new|old)\d*$").search
 _reindexed = re.compile(r".*_cc(new|old)\d*", re.DOTALL).fullmatch
 
 
@@ -28,13 +29,13 @@ def old_name(name: str) -> str:
     return _suffixed(name, OLD)
 
 
-def leaf_name(definition: IndexDefinition, table: str) -> str:
+def leaf_name(definition: IndexDefinition, table: str, turn: int = 0) -> str:
     """Of the index on the partition `table` that belongs to the declared one `definition`.
 
     It depends on the name and on the meaning: an index that replaces another of the same name
-    finds its partitions' names free.
+    finds its partitions' names free. `turn` counts up where something else has the name.
     """
-    meaning = definition.create_sql(concurrently=False)
+    meaning = definition.create_sql(concurrently=False) + ("" if not turn else f" {turn}")
     suffix = f"_{_digest(meaning)}_idx"
     return _cut(table, MAX_NAME - len(suffix)) + suffix
 
@@ -42,6 +43,14 @@ def leaf_name(definition: IndexDefinition, table: str) -> str:
 def is_reindex_leftover(name: str) -> bool:
     """Whether a REINDEX CONCURRENTLY that failed leaves such names (docs: sql-reindex)."""
     return _reindexed(name) is not None
+
+
+def is_reindexed(name: str, of: str) -> bool:
+    """Whether a REINDEX CONCURRENTLY of the index `of` that failed leaves such a name."""
+    found = _suffix_of_reindex(name)
+    if found is None:
+        return False
+    return name[: found.start()] == _cut(of, MAX_NAME - len(found[0].encode()))
 
 
 def _suffixed(name: str, suffix: str) -> str:

@@ -2,62 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
 
-from dbopt.pg.catalog import Index
+from dbopt.migrate.leftovers import drops
+from dbopt.migrate.matching import Matching
+from dbopt.migrate.steps import Action, Step, Wanted, required, same_index
+from dbopt.pg.catalog import Catalog, Index
 from dbopt.sql.indexdef import IndexDefinition
 
+__all__ = [
+    "Action",
+    "Step",
+    "Wanted",
+    "make_plan",
+    "one",
+    "plan",
+    "required",
+    "same_index",
+    "step",
+]
 
-class Action(StrEnum):
-    """What has to be done with one index.
 
-    create: it is not there. rebuild: it is there, invalid. rename: it is there under another name.
-    replace: the name is that of another definition: build the new one, take its name, drop the old
-    one. attach: a partitioned table's index that is not valid, since partitions lack theirs.
-    drop: it is there and not declared. busy: a session builds it now. conflict: nothing that dbopt
-    would do by itself, such as a name that a constraint's index has.
+def make_plan(
+    wanted: Sequence[Wanted],
+    catalog: Catalog,
+    *,
+    managed: Collection[tuple[str, str]] = (),
+    prune: bool = False,
+    asked: Collection[str] = (),
+) -> list[Step]:
+    """What the declared indexes need: a step for each, in their order, then drops.
+
+    Only where one index leaves a name that another gets, the one that leaves comes first. A drop
+    should be done only when all other steps of its table are: what it drops may serve until then.
+    `managed`, `prune` and `asked`: see `leftovers.drops`. Never raises.
     """
-
-    PRESENT = "present"
-    CREATE = "create"
-    REBUILD = "rebuild"
-    RENAME = "rename"
-    REPLACE = "replace"
-    ATTACH = "attach"
-    DROP = "drop"
-    BUSY = "busy"
-    CONFLICT = "conflict"
+    matching = Matching(wanted, catalog, frozenset(managed), prune)
+    steps = matching.steps()
+    return steps + drops(
+        steps, catalog, matching.claimed, managed=managed, prune=prune, asked=asked
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One index: what it needs, the index that is there, and why.
+def one(
+    definition: IndexDefinition,
+    catalog: Catalog,
+    where: str = "",
+    *,
+    others: Sequence[Wanted] = (),
+    managed: Collection[tuple[str, str]] = (),
+) -> Step:
+    """What one declared index needs. `others` are declared too, and keep their own indexes.
 
-    `definition` is canonical; of a drop it is that of the index that goes. `where` is the place of
-    the declaration, `indexes/users.sql:3`. `partitions`: of an index on a partitioned table what
-    each partition needs, those without a partition of their own (the leaves) first; a partition's
-    PRESENT is a valid index of the same meaning that is attached, ATTACH one that is not yet.
+    Without them an index that is declared under another name, and means the same, is renamed.
     """
-
-    action: Action
-    definition: IndexDefinition
-    existing: Index | None = None
-    reason: str = ""
-    where: str = ""
-    partitions: tuple[Step, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """The step as JSON-ready types."""
-        return {
-            "name": self.definition.name,
-            "table": self.definition.table,
-            "action": self.action.value,
-            "existing": self.existing.name if self.existing else None,
-            "reason": self.reason,
-        }
+    steps = Matching((*others, Wanted(definition, where)), catalog, frozenset(managed)).steps()
+    return next(step for step in steps if step.definition is definition)
 
 
 def plan(declared: Iterable[IndexDefinition], actual: Sequence[Index]) -> list[Step]:
@@ -95,8 +95,3 @@ def _same_name(one: IndexDefinition, other: IndexDefinition) -> bool:
 
 def _serves(index: Index, definition: IndexDefinition) -> bool:
     return index.valid and same_index(index.definition, definition)
-
-
-def same_index(one: IndexDefinition, other: IndexDefinition) -> bool:
-    """The same meaning on the same table of the same schema."""
-    return one.schema == other.schema and one.same_as(other)

@@ -6,7 +6,7 @@ Sources: PostgreSQL's documentation, "System Catalogs" and "The Cumulative Stati
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -41,7 +41,8 @@ class Column:
 class Table:
     """A table and its counters since `Catalog.stats_since`; `rows` is an estimate.
 
-    `parent` is the oid of the partitioned table that it is a partition of.
+    `parent` is the oid of the partitioned table that it is a partition of. `foreign_partitions`
+    counts its own partitions that are foreign tables, which are no tables here.
     """
 
     oid: int
@@ -57,6 +58,7 @@ class Table:
     idx_scan: int = 0
     idx_tup_fetch: int = 0
     n_dead: int = 0
+    foreign_partitions: int = 0
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}"
@@ -125,10 +127,22 @@ class ForeignKey:
     referenced: str
 
 
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """Something else that has a name in a schema, so that no index can have it.
+
+    `kind` in words: "view", "sequence", "table", "index", …
+    """
+
+    schema: str
+    name: str
+    kind: str
+
+
 @dataclass(frozen=True)
 class Catalog:
     """One snapshot. `counted`: the server keeps the counters (track_counts). `sees_builds`:
-    this role may see other sessions' index builds."""
+    this role may see other sessions' index builds. `others`: what else has names."""
 
     tables: tuple[Table, ...]
     indexes: tuple[Index, ...]
@@ -138,6 +152,7 @@ class Catalog:
     stats_since: datetime
     counted: bool = True
     sees_builds: bool = True
+    others: tuple[Relation, ...] = ()
 
     @cached_property
     def by_oid(self) -> dict[int, Table]:
@@ -151,6 +166,22 @@ class Catalog:
         for index in self.indexes:
             groups[index.table_oid].append(index)
         return {oid: tuple(indexes) for oid, indexes in groups.items()}
+
+    @cached_property
+    def indexes_by_name(self) -> dict[tuple[str, str], Index]:
+        """The indexes by schema and name."""
+        return {(index.definition.schema, index.name): index for index in self.indexes}
+
+    @cached_property
+    def tables_by_name(self) -> dict[tuple[str, str], Table]:
+        """The tables by schema and name."""
+        return {(table.schema, table.name): table for table in self.tables}
+
+    @cached_property
+    def kinds(self) -> dict[tuple[str, str], str]:
+        """What has a name, in words, by schema and name; indexes that were read are not in it."""
+        others = {(other.schema, other.name): other.kind for other in self.others}
+        return others | dict.fromkeys(self.tables_by_name, "table")
 
     @cached_property
     def foreign_keys_by_table(self) -> dict[int, tuple[ForeignKey, ...]]:
@@ -181,8 +212,17 @@ class Catalog:
         return sum(self.rows(child) for child in self.partitions.get(table.oid, ()))
 
 
-def read(connection: Connection) -> Catalog:
+def read(
+    connection: Connection,
+    only: Collection[int] | None = None,
+    names: Collection[tuple[str, str]] = (),
+) -> Catalog:
     """The whole catalog of the connection's database, as of one moment.
+
+    `only` are the oids of tables: these, all of their partition trees, and the foreign keys that
+    point at them, for a look at one table of a big database. The tables whose indexes have one of
+    `names` (schema, name) are read then too, and what else has such a name; of a whole catalog
+    all `others` are.
 
     Raises QueryFailed, also where a table is locked for longer than LOCK_TIMEOUT, or ServerLost.
     """
@@ -192,15 +232,30 @@ def read(connection: Connection) -> Catalog:
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             # pg_get_indexdef locks the table; whoever comes to alter one must not wait behind us.
             connection.execute(f"SET LOCAL lock_timeout = {round(LOCK_TIMEOUT * 1000)}")
-        rows = _rows(connection, "catalog_tables", skip=list(SKIPPED_SCHEMAS))
-        oids = [row["oid"] for row in rows]
-        return Catalog(
-            tables=_tables(rows, _rows(connection, "catalog_columns", tables=oids)),
-            indexes=indexes(connection, oids),
-            foreign_keys=_foreign_keys(_rows(connection, "catalog_foreign_keys", tables=oids)),
-            version=connection.info.server_version // 10000,
-            **_rows(connection, "catalog_facts")[0],
-        )
+        return _read(connection, only, names)
+
+
+def _read(
+    connection: Connection, only: Collection[int] | None, names: Collection[tuple[str, str]]
+) -> Catalog:
+    whole = only is None
+    named = {"schemas": [schema for schema, _ in names], "names": [name for _, name in names]}
+    if only is not None:
+        only = [*only, *(row["oid"] for row in _rows(connection, "catalog_named_tables", **named))]
+    skip = list(SKIPPED_SCHEMAS)
+    rows = _rows(connection, "catalog_tables", skip=skip, only=only)
+    oids = [row["oid"] for row in rows]
+    scope = {"schemas": None, "names": None} if whole else named
+    others = _rows(connection, "catalog_relations", tables=oids, skip=skip, **scope)
+    keys = _rows(connection, "catalog_foreign_keys", tables=oids, pointing=not whole)
+    return Catalog(
+        tables=_tables(rows, _rows(connection, "catalog_columns", tables=oids)),
+        indexes=indexes(connection, oids),
+        foreign_keys=_foreign_keys(keys),
+        others=tuple(Relation(**row) for row in others),
+        version=connection.info.server_version // 10000,
+        **_rows(connection, "catalog_facts")[0],
+    )
 
 
 def indexes(

@@ -1,6 +1,7 @@
 -- name: catalog_tables
 -- Ordinary and partitioned tables of the database: estimated rows, bytes of the heap, scans,
--- and the partitioned table that each is a partition of. No system, temporary or own tables.
+-- the partitioned table that each is a partition of, and its own partitions that are foreign tables.
+-- No system, temporary or own tables. `only`: these oids' and all of their partition trees', or null.
 -- Source: pg_class, pg_stat_user_tables (docs: monitoring-stats).
 SELECT c.oid::bigint AS oid,
        n.nspname AS schema,
@@ -15,7 +16,10 @@ SELECT c.oid::bigint AS oid,
        coalesce(s.n_dead_tup, 0) AS n_dead,
        CASE WHEN c.relispartition
             THEN (SELECT i.inhparent::bigint FROM pg_inherits i WHERE i.inhrelid = c.oid) END
-           AS parent
+           AS parent,
+       CASE WHEN c.relkind = 'p'
+            THEN (SELECT count(*) FROM pg_inherits i JOIN pg_class f ON f.oid = i.inhrelid
+                   WHERE i.inhparent = c.oid AND f.relkind = 'f') ELSE 0 END AS foreign_partitions
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN pg_stat_user_tables s ON s.relid = c.oid
@@ -25,6 +29,13 @@ SELECT c.oid::bigint AS oid,
    AND n.nspname NOT LIKE 'pg\_%%'
    AND NOT EXISTS (SELECT FROM pg_depend d
                     WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+   AND (%(only)s::oid[] IS NULL
+        OR c.oid IN (SELECT o FROM unnest(%(only)s::oid[]) AS o
+                     UNION ALL
+                     SELECT tree.relid
+                       FROM unnest(%(only)s::oid[]) AS o
+                      CROSS JOIN LATERAL
+                            pg_partition_tree(coalesce(pg_partition_root(o), o)) AS tree))
  ORDER BY 2, 3;
 
 -- name: catalog_columns
@@ -43,7 +54,8 @@ SELECT a.attrelid::bigint AS table_oid,
  ORDER BY a.attrelid, a.attnum;
 
 -- name: catalog_foreign_keys
--- Foreign keys that someone wrote (a partition's inherited copies have conparentid <> 0).
+-- Foreign keys of those tables, or also those that point at them, that someone wrote (a
+-- partition's inherited copies have conparentid <> 0).
 -- Source: pg_constraint.
 SELECT con.conname AS name,
        con.conrelid::bigint AS table_oid,
@@ -56,8 +68,39 @@ SELECT con.conname AS name,
   FROM pg_constraint con
  WHERE con.contype = 'f'
    AND con.conparentid = 0
-   AND con.conrelid = ANY (%(tables)s::oid[])
+   AND (con.conrelid = ANY (%(tables)s::oid[])
+        OR %(pointing)s AND con.confrelid = ANY (%(tables)s::oid[]))
  ORDER BY con.conrelid, con.conname;
+
+-- name: catalog_relations
+-- What else has a name that no index can have: views, sequences, foreign tables and the like, and
+-- tables with their indexes that are not among those read. `schemas` and `names` side by side say
+-- which names to look for; null: all.
+-- Source: pg_class.
+SELECT n.nspname AS schema,
+       c.relname AS name,
+       CASE c.relkind WHEN 'v' THEN 'view' WHEN 'S' THEN 'sequence' WHEN 'c' THEN 'type'
+                      WHEN 'f' THEN 'foreign table' WHEN 'm' THEN 'materialized view'
+                      WHEN 'i' THEN 'index' WHEN 'I' THEN 'index' ELSE 'table' END AS kind
+  FROM pg_class c
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN pg_index i ON i.indexrelid = c.oid
+ WHERE coalesce(i.indrelid, c.oid) NOT IN (SELECT unnest(%(tables)s::oid[]))
+   AND n.nspname <> ALL (%(skip)s)
+   AND n.nspname NOT LIKE 'pg\_%%'
+   AND (%(names)s::text[] IS NULL
+        OR (n.nspname, c.relname)
+           IN (SELECT * FROM unnest(%(schemas)s::text[], %(names)s::text[])))
+ ORDER BY 1, 2;
+
+-- name: catalog_named_tables
+-- The tables whose indexes have these names, `schemas` and `names` side by side.
+-- Source: pg_index.
+SELECT i.indrelid::bigint AS oid
+  FROM unnest(%(schemas)s::text[], %(names)s::text[]) AS named (schema, name)
+  JOIN pg_namespace n ON n.nspname = named.schema
+  JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = named.name
+  JOIN pg_index i ON i.indexrelid = c.oid;
 
 -- name: catalog_facts
 -- What the numbers rest on: since when they are counted, whether they are, and whether this

@@ -59,8 +59,11 @@ def test_another_schema_is_another_index() -> None:
 def test_a_step_as_json() -> None:
     assert Step(Action.REBUILD, WANTED, THERE, "why").to_dict() == {
         "name": "i",
+        "schema": "public",
         "table": "t",
         "action": "rebuild",
         "existing": "i",
         "reason": "why",
+        "where": "",
+        "partitions": [],
     }

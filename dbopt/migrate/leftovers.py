@@ -1,0 +1,89 @@
+"""What is dropped: what killed runs left, and what is declared no more. PURE.
+
+An index that a step uses is never dropped, nor one that something else in the database needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+from dbopt.migrate.names import is_reindexed, new_name, old_name
+from dbopt.migrate.steps import Action, Step, required, same_index
+from dbopt.pg.catalog import Catalog, Index
+
+Name = tuple[str, str]
+
+
+def drops(
+    steps: Sequence[Step],
+    catalog: Catalog,
+    claimed: Collection[int],
+    *,
+    managed: Collection[Name] = (),
+    prune: bool = False,
+    asked: Collection[str] = (),
+) -> list[Step]:
+    """A DROP for each index that goes, by schema, table and name.
+
+    `claimed` are the oids that the steps use. `managed` are the indexes (schema, name) that dbopt
+    looks after. `prune` asks for the others too, of tables that have declarations or that are in
+    `asked` by their name, their schema and name, or that of the index.
+    """
+    reasons = _leftovers(steps, catalog)
+    managed = frozenset(managed)
+    tables = {(step.definition.schema, step.definition.table) for step in steps}
+    names = {(step.definition.schema, step.definition.name) for step in steps}
+    found = []
+    for index in catalog.indexes:
+        if index.oid in claimed or index.builder_pid is not None or required(index):
+            continue
+        reason = reasons.get(index.oid, "")
+        key = (index.definition.schema, index.name)
+        if not reason and key in managed:
+            reason = "it is not declared any more"
+        on = (index.definition.schema, index.definition.table)
+        unmanaged = prune and not index.protected and key not in names
+        if not reason and unmanaged and (on in tables or _asked(index, asked)):
+            reason = "it is not declared"
+        if reason:
+            found.append(Step(Action.DROP, index.definition, index, reason))
+    return sorted(found, key=_place)
+
+
+def _place(step: Step) -> tuple[str, str, str]:
+    return (step.definition.schema, step.definition.table, step.definition.name)
+
+
+def _asked(index: Index, asked: Collection[str]) -> bool:
+    definition = index.definition
+    names = (definition.table, f"{definition.schema}.{definition.table}", index.name, str(index))
+    return any(name in asked for name in names)
+
+
+def _leftovers(steps: Sequence[Step], catalog: Catalog) -> dict[int, str]:
+    """Why, by oid, of what killed runs left of the declared indexes."""
+    found: dict[int, str] = {}
+    for step in steps:
+        if step.action in {Action.CONFLICT, Action.BUSY}:
+            continue
+        definition = step.definition
+        for name in (new_name(definition.name), old_name(definition.name)):
+            index = catalog.indexes_by_name.get((definition.schema, name))
+            if index is not None:
+                found[index.oid] = f"a run that was killed left it of {definition.name}"
+        for one in _existing(step):
+            for index in catalog.indexes_by_table.get(one.table_oid, ()):
+                if not index.valid and _is_copy(index, one):
+                    found[index.oid] = f"a failed REINDEX left it of {one.name}"
+    return found
+
+
+def _existing(step: Step) -> Iterator[Index]:
+    if step.existing is not None:
+        yield step.existing
+    for part in step.partitions:
+        yield from _existing(part)
+
+
+def _is_copy(index: Index, of: Index) -> bool:
+    return is_reindexed(index.name, of.name) and same_index(index.definition, of.definition)
