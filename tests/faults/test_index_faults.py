@@ -77,7 +77,7 @@ def run_under_fire(place: Scene, fault: Fault) -> list[Ended]:
     with fault.around(place):
         began = time.monotonic()
         process = place.start(*fault.arguments)
-        fault.during(place, process)
+        fault.during(place, process, place.apply)
         runs = [place.finish(process, began)]
     fault.remedy(place)
     while runs[-1].code and len(runs) < RUNS:
@@ -166,7 +166,7 @@ def test_the_same_fault_with_plain_alembic(
         with fault.around(place):
             began = time.monotonic()
             process = peer.start()
-            fault.during(place, process)
+            fault.during(place, process, peer.apply)
             runs = [place.finish(process, began)]
         fault.remedy(place)
         while runs[-1].code and len(runs) < RUNS:
