@@ -14,7 +14,7 @@ from dbopt.pg.connect import AsyncConnection, connect_async
 
 T = TypeVar("T")
 VERSIONS = Path(__file__).parents[2] / "migrations" / "versions"
-OURS = ("0001_store", "0003_quarantine", "0004_history")
+OURS = ("0001_store", "0003_quarantine", "0004_history", "0005_index_runs")
 """The revisions that make the schema dbopt; 0002 builds declared indexes."""
 
 

@@ -78,7 +78,7 @@ def test_declared_before_and_after_the_upgrade(settings: Settings, connection: C
     result, _ = _run(settings, "migrate", "upgrade", "--json")
     assert result.exit_code == 0
     document = json.loads(result.stdout)
-    assert document["revision"] == "0004"
+    assert document["revision"] == "0005"
     assert document["indexes"][0]["valid"] is True
 
     result, shown = _run(settings, "index", "declared")
@@ -90,8 +90,8 @@ def test_migrations_for_people(settings: Settings, connection: Connection) -> No
     assert _run(settings, "migrate", "current")[1] == "nothing applied\n"
     _, shown = _run(settings, "migrate", "upgrade")
     assert "people_mail" in shown
-    assert "At revision 0004." in shown
-    assert _run(settings, "migrate", "current")[1] == "0004\n"
+    assert "At revision 0005." in shown
+    assert _run(settings, "migrate", "current")[1] == "0005\n"
     assert "0001" in _run(settings, "migrate", "history")[1]
     assert "At revision 0001." in _run(settings, "migrate", "downgrade", "0001")[1]
 
@@ -108,6 +108,7 @@ def test_migrations_as_json(settings: Settings, connection: Connection) -> None:
         ("0002", False),
         ("0003", False),
         ("0004", False),
+        ("0005", False),
     ]
     result, _ = _run(settings, "migrate", "downgrade", "base", "--json")
     assert json.loads(result.stdout)["revision"] == ""

@@ -43,7 +43,7 @@ def test_dbopt_migrates_from_there(repository: Path, pg_dsn: str) -> None:
     done = dbopt("migrate", "upgrade", "--json", cwd=repository)
 
     assert (0, "") == (done.returncode, done.stderr)
-    assert "0004" == json.loads(done.stdout)["revision"]
+    assert "0005" == json.loads(done.stdout)["revision"]
     assert [("orders_customer", True)] == indexes(pg_dsn)
     again = dbopt("init", ".", cwd=repository)
     assert ". already has all of it." == again.stdout.splitlines()[0]
@@ -56,4 +56,4 @@ def test_plain_alembic_migrates_from_there(repository: Path, pg_dsn: str) -> Non
     )  # fmt: skip
     assert 0 == done.returncode, done.stderr
     assert [("orders_customer", True)] == indexes(pg_dsn)
-    assert "0004\n" == dbopt("migrate", "current", cwd=repository).stdout
+    assert "0005\n" == dbopt("migrate", "current", cwd=repository).stdout

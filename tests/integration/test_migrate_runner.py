@@ -77,7 +77,7 @@ def test_upgrade_downgrade_upgrade(settings: Settings, connection: Connection) -
     assert runner.current(settings) == ""
     first = runner.upgrade(settings)
 
-    assert "0004" == first.revision == runner.current(settings)
+    assert "0005" == first.revision == runner.current(settings)
     assert [(built.name, built.action) for built in first.indexes] == [
         ("people_mail", Action.CREATE),
         ("people_lower", Action.CREATE),
@@ -87,7 +87,7 @@ def test_upgrade_downgrade_upgrade(settings: Settings, connection: Connection) -
     assert runner.downgrade(settings, "0001").revision == "0001"
     assert _states(connection) == {}
     assert runner.downgrade(settings, "base").revision == ""
-    assert runner.upgrade(settings).revision == "0004"
+    assert runner.upgrade(settings).revision == "0005"
     assert _states(connection) == {"people_lower": True, "people_mail": True}
     assert {built.action for built in runner.upgrade(settings).indexes} == {Action.PRESENT}
 
@@ -101,7 +101,7 @@ def test_the_own_schema_is_whole_without_the_indexes(
     settings: Settings, connection: Connection
 ) -> None:
     done = runner.upgrade(settings, indexes=False)
-    assert ("0004", ()) == (done.revision, done.indexes)
+    assert ("0005", ()) == (done.revision, done.indexes)
     assert _states(connection) == {}
     connection.execute("SELECT FROM dbopt.quarantine")
     assert runner.upgrade(settings, indexes=False).indexes == ()
@@ -121,6 +121,7 @@ def test_history_says_what_is_applied(settings: Settings) -> None:
         ("0002", "0001", False),
         ("0003", "0002", False),
         ("0004", "0003", False),
+        ("0005", "0004", False),
     ]
 
 
@@ -230,7 +231,7 @@ def test_alembic_itself_upgrades_from_the_repository_root(
 
     assert code == 0, output
     assert _states(connection) == {"people_lower": True, "people_mail": True}
-    assert "0004 (head)" in _finish(_alembic(pg_dsn, tmp_path, "current"))[1]
+    assert "0005 (head)" in _finish(_alembic(pg_dsn, tmp_path, "current"))[1]
 
 
 def test_alembic_takes_a_dsn_by_x(
@@ -291,7 +292,7 @@ def test_one_that_waits_says_for_whom_and_gives_up(settings: Settings, pg_dsn: s
         pytest.raises(MigrationError, match=r"pid \d+ user postgres application deploy"),
     ):
         runner.upgrade(impatient)
-    assert runner.upgrade(impatient).revision == "0004"
+    assert runner.upgrade(impatient).revision == "0005"
 
 
 def test_the_lock_is_taken_by_polling_and_given_back(pg_dsn: str) -> None:

@@ -442,7 +442,10 @@ def test_the_revisions_go_up_and_down_in_a_transaction(pg_dsn: str) -> None:
         run(OURS[2], "upgrade")
         assert first == described(conn)
         assert 1 == len(conn.execute("SELECT FROM dbopt.statement").fetchall())
-        for name in reversed(OURS):
+        run(OURS[3], "upgrade")
+        run(OURS[3], "downgrade")
+        assert first == described(conn)
+        for name in reversed(OURS[:3]):
             run(name, "downgrade")
         assert [] == described(conn)
 

@@ -1,0 +1,293 @@
+"""The journal of a run, kept in the store: who changed which index, when, with what outcome.
+
+The store may be away, at any moment: then one warning, and the run goes on. What could not be
+written is kept and written at the next chance, after a while; what is left at the end is told.
+"""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import os
+import secrets
+import socket
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import dbopt
+from dbopt import clock
+from dbopt.errors import DboptError, QueryFailed
+from dbopt.migrate.changes import Created, Dropped, Read, Renamed, read_changes
+from dbopt.migrate.plan import same_index
+from dbopt.migrate.work import Change
+from dbopt.pg.catalog import Index
+from dbopt.pg.connect import Connection
+from dbopt.pg.ddl import ServerError
+from dbopt.pg.refusal import translated
+from dbopt.pg.sqlfile import statement
+from dbopt.settings import Settings
+from dbopt.sql.indexdef import IndexDefinition, parse_index
+from dbopt.store import indexruns
+from dbopt.store.frame import Target
+from dbopt.store.indexruns import IndexRun, IndexStep, Managed
+from dbopt.store.link import StoreLink
+
+LOCK_TIMEOUT_MS = 500
+"""For the look at an index's size: it must not wait behind anybody."""
+_LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"
+"""Of a run's id: none that is taken for another."""
+_Key = tuple[str, ...]
+_Write = Callable[[Connection], None]
+
+_log = logging.getLogger("dbopt.migrate")
+
+
+def new_id(now: datetime) -> str:
+    """A run's id that people can type: 20261123-0412-k3, in UTC."""
+    end = "".join(secrets.choice(_LETTERS) for _ in range(2))
+    return f"{now.astimezone(UTC):%Y%m%d-%H%M}-{end}"
+
+
+def target_of(settings: Settings, connection: Connection) -> Target:
+    """The target as the history of the daemon names it: server.name, else the server's address.
+
+    Raises QueryFailed or ServerLost.
+    """
+    with translated("Reading the server's version and settings"):
+        row = connection.execute(statement("server_info")).fetchone()
+    assert row is not None  # noqa: S101 - one row always
+    return Target(settings.server.name or row["address"], row["database"])
+
+
+def open_run(
+    settings: Settings,
+    connection: Connection,
+    *,
+    command: str,
+    of_run: str = "",
+    tell: Callable[[str], None] = _log.warning,
+) -> StoreJournal:
+    """Begin a run: write it down, and mark what killed runs of the target left as interrupted.
+
+    `connection` is to the served database and holds its migration lock; the journal asks it for
+    sizes. Never raises for the store, only QueryFailed or ServerLost of the served database.
+    """
+    target = target_of(settings, connection)
+    now = datetime.now(UTC)
+    run = IndexRun(
+        new_id(now), target, now, command, role=connection.info.user, os_user=_os_user(),
+        host=socket.gethostname(), pid=os.getpid(),
+        application=connection.info.get_parameters().get("application_name", "dbopt"),
+        version=dbopt.__version__, of_run=of_run,
+    )  # fmt: skip
+    journal = StoreJournal(settings.store_dsn, run, connection, tell)
+    journal.begin()
+    return journal
+
+
+def _os_user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return str(os.getuid())
+
+
+class StoreJournal:
+    """A `work.Journal` in the store, and the register of what dbopt manages.
+
+    `served` is asked for the sizes of indexes: set it anew where its connection is. Not for several
+    threads. No method raises for what the store does: `tell` gets one line, once.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        run: IndexRun,
+        served: Connection | None = None,
+        tell: Callable[[str], None] = _log.warning,
+    ) -> None:
+        self.run = run
+        self._link = StoreLink(dsn)
+        self.served = served
+        self._tell = tell
+        self._told = False
+        self._steps: dict[int, tuple[IndexStep, float]] = {}
+        self._todo: dict[_Key, _Write] = {}
+
+    def begin(self) -> None:
+        """Write the run down, and mark those that were killed."""
+        self._todo[("run",)] = self._write_run
+        self._todo[("killed",)] = self._interrupt
+        self._todo[("expire",)] = indexruns.expire
+        self._flush()
+
+    def began(self, change: Change) -> int:
+        """Note that the statement is about to run; the number to give to `ended`."""
+        number = len(self._steps) + 1
+        definition = change.definition
+        step = IndexStep(
+            number, change.action.value, definition.schema, definition.table, definition.name,
+            definition.create_sql(concurrently=False), change.sql, datetime.now(UTC),
+            change.reverse,
+        )  # fmt: skip
+        self._steps[number] = step, clock.monotonic()
+        self._put_step(step)
+        self._flush()
+        return number
+
+    def ended(self, number: int, outcome: str, message: str = "") -> None:
+        """Note its end: "done", "failed" or "cancelled". `message` holds no literal."""
+        step, began = self._steps[number]
+        reads = _read(step.sql) if outcome == "done" else []
+        step = replace(
+            step, outcome=outcome, message=message, ended=datetime.now(UTC),
+            duration_ms=(clock.monotonic() - began) * 1000, size_bytes=self._size(reads),
+        )  # fmt: skip
+        self._steps[number] = step, began
+        self._put_step(step)
+        for read in reads:
+            self._register(read, step)
+        self._flush()
+
+    def managed(self, there: Iterable[Index] | None = None) -> set[tuple[str, str]]:
+        """The indexes that dbopt manages, as (schema, name); none where the store is away.
+
+        `there`: the catalog's indexes. Given them, one that has another meaning by now than the
+        one that was managed is left out: somebody has made it under the old one's name.
+        """
+        try:
+            found = self._link.use(lambda conn: indexruns.managed(conn, self.run.target))
+        except (DboptError, ServerError) as error:
+            self._warn("Which indexes dbopt manages is not known, so none is dropped", error)
+            return set()
+        actual = None if there is None else {(i.definition.schema, i.name): i for i in there}
+        return {
+            (one.schema, one.name)
+            for one in found
+            if actual is None or _is_still(one, actual.get((one.schema, one.name)))
+        }
+
+    def note_present(self, definitions: Iterable[IndexDefinition]) -> None:
+        """Note that these are there as declared: dbopt manages them from now on."""
+        for definition in definitions:
+            self._manage(definition, definition.table, made=False)
+        self._flush()
+
+    def mark_rolled_back(self, run: str) -> None:
+        """Note that another run has been taken back as a whole."""
+        self._todo[("outcome", run)] = lambda conn: indexruns.set_outcome(conn, run, "rolled back")
+        self._flush()
+
+    def close(self, outcome: str, message: str = "") -> bool:
+        """Note the run's end; whether all of it is in the store. `outcome` as IndexRun has it."""
+        self.run = replace(self.run, outcome=outcome, message=message, ended=datetime.now(UTC))
+        self._todo = {("run",): self._write_run, **self._todo}
+        self._flush(last=True)
+        self._link.close()
+        if self._todo:
+            steps = sum(key[0] == "step" for key in self._todo)
+            self._tell(
+                f"The run {self.run.id} is not recorded whole: the store lacks its end and "
+                f"{steps} of its {len(self._steps)} steps."
+            )
+        return not self._todo
+
+    def _put_step(self, step: IndexStep) -> None:
+        self._todo[("step", str(step.number))] = lambda conn: indexruns.write_step(
+            conn, self.run.id, step
+        )
+
+    def _write_run(self, connection: Connection) -> None:
+        while not indexruns.write_run(connection, self.run):
+            self.run = replace(self.run, id=new_id(self.run.began))
+
+    def _interrupt(self, connection: Connection) -> None:
+        for killed in indexruns.interrupt(connection, self.run.target, self.run.id):
+            self._tell(f"The run {killed} was killed before it ended; what it left is looked at.")
+
+    def _register(self, read: Read, step: IndexStep) -> None:
+        if isinstance(read, Dropped | Renamed):
+            self._forget(read.name)
+        if isinstance(read, Created):
+            self._manage(read.definition, step.table, made=True)
+        elif isinstance(read, Renamed):
+            schema, name = read.to
+            definition = replace(parse_index(step.definition), schema=schema, name=name)
+            self._manage(definition, step.table, made=True)
+
+    def _manage(self, definition: IndexDefinition, table: str, *, made: bool) -> None:
+        one = Managed(
+            definition.schema, definition.name, table, definition.create_sql(concurrently=False),
+            self.run.id, datetime.now(UTC),
+        )  # fmt: skip
+        self._todo[("managed", one.schema, one.name)] = lambda conn: indexruns.manage(
+            conn, self.run.target, replace(one, run=self.run.id), made=made
+        )
+
+    def _forget(self, name: tuple[str, str]) -> None:
+        self._todo[("managed", *name)] = lambda conn: indexruns.forget(conn, self.run.target, *name)
+
+    def _size(self, reads: list[Read]) -> int | None:
+        """Bytes of the index that a step has left; None where it left none, or they are unknown."""
+        name = next((_left(read) for read in reversed(reads) if _left(read)), None)
+        if name is None or self.served is None or self.served.broken:
+            return None
+        try:
+            with self.served.transaction():
+                self.served.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
+                params = {"schema": name[0], "name": name[1]}
+                row = self.served.execute(statement("index_size"), params).fetchone()
+        except ServerError:
+            return None
+        return row["bytes"] if row else None
+
+    def _flush(self, last: bool = False) -> None:
+        if not last and self._link.resting:
+            return
+        try:
+            self._link.use(self._write)
+        except (DboptError, ServerError) as error:
+            self._warn("What this run does is not recorded for now", error)
+
+    def _write(self, connection: Connection) -> None:
+        """Write what waits, in order. What is refused by itself does not hold up the rest."""
+        refused: QueryFailed | None = None
+        for key, write in list(self._todo.items()):
+            try:
+                write(connection)
+                del self._todo[key]
+            except QueryFailed as error:
+                refused = error
+                if key == ("run",):  # the steps need it
+                    break
+        if refused:
+            raise refused
+
+    def _warn(self, what: str, error: Exception) -> None:
+        if not self._told:
+            reason = str(error) if isinstance(error, DboptError) else type(error).__name__
+            self._tell(f"{what}. The store: {reason}")
+        self._told = True
+
+
+def _read(sql: str) -> list[Read]:
+    try:
+        return read_changes(sql)
+    except DboptError:
+        return []
+
+
+def _left(read: Read) -> tuple[str, str] | None:
+    if isinstance(read, Renamed):
+        return read.to
+    return read.name if isinstance(read, Created) else None
+
+
+def _is_still(one: Managed, found: Index | None) -> bool:
+    if found is None:
+        return False
+    try:
+        return same_index(parse_index(one.sql), found.definition)
+    except DboptError:
+        return False
