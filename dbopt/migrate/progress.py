@@ -1,24 +1,18 @@
-"""How far an index build is and who holds it up, read on a second connection."""
+"""How far a statement about an index is and who holds it up: what one look sees, in words."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from dbopt.errors import DboptError
 from dbopt.pg.connect import Connection, Row, connect
-from dbopt.pg.ddl import ServerError
 from dbopt.pg.sqlfile import statement
-
-INTERVAL = 0.2
-"""Seconds between two looks."""
+from dbopt.sql.redact import redact
 
 # The phases of CREATE INDEX CONCURRENTLY (docs: progress-reporting), each with the share of the
 # whole at which it begins and ends. Both scans of the table take most of the time.
-_PHASES: tuple[tuple[str, float, float], ...] = (
+PHASES: tuple[tuple[str, float, float], ...] = (
     ("initializing", 0.0, 0.0),
     ("waiting for writers before build", 0.0, 0.02),
     ("building index: scanning table", 0.02, 0.4),
@@ -30,72 +24,83 @@ _PHASES: tuple[tuple[str, float, float], ...] = (
     ("index validation: sorting tuples", 0.7, 0.7),
     ("index validation: scanning table", 0.7, 0.96),
     ("waiting for old snapshots", 0.96, 1.0),
+    # REINDEX CONCURRENTLY's own, after the same ones.
+    ("waiting for readers before marking dead", 1.0, 1.0),
+    ("waiting for readers before dropping", 1.0, 1.0),
 )
+
+_QUERY_SHOWN = 200
+"""Characters of a blocker's query."""
+_MINUTES, _HOURS = 120.0, 7200.0
+"""Seconds from which a time is told in minutes, in hours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Blocker:
-    """A session that a build waits for; `transaction_age` in seconds."""
+    """Who is waited for; `transaction_age` in seconds. `gid`: a prepared transaction, which no
+    session holds, so that `pid` is 0. `query` has no literals, and is "" unless asked for."""
 
     pid: int
     user: str
     application: str
     state: str
     transaction_age: float
+    gid: str = ""
+    autovacuum: bool = False
+    wraparound: bool = False
+    query: str = ""
 
     def __str__(self) -> str:
+        age = f", its transaction {spell(self.transaction_age)} old" if self.transaction_age else ""
+        if self.gid:
+            return f'prepared transaction "{self.gid}" (user {self.user or "hidden"}{age})'
+        if self.autovacuum:
+            kind = " to prevent wraparound, which does not give way" if self.wraparound else ""
+            return f"pid {self.pid} (autovacuum{kind}{age})"
         name = f" {self.application}" if self.application else ""
-        age = f", its transaction {self.transaction_age:.0f} s old" if self.transaction_age else ""
-        return f"pid {self.pid} (user {self.user}{name}, {self.state or 'state hidden'}{age})"
+        state = self.state or "state hidden"
+        query = f": {self.query}" if self.query else ""
+        return f"pid {self.pid} (user {self.user or 'hidden'}{name}, {state}{age}{query})"
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One look: `fraction` of the whole build, 0 to 1; `phase` as the server names it."""
+    """One look. `name` is the declared index; `fraction` of the whole of it, 0 to 1; `phase` as the
+    server names it. `eta` is the seconds that are left, None while they are unknown. `part` is
+    which partition of how many, from 1, (0, 0) of a plain table's."""
 
     name: str
     phase: str
     fraction: float
     blockers: tuple[Blocker, ...] = ()
+    eta: float | None = None
+    part: tuple[int, int] = (0, 0)
+
+    @property
+    def note(self) -> str:
+        """The look in words, but for the name and the fraction."""
+        words = [f"partition {self.part[0]} of {self.part[1]}"] if self.part[1] else []
+        words.append(self.phase)
+        if self.blockers:
+            words.append("waiting for " + ", ".join(map(str, self.blockers)))
+        elif self.eta is not None:
+            words.append(f"about {spell(self.eta)} left")
+        return ", ".join(words)
 
 
 Report = Callable[[Progress], None]
 """Is called from the watching thread."""
 
 
-class Watch:
-    """The last look, for whoever has to say why a build failed."""
+def read(
+    connection: Connection, pid: int, name: str = "", *, queries: bool = False
+) -> Progress | None:
+    """What session `pid` does for an index now; None when it builds nothing and waits for nobody.
 
-    def __init__(self, name: str, report: Report | None) -> None:
-        self._name = name
-        self._report = report
-        self._stop = threading.Event()
-        self.blockers: tuple[Blocker, ...] = ()
-
-    def run(self, connection: Connection, pid: int) -> None:
-        """Look until stopped. A lost connection ends the watching, never the build."""
-        with connection:
-            while not self._stop.wait(INTERVAL):
-                try:
-                    look = read(connection, pid, self._name)
-                except ServerError:
-                    return
-                if look is not None:
-                    self._take(look)
-
-    def stop(self) -> None:
-        """End the watching."""
-        self._stop.set()
-
-    def _take(self, look: Progress) -> None:
-        self.blockers = look.blockers
-        if self._report:
-            self._report(look)
-
-
-def read(connection: Connection, pid: int, name: str = "") -> Progress | None:
-    """What the build of session `pid` does now; None when it builds nothing."""
-    row = connection.execute(statement("index_build_progress"), {"pid": pid}).fetchone()
+    With `queries` the blockers' statements are read, and shown without their literals.
+    """
+    wanted = {"pid": pid, "queries": queries}
+    row = connection.execute(statement("index_progress"), wanted).fetchone()
     if row is None or (row["phase"] is None and not row["blockers"]):
         return None
     phase = row["phase"] or "waiting for a lock"
@@ -104,7 +109,7 @@ def read(connection: Connection, pid: int, name: str = "") -> Progress | None:
 
 def fraction(phase: str, counts: Row) -> float:
     """The share of the whole build that is done, by the phase and the counts within it."""
-    start, end = next(((a, b) for known, a, b in _PHASES if known == phase), (0.0, 0.0))
+    start, end = next(((a, b) for known, a, b in PHASES if known == phase), (0.0, 0.0))
     for unit in ("blocks", "tuples", "lockers"):
         total = counts.get(f"{unit}_total") or 0
         if total:
@@ -112,39 +117,37 @@ def fraction(phase: str, counts: Row) -> float:
     return start
 
 
-@contextmanager
-def watching(connection: Connection, name: str, report: Report | None = None) -> Iterator[Watch]:
-    """Watch what `connection` builds from a second connection, in a thread."""
-    watch = Watch(name, report)
-    thread = None
-    try:
-        second = sibling(connection)
-    except DboptError:
-        # The server may have no connection left to give: build unwatched.
-        second = None
-    if second is not None:
-        arguments = (second, connection.info.backend_pid)
-        thread = threading.Thread(target=watch.run, args=arguments, daemon=True)
-        thread.start()
-    try:
-        yield watch
-    finally:
-        watch.stop()
-        if thread is not None:
-            thread.join()
+def spell(seconds: float) -> str:
+    """A time for people: `12 s`, `12 min`, `3.5 h`."""
+    if seconds < _MINUTES:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < _HOURS else f"{seconds / 3600:.1f} h"
 
 
 def sibling(connection: Connection) -> Connection:
-    """Another connection to where this one leads, as the same user."""
+    """Another connection to where this one leads, as the same user.
+
+    From one that was lost too, not from one that was closed. Raises as `connect` does.
+    """
+    return opener(connection)()
+
+
+def opener(connection: Connection) -> Callable[[], Connection]:
+    """What opens siblings, also from another thread."""
     # psycopg leaves the password out of info.dsn.
-    return connect(connection.info.dsn, password=connection.info.password or None)
+    dsn, password = connection.info.dsn, connection.info.password or None
+    return lambda: connect(dsn, password=password)
 
 
 def _blocker(row: dict[str, Any]) -> Blocker:
     return Blocker(
-        pid=row["pid"],
+        pid=row["pid"] or 0,
         user=row["user"] or "",
         application=row["application"] or "",
         state=row["state"] or "",
         transaction_age=float(row["transaction_age"] or 0),
+        gid=row["gid"] or "",
+        autovacuum=row["backend"] == "autovacuum worker",
+        wraparound=bool(row["wraparound"]),
+        query=redact(row["query"], _QUERY_SHOWN) if row["query"] else "",
     )

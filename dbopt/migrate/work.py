@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
 
 from dbopt import clock
 from dbopt.errors import DeadlinePassed
@@ -13,6 +13,23 @@ from dbopt.migrate.progress import Report
 from dbopt.pg.connect import Connection
 from dbopt.settings import Migrate
 from dbopt.sql.indexdef import IndexDefinition
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What became of one index. `name` is the index that serves, or that is gone; `ms` the time
+    taken; `action` what was done. `valid` is False only of one that is gone.
+    """
+
+    name: str
+    table: str
+    ms: float
+    valid: bool
+    action: Action
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-ready types."""
+        return {**asdict(self), "ms": round(self.ms, 1)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,14 +12,15 @@ from dataclasses import replace
 from psycopg import Error as ServerError
 from psycopg import errors, pq, sql
 
-from dbopt.errors import FeatureNotSupported, MigrationError
+from dbopt.errors import MigrationError, ServerLost
 from dbopt.pg import catalog
 from dbopt.pg.connect import Connection, Row
+from dbopt.pg.ddltext import drop_text
 from dbopt.pg.refusal import translate
 from dbopt.pg.sqlfile import statement
 from dbopt.sql.indexdef import IndexDefinition
 
-__all__ = ["RETRYABLE", "TIMED_OUT", "ServerError", "canonical", "translate"]
+__all__ = ["RETRYABLE", "TIMED_OUT", "ServerError", "canonical", "drop_text", "translate"]
 
 RETRYABLE = (errors.LockNotAvailable, errors.DeadlockDetected)
 """Errors that the same statement may not meet the next time."""
@@ -29,6 +30,8 @@ TAKEN = errors.DuplicateTable
 """The name belongs to something else (an index is a relation too)."""
 DUPLICATES = errors.UniqueViolation
 """A unique index over rows that are not."""
+GONE = (errors.UndefinedTable, errors.UndefinedColumn, errors.UndefinedObject)
+"""The table, a column of it or the index is not there (any more)."""
 
 UNFIT = (
     errors.ProgramLimitExceeded,
@@ -40,23 +43,30 @@ UNFIT = (
 """No such index can be on this table: its values are too long, its types have no such class."""
 
 _PROBE = "dbopt_probe"
+_HAS_TRANSACTION_TIMEOUT = 170000
+_LONGEST = 2**31 - 1
+"""Milliseconds: the settings are 32 bits wide."""
 
 
 @contextmanager
 def timeouts(connection: Connection, *, lock: float, statement: float) -> Iterator[None]:
     """lock_timeout and statement_timeout in seconds (0: none) for a session of our own.
 
-    SET LOCAL does nothing in autocommit, so they are set, then reset.
+    SET LOCAL does nothing in autocommit, so they are set, then reset. transaction_timeout, which a
+    role may have, is off meanwhile.
     """
-    for name, seconds in (("lock_timeout", lock), ("statement_timeout", statement)):
-        value = str(round(seconds * 1000))
-        connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+    wanted = {"lock_timeout": lock, "statement_timeout": statement}
+    if connection.info.server_version >= _HAS_TRANSACTION_TIMEOUT:
+        wanted["transaction_timeout"] = 0.0
+    values = [(name, str(min(round(value * 1000), _LONGEST))) for name, value in wanted.items()]
+    for pair in values:
+        connection.execute("SELECT set_config(%s, %s, false)", pair)
     try:
         yield
     finally:
-        if not connection.broken:
-            connection.execute("RESET lock_timeout")
-            connection.execute("RESET statement_timeout")
+        if not (connection.closed or is_running(connection)):
+            for name in wanted:
+                connection.execute(sql.SQL("RESET {}").format(sql.Identifier(name)))
 
 
 def is_running(connection: Connection) -> bool:
@@ -89,6 +99,25 @@ def analyze(connection: Connection, definition: IndexDefinition) -> None:
     connection.execute(sql.SQL("ANALYZE {}").format(table))
 
 
+def run(connection: Connection, text: str) -> None:
+    """Run statements that `ddltext` has written. What fails leaves no transaction open."""
+    try:
+        connection.execute(text)
+    finally:
+        if connection.info.transaction_status is not pq.TransactionStatus.IDLE:
+            _roll_back(connection)
+
+
+def _roll_back(connection: Connection) -> None:
+    if not (connection.closed or is_running(connection)):
+        connection.rollback()
+
+
+def is_lost(error: ServerError) -> bool:
+    """Whether the connection ended: a restart, pg_terminate_backend, the network."""
+    return isinstance(translate("", error), ServerLost)
+
+
 def find(connection: Connection, schema: str, name: str) -> catalog.Index | None:
     """The index of that name, or None."""
     row = connection.execute(statement("index_table"), {"schema": schema, "name": name}).fetchone()
@@ -98,15 +127,10 @@ def find(connection: Connection, schema: str, name: str) -> catalog.Index | None
     return found[0] if found else None
 
 
-def drop_text(definition: IndexDefinition) -> str:
-    """The DROP INDEX CONCURRENTLY statement, for people and offline runs."""
-    parts = [definition.schema, definition.name] if definition.schema else [definition.name]
-    text = sql.SQL("DROP INDEX CONCURRENTLY IF EXISTS {}")
-    return text.format(sql.Identifier(*parts)).as_string(None)
-
-
 def resolve(connection: Connection, definition: IndexDefinition) -> Row | None:
-    """The oid, schema and `partitioned` of the definition's table; None where it is not there."""
+    """The definition's table: oid, schema, whether `partitioned`, the `partition_keys` of its tree,
+    and what it is if it can have no index (`unfit`). None where it is not there.
+    """
     names = {"schema": definition.schema, "table": definition.table}
     return connection.execute(statement("index_resolve_table"), names).fetchone()
 
@@ -122,9 +146,9 @@ def canonical(connection: Connection, definition: IndexDefinition) -> IndexDefin
     predicate written as the server writes them, so that two texts compare by meaning.
 
     The server itself is asked: the index is made on an empty temporary copy of the table's
-    columns, read back and rolled back. Raises MigrationError where there is no such table or
-    the server refuses the definition, FeatureNotSupported where the table is partitioned.
-    Needs the TEMPORARY privilege.
+    columns, read back and rolled back. Raises MigrationError where there is no such table, where
+    it is a view or the like, or the server refuses the definition: so it does a unique one that
+    lacks columns of a partition key. Needs the TEMPORARY privilege.
     """
     row = resolve(connection, definition)
     if row is None:
@@ -132,14 +156,13 @@ def canonical(connection: Connection, definition: IndexDefinition) -> IndexDefin
             f'The table {definition.table} of index "{definition.name}" is not in this database.',
             hint="Create the table first, or take the index out of the declared ones.",
         )
-    if row["partitioned"]:
-        raise FeatureNotSupported(
-            f"The table {definition.table} is partitioned, and PostgreSQL cannot build the index "
-            f'"{definition.name}" on it concurrently.',
-            hint="Declare the index on each partition.",
+    if row["unfit"]:
+        raise MigrationError(
+            f'Index "{definition.name}" cannot be: {definition.table} is a {row["unfit"]}.',
+            hint="Only tables and materialized views have indexes that dbopt looks after.",
         )
     try:
-        stored = _probe(connection, row["schema"], definition)
+        stored = _probe(connection, row, definition)
     except ServerError as error:
         raise _refused(definition, error) from None
     return replace(
@@ -163,16 +186,38 @@ def _refused(definition: IndexDefinition, error: ServerError) -> MigrationError:
     return MigrationError(answer.message, hint=answer.hint or hint)
 
 
-def _probe(connection: Connection, schema: str, definition: IndexDefinition) -> IndexDefinition:
-    source = sql.Identifier(schema, definition.table)
-    probe = replace(definition, name=f"{_PROBE}_index", schema="pg_temp", table=_PROBE)
+def _probe(connection: Connection, table: Row, definition: IndexDefinition) -> IndexDefinition:
+    # A unique index must hold the partition keys of every level; the server looks only where the
+    # table it is made on is partitioned.
+    keys = table["partition_keys"] if definition.unique else []
     with connection.transaction(force_rollback=True):
-        connection.execute(
-            sql.SQL("CREATE TEMPORARY TABLE {} (LIKE {})").format(sql.Identifier(_PROBE), source)
-        )
-        create(connection, probe, concurrently=False)
+        for number, key in enumerate(keys):
+            _make_probe(connection, f"{_PROBE}_{number}", table["schema"], definition, key)
+        _make_probe(connection, _PROBE, table["schema"], definition)
         row = connection.execute(
             "SELECT to_regclass(%s)::oid::bigint AS oid", (f"pg_temp.{_PROBE}",)
         ).fetchone()
         assert row is not None  # noqa: S101 - one row always
         return catalog.indexes(connection, [row["oid"]])[0].definition
+
+
+def _make_probe(
+    connection: Connection, name: str, schema: str, definition: IndexDefinition, key: str = ""
+) -> None:
+    """The index on a temporary copy of the table's columns, perhaps partitioned by `key`."""
+    source = sql.Identifier(schema, definition.table)
+    by = sql.SQL(f" PARTITION BY {key}" if key else "")  # the server's own text of it
+    connection.execute(
+        sql.SQL("CREATE TEMPORARY TABLE {} (LIKE {})").format(sql.Identifier(name), source) + by
+    )
+    probe = replace(definition, name=f"{name}_index", schema="pg_temp", table=name)
+    try:
+        create(connection, probe, concurrently=False)
+    except errors.FeatureNotSupported:
+        if not key:
+            raise
+        raise MigrationError(
+            f'The unique index "{definition.name}" does not hold the partition key of '
+            f"{definition.table}, or of one of its partitions: {key}.",
+            hint="Add its columns to the index, or declare the index on each partition.",
+        ) from None
