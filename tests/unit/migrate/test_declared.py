@@ -57,7 +57,7 @@ def test_a_name_given_twice_is_refused(tmp_path: Path) -> None:
     _write(tmp_path, "a.sql", "CREATE INDEX i ON a (x);")
     _write(tmp_path, "b.sql", "CREATE INDEX i ON b (x);")
 
-    with pytest.raises(DeclarationError, match=r"b\.sql:1: .* declared at .*a\.sql:1 already"):
+    with pytest.raises(DeclarationError, match=r"b\.sql:1:1: .* declared at .*a\.sql:1:1 already"):
         read(tmp_path)
 
 
