@@ -8,8 +8,21 @@ SELECT i.indrelid::bigint AS table_oid
  WHERE n.nspname = %(schema)s AND c.relname = %(name)s;
 
 -- name: index_resolve_table
--- A table's oid and schema: the one named, or where search_path finds it; no row where it is not.
-SELECT c.oid::bigint AS oid, n.nspname AS schema, c.relkind = 'p' AS partitioned
+-- A table's oid, schema and kind: the one named, or where search_path finds it; no row where it is
+-- not. `partition_keys` are those of the table and of its partitions that have partitions.
+SELECT c.oid::bigint AS oid,
+       n.nspname AS schema,
+       c.relkind = 'p' AS partitioned,
+       CASE WHEN c.relpersistence = 't' THEN 'temporary table'
+            WHEN c.relkind IN ('r', 'p', 'm') THEN ''
+            WHEN c.relkind = 'v' THEN 'view'
+            WHEN c.relkind = 'f' THEN 'foreign table'
+            ELSE 'relation without rows' END AS unfit,
+       CASE WHEN c.relkind = 'p'
+            THEN ARRAY(SELECT pg_get_partkeydef(tree.relid) FROM pg_partition_tree(c.oid) AS tree
+                        WHERE pg_get_partkeydef(tree.relid) IS NOT NULL
+                        GROUP BY 1 ORDER BY min(tree.level), 1)
+            ELSE '{}' END AS partition_keys
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.oid = to_regclass(CASE WHEN %(schema)s <> '' THEN quote_ident(%(schema)s) || '.' ELSE '' END
