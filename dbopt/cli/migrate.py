@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from threading import Lock
-
 import click
-from rich import progress as bars
 from rich.table import Table
 
 from dbopt.cli.context import Context, print_json, shown
+from dbopt.cli.migratebars import progress
 from dbopt.migrate import runner
-from dbopt.migrate.progress import Progress, Report
 from dbopt.migrate.runner import Upgraded
 
 
@@ -41,8 +36,8 @@ def upgrade(context: Context, revision: str, schema_only: bool, as_json: bool) -
         done = runner.upgrade(context.settings, revision, indexes=not schema_only)
         print_json(done.to_dict())
         return
-    with _bars(context) as report:
-        done = runner.upgrade(context.settings, revision, report, indexes=not schema_only)
+    with progress(context.console) as watched:
+        done = runner.upgrade(context.settings, revision, watched.look, indexes=not schema_only)
     _show(context, done)
 
 
@@ -114,35 +109,3 @@ def _show(context: Context, done: Upgraded) -> None:
             table.add_row(name, of, built.action.value, valid, f"{built.ms:.0f}")
         context.console.print(table)
     context.console.print(f"At revision {done.revision or 'base (nothing applied)'}.")
-
-
-@contextmanager
-def _bars(context: Context) -> Iterator[Report]:
-    """A bar for each index that is being built, with its phase and who blocks it."""
-    columns = (
-        bars.TextColumn("{task.description}"),
-        bars.BarColumn(),
-        bars.TaskProgressColumn(),
-        bars.TextColumn("{task.fields[note]}"),
-    )
-    # Elsewhere than on a terminal a bar that vanishes leaves an empty line.
-    hidden = not context.console.is_terminal
-    with bars.Progress(*columns, console=context.console, transient=True, disable=hidden) as shown:
-        yield _Reporter(shown)
-
-
-class _Reporter:
-    """Called from the watching thread; one task an index."""
-
-    def __init__(self, shown: bars.Progress) -> None:
-        self._shown = shown
-        self._tasks: dict[str, bars.TaskID] = {}
-        self._lock = Lock()
-
-    def __call__(self, look: Progress) -> None:
-        with self._lock:
-            if look.name not in self._tasks:
-                self._tasks[look.name] = self._shown.add_task(shown(look.name), total=1, note="")
-            blocked = ", ".join(map(str, look.blockers))
-            note = f"{look.phase}: waits for {blocked}" if blocked else look.phase
-            self._shown.update(self._tasks[look.name], completed=look.fraction, note=shown(note))

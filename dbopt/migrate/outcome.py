@@ -83,6 +83,24 @@ class Applied:
         """What this run has done."""
         return tuple(built for built in self.built if built.action is not Action.PRESENT)
 
+    @property
+    def so_far(self) -> Outcome:
+        """The outcome by what was done and what was not."""
+        if not (self.failed or self.left):
+            return Outcome.DONE
+        return Outcome.PARTLY if self.changed else Outcome.FAILED
+
+    @property
+    def recorded(self) -> str:
+        """The outcome as the store has it: it knows no deadline."""
+        return (self.so_far if self.outcome is Outcome.DEADLINE else self.outcome).value
+
+    def stopped(self) -> str:
+        """For whoever has stopped it: what is done, what is left."""
+        done = ", ".join(built.name for built in self.changed) or "nothing"
+        left = ", ".join(step.definition.name for step in self.left) or "nothing"
+        return f"Stopped. Done: {done}. Left: {left}. Run again: it goes on from there."
+
     def raise_for_failure(self) -> None:
         """Raise MigrationError, or DeadlinePassed, unless all was done."""
         error = self.error()

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Collection, Iterable, Sequence
 
 from dbopt.errors import DboptError, MigrationError, MigrationRefused, UsageError
-from dbopt.migrate.steps import Action, Step
+from dbopt.migrate.steps import Action, Step, required
 from dbopt.sql.findings import Finding, Severity
 from dbopt.sql.indexdef import IndexDefinition
 
@@ -55,6 +55,12 @@ def words(step: Step) -> frozenset[str]:
 def _names(definition: IndexDefinition) -> frozenset[str]:
     plain = (definition.name, definition.table)
     return frozenset((*plain, *(f"{definition.schema}.{name}" for name in plain)))
+
+
+def is_own(step: Step) -> bool:
+    """Whether a declared index is there under its own name, and is nobody else's."""
+    there = step.existing
+    return there is not None and there.name == step.definition.name and not required(there)
 
 
 def taking(steps: Iterable[Step]) -> frozenset[Name]:

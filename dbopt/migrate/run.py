@@ -1,0 +1,296 @@
+"""A run: from the declared indexes to a database that has exactly those, whatever happens.
+
+The order: a direct session to a server that can be changed, the migration lock, the journal, the
+plan, a look at what would forbid it, the steps, each looked at anew before it is done, and the
+plan once more. A failed step stops no other; a lost server is waited for; what a signal ends in
+the middle is cleaned up by the operation, told here, and gone on with by the next run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+from dbopt.errors import DboptError, DeadlinePassed, MigrationBusy
+from dbopt.migrate import operations, preflight, selection
+from dbopt.migrate.declared import Declared, declared
+from dbopt.migrate.journal import StoreJournal, open_run
+from dbopt.migrate.lockguard import Guard, direct_session
+from dbopt.migrate.outcome import Applied, Failed, Outcome
+from dbopt.migrate.patience import Patience, is_lost
+from dbopt.migrate.progress import Report
+from dbopt.migrate.scene import Scene
+from dbopt.migrate.steps import Action, Step
+from dbopt.migrate.throttle import Throttle
+from dbopt.migrate.work import Built, Deadline, Journal, Unrecorded, Work
+from dbopt.pg.catalog import Index
+from dbopt.pg.connect import Connection
+from dbopt.pg.ddl import ServerError, translate
+from dbopt.settings import Settings
+from dbopt.sql.findings import Finding, Severity
+
+ALL = selection.CHANGING
+"""Every action."""
+ADDING = selection.ADDING
+"""The actions that take no index away: what a deploy's migration does by itself."""
+
+Stepping = Callable[[int, int, Step], None]
+"""Is told of each step that begins: its number from 1, how many there are, the step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a run does.
+
+    `only` names indexes or tables; none: all. `deadline` and `wait` (for another run's lock) are
+    seconds and stand in for migrate.deadline and migrate.lock_wait. `found` stands in for the
+    declared indexes of the configured directory. `shown` has (schema, name) of the steps that may
+    take an index away, since somebody has seen and agreed to them; None: all may. `record` is
+    whether the run is kept in the store, `prepare` what makes the store's schema, if need be:
+    it is called once the server has turned out fit, before the lock is taken.
+    """
+
+    only: tuple[str, ...] = ()
+    prune: bool = False
+    deadline: float | None = None
+    actions: frozenset[Action] = ALL
+    wait: float | None = None
+    found: Sequence[Declared] | None = None
+    shown: frozenset[selection.Name] | None = None
+    record: bool = True
+    prepare: Callable[[], None] | None = None
+    command: str = "dbopt index apply"
+
+
+def _silent(line: str) -> None:
+    """Nobody listens."""
+
+
+def apply(
+    settings: Settings,
+    options: Options = Options(),
+    *,
+    report: Report | None = None,
+    tell: Callable[[str], None] = _silent,
+    stepping: Stepping | None = None,
+    guard: Guard | None = None,
+) -> Applied:
+    """Make the declared indexes exist, as `options` say; returns what became of each.
+
+    `report` is called from another thread while an index is built, `tell` takes one line for
+    people. `guard` is a lock that the caller holds already.
+
+    Raises MigrationRefused before anything was changed, MigrationBusy while another run works,
+    DeclarationError, UsageError (--only), ConnectError, AuthenticationError, ConfigError. What
+    fails later is in the answer: see `Applied.raise_for_failure`.
+    """
+    return Run(settings, options, report=report, tell=tell, stepping=stepping).go(guard)
+
+
+class Run:
+    """One run. `applied` tells at any time what it has done, also after `go` has raised."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        options: Options,
+        *,
+        report: Report | None = None,
+        tell: Callable[[str], None] = _silent,
+        stepping: Stepping | None = None,
+    ) -> None:
+        self._settings = settings
+        self._options = options
+        self._report = report
+        self._tell = tell
+        self._stepping = stepping
+        granted = options.deadline if options.deadline is not None else settings.migrate.deadline
+        self._deadline = Deadline.after(granted)
+        self._wait = settings.migrate.lock_wait if options.wait is None else options.wait
+        self._steps: list[Step] = []
+        self.applied = Applied()
+        """What has become of it until now."""
+
+    def go(self, guard: Guard | None = None) -> Applied:
+        """Do it, under the lock of `guard` or of its own. Raises as `apply` does."""
+        options = self._options
+        found = declared(self._settings) if options.found is None else options.found
+        with ExitStack() as stack:
+            self._guard = guard or self._locked(stack)
+            self._scene = stack.enter_context(
+                Scene(self._session, found, prune=options.prune, asked=options.only)
+            )
+            self._throttle = stack.enter_context(
+                Throttle(self._session, self._settings.migrate, self._tell)
+            )
+            self._patience = Patience(
+                self._back, self._tell, self._deadline, self._settings.migrate.attempts
+            )
+            self._journal = self._opened()
+            try:
+                self._do()
+            except BaseException as error:
+                self._ended_by(error)
+                raise
+            self._close()
+        return self.applied
+
+    # The lock and the journal.
+
+    def _session(self) -> Connection:
+        return direct_session(self._settings)
+
+    def _locked(self, stack: ExitStack) -> Guard:
+        guard = stack.enter_context(Guard(self._session, self._waits_for))
+        if self._options.prepare is not None and self._options.record:
+            self._options.prepare()
+        guard.take(min(self._wait, self._deadline.left))
+        return guard
+
+    def _waits_for(self, holder: str) -> None:
+        self._tell(f"Waiting for another migration: {holder}.")
+
+    def _back(self) -> None:
+        """All as it was before the server went away: the session, and the lock."""
+        self._scene.answers()
+        self._guard.ensure(min(self._wait, self._deadline.left))
+
+    def _opened(self) -> Journal:
+        if not self._options.record:
+            return Unrecorded()
+        connection = self._guard.connection
+        command = self._options.command
+        journal = open_run(self._settings, connection, command=command, tell=self._tell)
+        self.applied = replace(self.applied, run=journal.run.id)
+        self._guard.call(f"dbopt run {journal.run.id}")
+        return journal
+
+    def _close(self) -> None:
+        if isinstance(self._journal, StoreJournal):
+            error = self.applied.error()
+            self._journal.close(self.applied.recorded, error.message if error else "")
+
+    def _ended_by(self, error: BaseException) -> None:
+        """An error, or a signal, has ended the run before its end."""
+        cancelled = not isinstance(error, Exception)
+        outcome = Outcome.CANCELLED if cancelled else self.applied.so_far
+        self.applied = replace(self.applied, outcome=outcome, left=self._not_done())
+        if cancelled:
+            self._tell(self.applied.stopped())
+        self._close()
+
+    def _not_done(self) -> tuple[Step, ...]:
+        done = {built.name for built in self.applied.built}
+        return tuple(step for step in self._steps if step.definition.name not in done)
+
+    # The plan and the steps.
+
+    def _do(self) -> None:
+        self._steps = self._patience.lasting(self._plan, "The plan")
+        self._note_present()
+        todo = [step for step in self._steps if step.action is not Action.PRESENT]
+        findings = self._patience.lasting(lambda: self._look(todo), "The look before")
+        try:
+            for number, step in enumerate(todo, 1):
+                self._deadline.check(f'The index "{step.definition.name}"')
+                if self._stepping:
+                    self._stepping(number, len(todo), step)
+                self._try(step, findings)
+        except DeadlinePassed as error:
+            self._tell(error.message)
+            self.applied = replace(self.applied, outcome=Outcome.DEADLINE)
+        self._finish(bool(todo))
+
+    def _plan(self) -> list[Step]:
+        """The steps that this run is to do, or to say of why it does not."""
+        steps = selection.chosen(self._scene.plan(self._managing), self._options.only)
+        drops = Action.DROP in self._options.actions
+        return [step for step in steps if drops or step.action is not Action.DROP]
+
+    def _managing(self, there: Iterable[Index]) -> Collection[selection.Name]:
+        return self._journal.managed(there) if isinstance(self._journal, StoreJournal) else ()
+
+    def _note_present(self) -> None:
+        present = [step for step in self._steps if step.action is Action.PRESENT]
+        self.applied = replace(self.applied, built=tuple(map(_present, present)))
+        if isinstance(self._journal, StoreJournal):
+            self._journal.note_present(
+                step.definition for step in present if selection.is_own(step)
+            )
+
+    def _look(self, todo: Sequence[Step]) -> list[Finding]:
+        """What forbids single steps. Raises MigrationRefused for what forbids all of them."""
+        todo = [step for step in todo if self._unwanted(step) is None]
+        if not todo:
+            return []
+        findings = preflight.look(self._scene.connection, todo, self._settings.migrate)
+        if selection.of_all(findings, todo) or all(
+            selection.forbidden(step, findings) for step in todo
+        ):
+            raise selection.refusal([f for f in findings if f.severity >= Severity.CRITICAL])
+        return findings
+
+    def _try(self, step: Step, findings: Sequence[Finding]) -> None:
+        """Do a step, or note why it failed: the others go on."""
+        what = f'The index "{step.definition.name}"'
+        try:
+            built = self._patience.lasting(lambda: self._step(step, findings), what)
+        except (DboptError, ServerError) as error:
+            if is_lost(error) or isinstance(error, MigrationBusy) or not self._deadline.left:
+                raise
+            told = translate(what, error) if isinstance(error, ServerError) else error
+            failed = (*self.applied.failed, Failed.of(step, told))
+            self.applied = replace(self.applied, failed=failed)
+        else:
+            self.applied = replace(self.applied, built=(*self.applied.built, *built))
+
+    def _step(self, step: Step, findings: Sequence[Finding]) -> tuple[Built, ...]:
+        why = selection.forbidden(step, findings) or selection.held_back(step, self._failed())
+        if why is not None:
+            raise why
+        self._throttle.wait(self._deadline)
+        if self._guard.ensure(min(self._wait, self._deadline.left)):
+            self._tell("The migration lock was lost with its session, and is held again.")
+        now = self._scene.again(step)
+        if now is None:
+            return ()
+        if now.action is Action.PRESENT:
+            return (_present(now),)
+        why = self._unwanted(now)
+        if why is not None:
+            raise why
+        return (operations.perform(self._work(), now),)
+
+    def _unwanted(self, step: Step) -> DboptError | None:
+        return selection.unwanted(step, self._options.actions, self._options.shown)
+
+    def _failed(self) -> set[selection.Name]:
+        """The schema and table of each step that failed."""
+        names = {failed.name for failed in self.applied.failed}
+        made = (step.definition for step in self._steps if step.action is not Action.DROP)
+        return {(one.schema, one.table) for one in made if one.name in names}
+
+    def _work(self) -> Work:
+        return Work(
+            connection=self._scene.connection,
+            settings=self._settings.migrate,
+            journal=self._journal,
+            deadline=self._deadline,
+            report=self._report,
+            pause=lambda: self._throttle.wait(self._deadline),
+            tell=self._tell,
+        )
+
+    def _finish(self, changed: bool) -> None:
+        """The plan once more: nothing but what is present may be left."""
+        left = self._patience.lasting(self._plan, "The plan afterwards") if changed else []
+        left = [step for step in left if step.action is not Action.PRESENT]
+        self.applied = replace(self.applied, left=tuple(left))
+        if self.applied.outcome is not Outcome.DEADLINE:
+            self.applied = replace(self.applied, outcome=self.applied.so_far)
+
+
+def _present(step: Step) -> Built:
+    name = step.existing.name if step.existing else step.definition.name
+    return Built(name, step.definition.table, 0.0, True, Action.PRESENT)

@@ -1,0 +1,131 @@
+"""The database as a run sees it: its session, the declared indexes as the server writes them, the
+plan, and one step of it anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from types import TracebackType
+from typing import Self
+
+from dbopt.errors import MigrationError, MigrationRefused
+from dbopt.migrate import declared
+from dbopt.migrate.declared import Declared
+from dbopt.migrate.plan import make_plan
+from dbopt.migrate.selection import Name, name_of
+from dbopt.migrate.steps import Action, Step, Wanted
+from dbopt.pg import catalog, ddl
+from dbopt.pg.catalog import Catalog, Index
+from dbopt.pg.connect import Connection
+from dbopt.pg.refusal import translated
+
+Managing = Callable[[Iterable[Index]], Collection[Name]]
+"""Which of these indexes dbopt manages, and may drop."""
+
+
+def nothing_managed(there: Iterable[Index]) -> Collection[Name]:
+    """No register: nothing is dropped by itself."""
+    return ()
+
+
+class Scene:
+    """See the module. `open_` gives a direct session; it is opened again where it was lost.
+
+    `prune` and `asked` are make_plan's.
+    """
+
+    def __init__(
+        self,
+        open_: Callable[[], Connection],
+        found: Sequence[Declared],
+        *,
+        prune: bool = False,
+        asked: Collection[str] = (),
+    ) -> None:
+        self._open = open_
+        self._found = found
+        self._prune = prune
+        self._asked = asked
+        self._connection: Connection | None = None
+        self._wanted: list[Wanted] | None = None
+        self._managed: Collection[Name] = ()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._connection is not None:
+            # A signal came in the middle of a statement: it must not run on.
+            if ddl.is_running(self._connection):
+                ddl.abandon(self._connection)
+            self._connection.close()
+
+    @property
+    def connection(self) -> Connection:
+        """The session that the steps are done with. Raises ConnectError while there is no server"""
+        if self._connection is None or self._connection.closed:
+            self._connection = self._open()
+        return self._connection
+
+    def answers(self) -> None:
+        """Raise ServerLost or ConnectError unless the server answers the session, or a new one."""
+        with translated("Asking whether the server is there"):
+            self.connection.execute("SELECT 1")
+
+    def plan(self, managing: Managing = nothing_managed) -> list[Step]:
+        """What every declared index needs, then the drops.
+
+        Raises MigrationRefused where the server cannot have a declared index: its table is not
+        there, its expression is wrong. Raises ServerLost, ConnectError, QueryFailed.
+        """
+        self._canonical()
+        whole = catalog.read(self.connection)
+        self._managed = managing(whole.indexes)
+        return self._made(whole)
+
+    def again(self, step: Step) -> Step | None:
+        """The same step by what is there now; None where there is no more to drop.
+
+        The whole table is planned: two of its indexes may have to change names.
+        """
+        definition = step.definition
+        with translated(f"Looking at the table {definition.table}"):
+            row = ddl.resolve(self.connection, definition)
+        if row is None:
+            if step.action is Action.DROP:
+                return None
+            raise MigrationError(
+                f'The table {definition.table} of index "{definition.name}" is gone.',
+                hint="Create it again, or take the index out of the declared ones.",
+            )
+        here = catalog.read(self.connection, {row["oid"]}, self._names(step))
+        steps = self._made(here)
+        drops = step.action is Action.DROP
+        same = (s for s in steps if name_of(s) == name_of(step))
+        return next((s for s in same if drops == (s.action is Action.DROP)), None)
+
+    def _canonical(self) -> list[Wanted]:
+        if self._wanted is None:
+            try:
+                with translated("Reading the declared indexes"):
+                    self._wanted = declared.wanted(self.connection, self._found)
+            except MigrationError as error:
+                raise MigrationRefused(error.message, hint=error.hint) from None
+        return self._wanted
+
+    def _made(self, here: Catalog) -> list[Step]:
+        return make_plan(
+            self._canonical(), here, managed=self._managed, prune=self._prune, asked=self._asked
+        )
+
+    def _names(self, step: Step) -> set[Name]:
+        """The names that indexes of the step's table have or get: who else has one is looked at."""
+        on = (step.definition.schema, step.definition.table)
+        found = (wanted.definition for wanted in self._canonical())
+        names = {(one.schema, one.name) for one in found if (one.schema, one.table) == on}
+        return names | {name_of(step)}
