@@ -14,7 +14,7 @@ from dbopt.sql.rules import RULES
 from dbopt.sql.rules.support import Match, Rule
 from dbopt.sql.schema import Schema
 from dbopt.sql.script import Script, Subject, script
-from dbopt.sql.split import position
+from dbopt.sql.split import located
 from dbopt.sql.suppress import Suppressions
 
 __all__ = ["MOST_FINDINGS", "RULES", "UNPARSED", "lint"]
@@ -112,13 +112,9 @@ def _is_unread(subject: Subject) -> bool:
 
 
 def _finding(text: str, rule: Rule, match: Match, place: tuple[int, int], number: int) -> Finding:
-    line, column = position(text, place[0])
-    end_line, end_column = position(text, place[1])
+    located_at = located(text, *place)
     evidence: dict[str, Any] = {
-        "line": line,
-        "column": column,
-        "end_line": end_line,
-        "end_column": end_column,
+        **located_at,
         "statement": number,
         "fingerprint": fingerprint_hex(match.subject.fingerprint),
         **match.evidence,
@@ -128,7 +124,8 @@ def _finding(text: str, rule: Rule, match: Match, place: tuple[int, int], number
         evidence["rewrite"] = match.rewrite
     severity = rule.severity if match.severity is None else match.severity
     remedy = match.remedy or rule.remedy
-    return Finding(rule.name, severity, f"{line}:{column}", match.message, evidence, remedy)
+    where = f"{located_at['line']}:{located_at['column']}"
+    return Finding(rule.name, severity, where, match.message, evidence, remedy)
 
 
 def _unexamined(rule: Rule) -> Finding:

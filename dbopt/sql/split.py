@@ -46,6 +46,16 @@ def position(text: str, offset: int) -> tuple[int, int]:
     return text.count("\n", 0, offset) + 1, offset - start + 1
 
 
+def located(text: str, start: int, end: int) -> dict[str, int]:
+    """A place as a finding's evidence tells it: line, column, end_line, end_column, all from 1.
+
+    The end is one past the last character.
+    """
+    line, column = position(text, start)
+    end_line, end_column = position(text, end)
+    return {"line": line, "column": column, "end_line": end_line, "end_column": end_column}
+
+
 def _source(text: str, body: list[Token], comments: list[str]) -> list[SourceStatement]:
     while body and body[-1].lexeme in {Lexeme.SPACE, Lexeme.COMMENT}:
         body.pop()

@@ -119,6 +119,7 @@ _CHANGES = {
     Change.DROP_DEFAULT: ("drop", "default"),
     Change.ADD_IDENTITY: ("add", "generated"),
     Change.SET_EXPRESSION: ("set", "expression"),
+    Change.SET_STATISTICS: ("set", "statistics"),
 }
 
 

@@ -187,6 +187,7 @@ class Change(StrEnum):
     DROP_DEFAULT = "drop default"
     ADD_IDENTITY = "add generated"
     SET_EXPRESSION = "set expression"
+    SET_STATISTICS = "set statistics"
     OTHER = "other"
 
 

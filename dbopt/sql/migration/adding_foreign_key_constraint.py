@@ -1,0 +1,49 @@
+"""A foreign key that is checked while writes of both tables wait."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dbopt.sql.ddl.model import AddColumn, AddConstraint, Constraint, ConstraintKind, Name
+from dbopt.sql.findings import Severity
+from dbopt.sql.migration.context import Subject
+from dbopt.sql.migration.support import Group, Match, Rule, altered
+
+
+def _check(subject: Subject) -> Iterator[Match]:
+    for table, added in altered(subject, AddConstraint):
+        one = added.constraint
+        if one.kind is ConstraintKind.FOREIGN_KEY and not one.not_valid and one.enforced:
+            yield _match(subject, table.target, one)
+    for table, column in altered(subject, AddColumn):
+        key = column.column.first(ConstraintKind.FOREIGN_KEY)
+        if key is not None:
+            yield _match(subject, table.target, key)
+
+
+def _match(subject: Subject, table: Name, one: Constraint) -> Match:
+    message = f"Writes to {table} and {one.references} wait while the foreign key is added."
+    return Match(subject, message, one.at)
+
+
+RULE = Rule(
+    name="adding-foreign-key-constraint",
+    severity=Severity.CRITICAL,
+    group=Group.LOCKING,
+    summary="A foreign key is added and checked at once.",
+    reason=(
+        "It takes a SHARE ROW EXCLUSIVE lock on both tables and holds it while every row of the "
+        "one is looked up in the other: no write to either goes on."
+    ),
+    remedy=(
+        "ALTER TABLE a ADD CONSTRAINT a_b_fkey FOREIGN KEY (b_id) REFERENCES b NOT VALID; in a "
+        "later transaction ALTER TABLE a VALIDATE CONSTRAINT a_b_fkey. Add a column without "
+        "REFERENCES first. Use a short lock_timeout: both tables have to be locked at once."
+    ),
+    fires="ALTER TABLE orders ADD CONSTRAINT orders_user_fkey FOREIGN KEY (user_id) "
+    "REFERENCES users (id)",
+    passes="ALTER TABLE orders ADD CONSTRAINT orders_user_fkey FOREIGN KEY (user_id) "
+    "REFERENCES users (id) NOT VALID",
+    check=_check,
+    squawk="adding-foreign-key-constraint",
+)

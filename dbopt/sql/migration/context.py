@@ -1,0 +1,168 @@
+"""Migration: the statements of a text with what is known where each one runs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+from dbopt.sql.ddl import read
+from dbopt.sql.ddl.model import (
+    Alter,
+    Create,
+    CreateDomain,
+    CreateIndex,
+    CreateTable,
+    Name,
+    Node,
+    Rename,
+    Span,
+    Statement,
+    Transaction,
+)
+from dbopt.sql.parse import LONGEST_READ
+
+_ENDS = frozenset({"commit", "rollback", "prepare"})
+_SPACES = {"schema": "schema", "type": "type", "domain": "type"}
+"""Kinds of object that share no names with relations."""
+
+
+class Made:
+    """What a text makes, and with which of its statements: new objects harm nobody."""
+
+    def __init__(self, known: Collection[str] = ()) -> None:
+        self._numbers: dict[tuple[str, str], dict[str, int]] = {}
+        for one in known:
+            schema, _, name = one.rpartition(".")
+            self._note("relation", Name(schema, name, Span(0, 0)), 0)
+
+    def note(self, node: Node, number: int) -> None:
+        """Takes notice of a statement."""
+        if isinstance(node, CreateTable):
+            self._note("relation", node.table, number)
+        elif isinstance(node, CreateIndex) and node.name is not None:
+            self._note("relation", replace(node.name, schema=node.table.schema), number)
+        elif isinstance(node, CreateDomain):
+            self._note("type", node.name, number)
+        elif isinstance(node, Create) and not node.or_replace:
+            self._note(_SPACES.get(node.kind, "relation"), node.name, number)
+        elif isinstance(node, Alter) and self.is_made(node.target, number, node.kind):
+            self._follow(node, number)
+
+    def is_made(self, name: Name, before: int, kind: str = "table") -> bool:
+        """Whether an earlier statement than this number has made the object.
+
+        A name without a schema may be that of any schema.
+        """
+        if name.schema == "pg_temp":
+            return True
+        schemas = self._numbers.get((_SPACES.get(kind, "relation"), name.name), {})
+        wanted = (name.schema, "") if name.schema else tuple(schemas)
+        return any(schemas.get(schema, before) < before for schema in wanted)
+
+    def _follow(self, node: Alter, number: int) -> None:
+        """The new name of what was made here is as new."""
+        for action in node.actions:
+            if isinstance(action, Rename) and not action.what:
+                renamed = Name(node.target.schema, action.new, action.at)
+                self._note(_SPACES.get(node.kind, "relation"), renamed, number)
+
+    def _note(self, space: str, name: Name, number: int) -> None:
+        self._numbers.setdefault((space, name.name), {}).setdefault(name.schema, number)
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """One statement and where it runs. `transaction` numbers the transactions of the text, from 1;
+    None is a statement of its own, which commits by itself."""
+
+    statement: Statement
+    transaction: int | None
+    version: int
+    made: Made
+
+    @property
+    def does(self) -> Node:
+        """What it says."""
+        return self.statement.does
+
+    @property
+    def sql(self) -> str:
+        """Its text, without the `;`."""
+        return self.statement.sql
+
+    @property
+    def start(self) -> int:
+        """Its offset in the text, in characters."""
+        return self.statement.start
+
+    @property
+    def number(self) -> int:
+        """Which statement of the text it is, from 1."""
+        return self.statement.number
+
+    def is_new(self, name: Name, kind: str = "table") -> bool:
+        """Whether the text has made this object before, so that nobody else uses it yet."""
+        return self.made.is_made(name, self.number, kind)
+
+
+@dataclass(frozen=True, eq=False)
+class Migration:
+    """All statements of a text, in order.
+
+    `assumed`: the tool that runs it opens a transaction. `ends_open` is the BEGIN that nothing
+    ends. `cut`: the text is longer than what was read.
+    """
+
+    text: str
+    subjects: tuple[Subject, ...]
+    version: int
+    assumed: bool
+    ends_open: Subject | None = None
+    cut: bool = False
+
+
+def migration(
+    text: str,
+    *,
+    in_transaction: bool = False,
+    version: int = 18,
+    known: Collection[str] = (),
+) -> Migration:
+    """The statements with their transactions; `in_transaction`: the tool that runs them opens one.
+
+    Of a text longer than LONGEST_READ only that much is read. Never raises.
+    `known` has tables that are as new as if the text had made them: `name` or `schema.name`.
+    """
+    made = Made(known)
+    subjects: list[Subject] = []
+    count = 1 if in_transaction else 0
+    current = 1 if in_transaction else None
+    opened: Subject | None = None
+    for one in read(text[:LONGEST_READ]):
+        subject = Subject(one, current, version, made)
+        if isinstance(one.does, Transaction):
+            count, current = _after(one.does, count, current)
+            # BEGIN and COMMIT are of the transaction that they begin and end.
+            subject = replace(subject, transaction=current or subject.transaction)
+            opened = _opened(subject, one.does, opened)
+        made.note(one.does, one.number)
+        subjects.append(subject)
+    cut = len(text) > LONGEST_READ
+    return Migration(text, tuple(subjects), version, in_transaction, opened, cut)
+
+
+def _opened(subject: Subject, does: Transaction, opened: Subject | None) -> Subject | None:
+    if does.command == "begin":
+        return opened or subject
+    if does.command in _ENDS:
+        return subject if does.chain else None
+    return opened
+
+
+def _after(does: Transaction, count: int, current: int | None) -> tuple[int, int | None]:
+    """How many transactions there are, and which one is open, after a command."""
+    if does.command == "begin":
+        return (count, current) if current is not None else (count + 1, count + 1)
+    if does.command not in _ENDS:
+        return count, current
+    return (count + 1, count + 1) if does.chain else (count, None)

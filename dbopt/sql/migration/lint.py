@@ -1,0 +1,111 @@
+"""The migration lint: every rule over the statements of a migration, with their places. PURE."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from dbopt.sql.findings import Finding
+from dbopt.sql.lint import MOST_FINDINGS, MOST_OF_A_RULE
+from dbopt.sql.migration import DEFAULT_RULES, RULES
+from dbopt.sql.migration.context import Migration, migration
+from dbopt.sql.migration.ignore_without_reason import RULE as NO_REASON
+from dbopt.sql.migration.support import Match, Rule
+from dbopt.sql.split import located
+from dbopt.sql.suppress import Suppressions
+
+__all__ = ["DEFAULT_RULES", "RULES", "lint_migration"]
+
+_Placed = tuple[int, int, Finding]
+
+
+def lint_migration(
+    text: str,
+    *,
+    rules: Sequence[Rule] = DEFAULT_RULES,
+    ignore: Collection[str] = (),
+    in_transaction: bool = False,
+    version: int = 18,
+    known: Collection[str] = (),
+    limit: int = MOST_FINDINGS,
+) -> list[Finding]:
+    """What the rules have to say of a migration of one statement or several, in its order.
+
+    A finding's object is "line:column", both from 1, and its evidence has `line`, `column`,
+    `end_line`, `end_column` (one past the last character), `statement` (its number, from 1),
+    `group` (of the rule), and what the rule adds. `ignore` names rules to leave out, also by the
+    names that squawk has for them.
+
+    `in_transaction`: the tool that runs the text opens a transaction around it; the text may say
+    otherwise with squawk's `-- squawk-disable-assume-in-transaction`. `version` is PostgreSQL's
+    major version. `known` has tables (`name` or `schema.name`) that are as new as those that the
+    text makes, since an earlier text of the same deploy has made them.
+
+    In the text, a comment `dbopt:ignore RULE[, RULE] reason` (or `all`), or `squawk-ignore RULE`,
+    takes findings back: see dbopt.sql.suppress. What could not be looked at is a finding that was
+    not examined. At most `limit` findings are given. Never raises.
+    """
+    wanted = [rule for rule in rules if not _names(rule) & set(ignore)]
+    assumed = _assumed(text, in_transaction=in_transaction)
+    whole = migration(text, in_transaction=assumed, version=version, known=known)
+    found = list(islice(_places(whole, wanted), limit))
+    found.sort(key=lambda one: one[:2])
+    return [finding for _, _, finding in found]
+
+
+def _names(rule: Rule) -> set[str]:
+    return {rule.name, *([rule.squawk] if rule.squawk else []), *rule.aliases}
+
+
+def aliases() -> dict[str, list[str]]:
+    """Other names that markers may use → the rules that they mean."""
+    found: dict[str, list[str]] = {}
+    for rule in RULES:
+        for name in _names(rule) - {rule.name}:
+            found.setdefault(name, []).append(rule.name)
+    return found
+
+
+def _assumed(text: str, *, in_transaction: bool) -> bool:
+    if "-- squawk-disable-assume-in-transaction" in text:
+        return False
+    return in_transaction or "-- squawk-enable-assume-in-transaction" in text
+
+
+def _places(whole: Migration, rules: Sequence[Rule]) -> Iterator[_Placed]:
+    """The findings that no marker takes back, each with its offset and its own number."""
+    suppressions = Suppressions(whole, aliases())
+    for count, (rule, match) in enumerate(_matches(whole, rules)):
+        at = match.at or match.subject.does.at
+        if rule is NO_REASON or not suppressions.cover(rule.name, match.subject, at.start):
+            yield at.start, count, _finding(whole.text, rule, match)
+
+
+def _matches(whole: Migration, rules: Sequence[Rule]) -> Iterator[tuple[Rule, Match]]:
+    single = [(rule, rule.check) for rule in rules if rule.check is not None]
+    for subject in whole.subjects:
+        for rule, check in single:
+            for match in islice(check(subject), MOST_OF_A_RULE):
+                yield rule, match
+    for rule in rules:
+        if rule.check_migration is not None:
+            for match in islice(rule.check_migration(whole), MOST_FINDINGS):
+                yield rule, match
+
+
+def _finding(text: str, rule: Rule, match: Match) -> Finding:
+    at = match.at or match.subject.does.at
+    place = located(text, *at)
+    evidence: dict[str, Any] = {
+        **place,
+        "statement": match.subject.number,
+        "group": rule.group.value,
+        **match.evidence,
+    }
+    severity = rule.severity if match.severity is None else match.severity
+    where = f"{place['line']}:{place['column']}"
+    remedy = match.remedy or rule.remedy
+    return Finding(
+        rule.name, severity, where, match.message, evidence, remedy, examined=match.examined
+    )

@@ -1,0 +1,188 @@
+"""Which locks a statement takes on tables that are there already.
+
+Source: PostgreSQL 18 documentation, 13.3 Explicit Locking, and ALTER TABLE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import IntEnum
+from typing import NamedTuple
+
+from dbopt.sql.ddl.model import (
+    AddColumn,
+    AddConstraint,
+    Alter,
+    AlterColumn,
+    AttachPartition,
+    Change,
+    ConstraintKind,
+    CreateIndex,
+    CreateTable,
+    CreateTrigger,
+    DetachPartition,
+    Drop,
+    LockTable,
+    Maintain,
+    Name,
+    Node,
+    OtherAction,
+    Refresh,
+    Reindex,
+    Rename,
+    Truncate,
+    ValidateConstraint,
+    Write,
+)
+from dbopt.sql.migration.context import Subject
+
+
+class Mode(IntEnum):
+    """A table's lock, the stronger the larger."""
+
+    ACCESS_SHARE = 1
+    ROW_SHARE = 2
+    ROW_EXCLUSIVE = 3
+    SHARE_UPDATE_EXCLUSIVE = 4
+    SHARE = 5
+    SHARE_ROW_EXCLUSIVE = 6
+    EXCLUSIVE = 7
+    ACCESS_EXCLUSIVE = 8
+
+    def __str__(self) -> str:
+        return self.name.replace("_", " ")
+
+    @property
+    def blocks(self) -> str:
+        """Whom it keeps waiting, in words."""
+        if self is Mode.ACCESS_EXCLUSIVE:
+            return "reads and writes"
+        if self >= Mode.SHARE:
+            return "writes"
+        return "other schema changes and VACUUM" if self is Mode.SHARE_UPDATE_EXCLUSIVE else ""
+
+
+class Lock(NamedTuple):
+    """A lock and what is locked; of DROP INDEX that is the index, which tells for its table."""
+
+    relation: Name
+    mode: Mode
+
+
+_TABLE_LIKE = frozenset({"table", "foreign table", "view", "materialized view", "index"})
+_SHARED = (("cluster", "on"), ("set", "("), ("reset", "("), ("set", "without", "cluster"))
+"""Actions that take SHARE UPDATE EXCLUSIVE."""
+
+
+def locks(subject: Subject) -> list[Lock]:
+    """The locks on what the text has not made itself, in the order in which they are taken."""
+    return [lock for lock in _locks(subject.does) if not subject.is_new(lock.relation)]
+
+
+def strongest(subject: Subject) -> Lock | None:
+    """The strongest of the locks, the first of several; None where there is none."""
+    return max(locks(subject), key=lambda lock: lock.mode, default=None)
+
+
+def _locks(node: Node) -> Iterator[Lock]:
+    if isinstance(node, Alter) and node.kind in _TABLE_LIKE:
+        yield from _alter(node)
+    elif isinstance(node, CreateTable):
+        yield from _create_table(node)
+    elif isinstance(node, CreateIndex):
+        yield Lock(node.table, _online(node.concurrently is not None, Mode.SHARE))
+    elif isinstance(node, Drop):
+        yield from _drop(node)
+    elif isinstance(node, CreateTrigger):
+        yield Lock(node.table, Mode.SHARE_ROW_EXCLUSIVE)
+        if node.references is not None:
+            yield Lock(node.references, Mode.SHARE_ROW_EXCLUSIVE)
+    else:
+        yield from _command(node)
+
+
+def _command(node: Node) -> Iterator[Lock]:
+    if isinstance(node, Truncate):
+        yield from (Lock(table, Mode.ACCESS_EXCLUSIVE) for table in node.tables)
+    elif isinstance(node, Reindex) and node.name is not None:
+        if node.what in {"index", "table"}:
+            yield Lock(node.name, _online(node.concurrently, Mode.ACCESS_EXCLUSIVE))
+    elif isinstance(node, Refresh):
+        yield Lock(node.view, Mode.EXCLUSIVE if node.concurrently else Mode.ACCESS_EXCLUSIVE)
+    elif isinstance(node, Maintain):
+        heavy = node.full or node.command in {"cluster", "repack"}
+        mode = _online(node.concurrently or not heavy, Mode.ACCESS_EXCLUSIVE)
+        yield from (Lock(table, mode) for table in node.tables)
+    elif isinstance(node, LockTable):
+        mode = Mode(1 + _ORDER.index(node.mode))
+        yield from (Lock(table, mode) for table in node.tables)
+    elif isinstance(node, Write):
+        yield Lock(node.table, Mode.ROW_EXCLUSIVE)
+
+
+_ORDER = tuple(str(mode) for mode in Mode)
+
+
+def _online(concurrently: bool, mode: Mode) -> Mode:
+    return Mode.SHARE_UPDATE_EXCLUSIVE if concurrently else mode
+
+
+def _create_table(node: CreateTable) -> Iterator[Lock]:
+    if node.partition_of is not None:
+        yield Lock(node.partition_of, Mode.ACCESS_EXCLUSIVE)
+    columns = (one for column in node.columns for one in column.constraints)
+    for constraint in (*columns, *node.constraints):
+        if constraint.references is not None:
+            yield Lock(constraint.references, Mode.SHARE_ROW_EXCLUSIVE)
+
+
+def _drop(node: Drop) -> Iterator[Lock]:
+    if node.kind == "index" and node.concurrently:
+        yield from (Lock(name, Mode.SHARE_UPDATE_EXCLUSIVE) for name in node.names)
+    elif node.kind in _TABLE_LIKE:
+        yield from (Lock(name, Mode.ACCESS_EXCLUSIVE) for name in node.names)
+    elif node.table is not None:
+        yield Lock(node.table, Mode.ACCESS_EXCLUSIVE)
+
+
+def _alter(node: Alter) -> Iterator[Lock]:
+    modes = [_action(action, node.kind) for action in node.actions]
+    if modes:
+        yield Lock(node.target, max(modes))
+    for action in node.actions:
+        yield from _others(action)
+
+
+def _action(action: Node, kind: str) -> Mode:
+    """The lock on the table that is altered."""
+    if isinstance(action, AddConstraint):
+        foreign = action.constraint.kind is ConstraintKind.FOREIGN_KEY
+        return Mode.SHARE_ROW_EXCLUSIVE if foreign else Mode.ACCESS_EXCLUSIVE
+    if isinstance(action, ValidateConstraint | AttachPartition):
+        return Mode.SHARE_UPDATE_EXCLUSIVE
+    if isinstance(action, DetachPartition):
+        return _online(action.concurrently or action.finalize, Mode.ACCESS_EXCLUSIVE)
+    if isinstance(action, Rename) and kind == "index":
+        return Mode.SHARE_UPDATE_EXCLUSIVE
+    if isinstance(action, AlterColumn) and action.change is Change.SET_STATISTICS:
+        return Mode.SHARE_UPDATE_EXCLUSIVE
+    return _other(action) if isinstance(action, OtherAction) else Mode.ACCESS_EXCLUSIVE
+
+
+def _other(action: OtherAction) -> Mode:
+    if action.words[-1:] == ("trigger",):
+        return Mode.SHARE_ROW_EXCLUSIVE
+    shared = any(action.words[: len(words)] == words for words in _SHARED)
+    return Mode.SHARE_UPDATE_EXCLUSIVE if shared else Mode.ACCESS_EXCLUSIVE
+
+
+def _others(action: Node) -> Iterator[Lock]:
+    """The locks on other tables than the one that is altered."""
+    if isinstance(action, AddConstraint) and action.constraint.references is not None:
+        yield Lock(action.constraint.references, Mode.SHARE_ROW_EXCLUSIVE)
+    elif isinstance(action, AddColumn):
+        for constraint in action.column.constraints:
+            if constraint.references is not None:
+                yield Lock(constraint.references, Mode.SHARE_ROW_EXCLUSIVE)
+    elif isinstance(action, AttachPartition | DetachPartition):
+        yield Lock(action.partition, Mode.ACCESS_EXCLUSIVE)
