@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from dbopt.sql.ddl.constraints import is_table_constraint, read_column, read_table_constraint
 from dbopt.sql.ddl.cursor import Cursor
+from dbopt.sql.ddl.elements import Span
 from dbopt.sql.ddl.model import (
     AddColumn,
     AddConstraint,
@@ -19,7 +20,6 @@ from dbopt.sql.ddl.model import (
     Node,
     OtherAction,
     Rename,
-    Span,
     ValidateConstraint,
 )
 from dbopt.sql.ddl.types import read_type

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dbopt.sql.ddl.constraints import read_column_constraints
 from dbopt.sql.ddl.cursor import Cursor, Unreadable
+from dbopt.sql.ddl.elements import Name, Span
 from dbopt.sql.ddl.model import (
     AlterDomain,
     Create,
@@ -12,10 +13,8 @@ from dbopt.sql.ddl.model import (
     Drop,
     LockTable,
     Maintain,
-    Name,
     Refresh,
     Setting,
-    Span,
     Transaction,
     Truncate,
     Write,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dbopt.sql.ddl.cursor import Cursor, Unreadable
-from dbopt.sql.ddl.model import Column, Constraint, ConstraintKind, Expression, Span
+from dbopt.sql.ddl.elements import Column, Constraint, ConstraintKind, Expression, Span
 from dbopt.sql.ddl.types import read_type
 
 _ENDS = frozenset(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
-from dbopt.sql.ddl.model import Expression, Name, Span
+from dbopt.sql.ddl.elements import Expression, Name, Span
 from dbopt.sql.lexer import Lexeme, Token, fold_case, unquote
 
 _NAMES = frozenset({Lexeme.WORD, Lexeme.NAME})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dbopt.sql.ddl.cursor import Cursor
-from dbopt.sql.ddl.model import CreateIndex, Reindex, Span
+from dbopt.sql.ddl.elements import Span
+from dbopt.sql.ddl.model import CreateIndex, Reindex
 
 
 def read_create_index(cursor: Cursor, at: Span, *, unique: bool) -> CreateIndex:

@@ -22,16 +22,15 @@ from dbopt.sql.ddl.commands import (
     read_update,
 )
 from dbopt.sql.ddl.cursor import Cursor, Unreadable
+from dbopt.sql.ddl.elements import Name, Span
 from dbopt.sql.ddl.indexes import read_create_index, read_reindex
 from dbopt.sql.ddl.model import (
     AddEnumValue,
     Block,
     Create,
-    Name,
     Node,
     Other,
     Setting,
-    Span,
     Statement,
     Transaction,
     Unread,

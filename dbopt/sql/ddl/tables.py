@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dbopt.sql.ddl.constraints import is_table_constraint, read_column, read_table_constraint
 from dbopt.sql.ddl.cursor import Cursor
-from dbopt.sql.ddl.model import Column, Constraint, CreateTable, Name, Span
+from dbopt.sql.ddl.elements import Column, Constraint, Name, Span
+from dbopt.sql.ddl.model import CreateTable
 
 
 def read_create_table(cursor: Cursor, at: Span, *, temporary: bool) -> CreateTable:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dbopt.sql.ddl.cursor import Cursor, Unreadable
-from dbopt.sql.ddl.model import Span, TypeName
+from dbopt.sql.ddl.elements import Span, TypeName
 from dbopt.sql.lexer import Lexeme
 
 _SPELLINGS = {

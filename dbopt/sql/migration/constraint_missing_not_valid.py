@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dbopt.sql.ddl.model import AddColumn, AddConstraint, ConstraintKind, ValidateConstraint
+from dbopt.sql.ddl.elements import ConstraintKind
+from dbopt.sql.ddl.model import AddColumn, AddConstraint, ValidateConstraint
 from dbopt.sql.findings import Severity
 from dbopt.sql.migration.context import Migration, Subject
 from dbopt.sql.migration.support import Group, Match, Rule, altered

@@ -6,16 +6,15 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from dbopt.sql.ddl import read
+from dbopt.sql.ddl.elements import Name, Span
 from dbopt.sql.ddl.model import (
     Alter,
     Create,
     CreateDomain,
     CreateIndex,
     CreateTable,
-    Name,
     Node,
     Rename,
-    Span,
     Statement,
     Transaction,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 
-from dbopt.sql.ddl.model import Span
+from dbopt.sql.ddl.elements import Span
 from dbopt.sql.findings import Severity
 from dbopt.sql.migration.context import Migration
 from dbopt.sql.migration.support import Group, Match, Rule

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from enum import IntEnum
 from typing import NamedTuple
 
+from dbopt.sql.ddl.elements import ConstraintKind, Name
 from dbopt.sql.ddl.model import (
     AddColumn,
     AddConstraint,
@@ -16,7 +17,6 @@ from dbopt.sql.ddl.model import (
     AlterColumn,
     AttachPartition,
     Change,
-    ConstraintKind,
     CreateIndex,
     CreateTable,
     CreateTrigger,
@@ -24,7 +24,6 @@ from dbopt.sql.ddl.model import (
     Drop,
     LockTable,
     Maintain,
-    Name,
     Node,
     OtherAction,
     Refresh,

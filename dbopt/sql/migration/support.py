@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from dbopt.sql.ddl.model import Alter, Node, Span
+from dbopt.sql.ddl.elements import Span
+from dbopt.sql.ddl.model import Alter, Node
 from dbopt.sql.findings import Severity
 from dbopt.sql.migration.context import Migration, Subject
 
