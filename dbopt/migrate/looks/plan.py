@@ -1,0 +1,46 @@
+"""What the plan itself shows: leftovers that are invalid, twins, builds that run, conflicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dbopt.migrate.looks.sight import Sight
+from dbopt.migrate.steps import Action, Step
+from dbopt.sql.findings import Finding, Severity
+
+
+def states(sight: Sight) -> Iterator[Finding]:
+    """A finding of each step whose state someone should know of."""
+    for step in sight.steps:
+        found = _state(step)
+        if found:
+            yield found
+
+
+def _state(step: Step) -> Finding | None:
+    name = step.definition.name
+    if step.action is Action.REBUILD:
+        return Finding(
+            "invalid",
+            Severity.WARNING,
+            name,
+            "It is there and invalid: no query uses it, every write pays for it.",
+            remedy="dbopt index apply builds it again.",
+        )
+    if step.action is Action.CONFLICT:
+        return Finding(
+            "conflict", Severity.WARNING, name, f"Nothing is done with it: {step.reason}.",
+            remedy="Change the declaration, or what is there.",
+        )  # fmt: skip
+    if step.action is Action.BUSY:
+        return Finding(
+            "index-build", Severity.INFO, name, f"It is being built: {step.reason}.",
+            remedy="A run waits for it.",
+        )  # fmt: skip
+    twin = step.existing.name if step.existing else name
+    if step.action is Action.PRESENT and twin != name:
+        return Finding(
+            "equivalent", Severity.INFO, name, f'The index "{twin}" is the same and serves for it.',
+            remedy="Declare one of the two.",
+        )  # fmt: skip
+    return None
