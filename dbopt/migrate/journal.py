@@ -33,8 +33,6 @@ from dbopt.store.frame import Target
 from dbopt.store.indexruns import IndexRun, IndexStep, Managed
 from dbopt.store.link import StoreLink
 
-LOCK_TIMEOUT_MS = 500
-"""For the look at an index's size: it must not wait behind anybody."""
 _LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"
 """Of a run's id: none that is taken for another."""
 _Key = tuple[str, ...]
@@ -234,10 +232,8 @@ class StoreJournal:
         if name is None or self.served is None or self.served.broken:
             return None
         try:
-            with self.served.transaction():
-                self.served.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
-                params = {"schema": name[0], "name": name[1]}
-                row = self.served.execute(statement("index_size"), params).fetchone()
+            params = {"schema": name[0], "name": name[1]}
+            row = self.served.execute(statement("index_size"), params).fetchone()
         except ServerError:
             return None
         return row["bytes"] if row else None

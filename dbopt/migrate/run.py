@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from dbopt.errors import DboptError, DeadlinePassed, MigrationBusy
-from dbopt.migrate import operations, preflight, selection
+from dbopt.migrate import estimate, operations, preflight, selection
 from dbopt.migrate.declared import Declared, declared
 from dbopt.migrate.journal import StoreJournal, open_run
 from dbopt.migrate.lockguard import Guard, direct_session
@@ -48,7 +48,8 @@ class Options:
     declared indexes of the configured directory. `shown` has (schema, name) of the steps that may
     take an index away, since somebody has seen and agreed to them; None: all may. `record` is
     whether the run is kept in the store, `prepare` what makes the store's schema, if need be:
-    it is called once the server has turned out fit, before the lock is taken.
+    it is called once the server has turned out fit, before the lock is taken. `of_run` is the run
+    that this one takes back.
     """
 
     only: tuple[str, ...] = ()
@@ -61,6 +62,7 @@ class Options:
     record: bool = True
     prepare: Callable[[], None] | None = None
     command: str = "dbopt index apply"
+    of_run: str = ""
 
 
 def _silent(line: str) -> None:
@@ -118,9 +120,7 @@ class Run:
         found = declared(self._settings) if options.found is None else options.found
         with ExitStack() as stack:
             self._guard = guard or self._locked(stack)
-            self._scene = stack.enter_context(
-                Scene(self._session, found, prune=options.prune, asked=options.only)
-            )
+            self._scene = stack.enter_context(self._open_scene(found))
             self._throttle = stack.enter_context(
                 Throttle(self._session, self._settings.migrate, self._tell)
             )
@@ -137,6 +137,10 @@ class Run:
         return self.applied
 
     # The lock and the journal.
+
+    def _open_scene(self, found: Sequence[Declared]) -> Scene:
+        options = self._options
+        return Scene(self._session, found, prune=options.prune, asked=options.only)
 
     def _session(self) -> Connection:
         return direct_session(self._settings)
@@ -159,9 +163,14 @@ class Run:
     def _opened(self) -> Journal:
         if not self._options.record:
             return Unrecorded()
-        connection = self._guard.connection
-        command = self._options.command
-        journal = open_run(self._settings, connection, command=command, tell=self._tell)
+        connection, options = self._guard.connection, self._options
+        journal = open_run(
+            self._settings,
+            connection,
+            command=options.command,
+            of_run=options.of_run,
+            tell=self._tell,
+        )
         self.applied = replace(self.applied, run=journal.run.id)
         self._guard.call(f"dbopt run {journal.run.id}")
         return journal
@@ -189,7 +198,7 @@ class Run:
     def _do(self) -> None:
         self._steps = self._patience.lasting(self._plan, "The plan")
         self._note_present()
-        todo = [step for step in self._steps if step.action is not Action.PRESENT]
+        todo = self._ordered([one for one in self._steps if one.action is not Action.PRESENT])
         findings = self._patience.lasting(lambda: self._look(todo), "The look before")
         try:
             for number, step in enumerate(todo, 1):
@@ -207,6 +216,16 @@ class Run:
         steps = selection.chosen(self._scene.plan(self._managing), self._options.only)
         drops = Action.DROP in self._options.actions
         return [step for step in steps if drops or step.action is not Action.DROP]
+
+    def _ordered(self, todo: list[Step]) -> list[Step]:
+        """What brings most comes first. Without an estimate they stay as declared."""
+        if len(todo) < 2 or self._scene.catalog is None:
+            return todo
+        try:
+            estimates = estimate.estimate(self._scene.connection, todo, self._scene.catalog)
+        except DboptError:
+            return todo
+        return estimate.by_benefit(todo, estimates)
 
     def _managing(self, there: Iterable[Index]) -> Collection[selection.Name]:
         return self._journal.managed(there) if isinstance(self._journal, StoreJournal) else ()

@@ -89,10 +89,17 @@ DELETE FROM dbopt.managed_index
  WHERE server = %(server)s AND database = %(database)s AND schema = %(schema)s AND name = %(name)s
 
 -- name: index_size
--- Bytes of an index, those of its partitions' indexes with it; no row where it is not there.
-SELECT greatest(pg_relation_size(c.oid),
-                (SELECT sum(pg_relation_size(t.relid)) FROM pg_partition_tree(c.oid) AS t))::bigint
-       AS bytes
-  FROM pg_class AS c
-  JOIN pg_namespace AS n ON n.oid = c.relnamespace
- WHERE n.nspname = %(schema)s AND c.relname = %(name)s AND c.relkind IN ('i', 'I')
+-- Bytes of an index when it was built, those of its partitions' indexes with it; no row where it is
+-- not there. From pg_class, since pg_relation_size waits for whoever has locked the index.
+-- Source: pg_class.relpages, which an index build sets.
+WITH RECURSIVE parts (oid) AS (
+    SELECT c.oid
+      FROM pg_class AS c
+      JOIN pg_namespace AS n ON n.oid = c.relnamespace
+     WHERE n.nspname = %(schema)s AND c.relname = %(name)s AND c.relkind IN ('i', 'I')
+    UNION ALL
+    SELECT i.inhrelid FROM parts AS p JOIN pg_inherits AS i ON i.inhparent = p.oid
+)
+SELECT sum(greatest(c.relpages, 0))::bigint * current_setting('block_size')::bigint AS bytes
+  FROM parts AS p JOIN pg_class AS c ON c.oid = p.oid
+HAVING count(*) > 0
