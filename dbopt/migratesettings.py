@@ -49,3 +49,6 @@ class Migrate:
     blocker_queries: bool = option(
         False, "Show what a session that blocks a build runs, without its literals."
     )
+    index_names: str = option(
+        "", "Regular expression that names of declared indexes match, {table} in it. Empty: any."
+    )

@@ -9,6 +9,8 @@ import click
 from rich.table import Table
 
 from dbopt.cli.context import Context, print_json, shown
+from dbopt.cli.indexapply import apply_command
+from dbopt.cli.indexlint import lint_command
 from dbopt.errors import EXIT_FINDINGS
 from dbopt.index import advisor, workload
 from dbopt.index.advisor import Advice
@@ -30,6 +32,10 @@ _COLOURS = {Severity.CRITICAL: "red", Severity.WARNING: "yellow", Severity.INFO:
 @click.group()
 def index() -> None:
     """Audit the indexes, advise new ones, compare the declared ones."""
+
+
+index.add_command(lint_command)
+index.add_command(apply_command)
 
 
 @index.command("audit")

@@ -21,6 +21,10 @@ from dbopt.sql.split import position
 SYNTAX = "syntax"
 """The rule of a text that PostgreSQL would refuse."""
 
+NOT_RENDERED = "not-rendered"
+"""The rule of a revision whose SQL cannot be had without a database."""
+UNREADABLE = frozenset({SYNTAX, NOT_RENDERED})
+
 _TAKEN = "Not examined: PostgreSQL takes it, and dbopt's parser does not."
 
 
@@ -49,8 +53,8 @@ class Said:
 
     @property
     def is_mistake(self) -> bool:
-        """Whether the input is no SQL, so that nothing else was found out."""
-        return self.finding.rule == SYNTAX
+        """Whether the input could not be read, so that nothing else was found out."""
+        return self.finding.rule in UNREADABLE
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready types: the finding, its file, and the rewrite with its proof."""
@@ -97,7 +101,7 @@ def _placed(source: Source, part: Part, finding: Finding) -> tuple[Finding, Plac
     offsets = {}
     for line, column in (("line", "column"), ("end_line", "end_column")):
         if line in evidence:
-            offsets[line] = part.start + _offset(part.text, evidence[line], evidence[column])
+            offsets[line] = part.start + offset_of(part.text, evidence[line], evidence[column])
             evidence[line], evidence[column] = position(source.text, offsets[line])
     where = f"{evidence['line']}:{evidence['column']}"
     place = Place(offsets["line"], offsets.get("end_line"))
@@ -182,7 +186,7 @@ def _without_constants(finding: Finding, statement: Statement) -> Finding:
     )
 
 
-def _offset(text: str, line: int, column: int) -> int:
+def offset_of(text: str, line: int, column: int) -> int:
     """The offset in characters of a line and column, both from 1."""
     at = 0
     for _ in range(line - 1):

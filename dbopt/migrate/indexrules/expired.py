@@ -10,7 +10,7 @@ from dbopt.sql.findings import Severity
 
 def _check(entry: Entry, found: Declarations) -> Iterator[Match]:
     expires = entry.notes.expires
-    if expires is not None and expires <= found.today:
+    if expires is not None and entry.notes.expired(found.today):
         yield Match(
             entry,
             f'"{entry.definition.name}" was declared until {expires.isoformat()}.',

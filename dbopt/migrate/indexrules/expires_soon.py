@@ -13,7 +13,7 @@ SOON = timedelta(days=30)
 
 def _check(entry: Entry, found: Declarations) -> Iterator[Match]:
     expires = entry.notes.expires
-    if expires is not None and found.today < expires <= found.today + SOON:
+    if expires is not None and found.today <= expires <= found.today + SOON:
         left = (expires - found.today).days
         yield Match(
             entry,

@@ -8,8 +8,10 @@ from dbopt.migrate.indexrules.support import Declarations, Entry, Match, Rule, e
 from dbopt.sql.findings import Severity
 
 
-def _check(entry: Entry, _found: Declarations) -> Iterator[Match]:
-    if not entry.definition.schema:
+def _check(entry: Entry, found: Declarations) -> Iterator[Match]:
+    unqualified = [one for one in found.by_table(entry) if not one.definition.schema]
+    # One finding a table says it all.
+    if unqualified[:1] == [entry]:
         yield Match(entry, f'"{entry.definition.table}" is named without its schema.')
 
 

@@ -10,8 +10,8 @@ from dbopt.sql.findings import Severity
 
 def _check(entry: Entry, _found: Declarations) -> Iterator[Match]:
     written = words(entry.sql)
-    head = written[: written.index("on")] if "on" in written else written
-    said = [name for name in ("concurrently", "if not exists") if name in " ".join(head)]
+    head = f" {' '.join(written[: written.index('on')] if 'on' in written else written)} "
+    said = [name for name in ("concurrently", "if not exists") if f" {name} " in head]
     if said:
         yield Match(entry, f"{' and '.join(map(str.upper, said))} in a declaration says nothing.")
 

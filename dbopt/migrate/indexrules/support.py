@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
+from dbopt.migrate.annotations import Annotations
 from dbopt.sql.findings import Severity
 from dbopt.sql.indexdef import IndexDefinition
 from dbopt.sql.lexer import Lexeme, Token, code, unquote
@@ -19,22 +20,6 @@ NAMES = frozenset({Lexeme.WORD, Lexeme.NAME})
 """Tokens that may be a column's or a function's name."""
 
 
-class Notes(Protocol):
-    """What the rules read of a declaration's comments: `dbopt.migrate.annotations.Annotations`."""
-
-    @property
-    def owner(self) -> str:
-        """Who answers for the index; "" where nobody is named."""
-
-    @property
-    def reason(self) -> str:
-        """Why it is there; "" where that is not said."""
-
-    @property
-    def expires(self) -> date | None:
-        """The day from which it may go."""
-
-
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One declared index: what it means, where it stands, and `sql`, how it is written."""
@@ -43,7 +28,7 @@ class Entry:
     file: str
     line: int
     column: int
-    notes: Notes
+    notes: Annotations
     sql: str
 
     @property

@@ -1,0 +1,92 @@
+"""`dbopt migrate lint`: what is risky in migrations, in SQL files and in Alembic's revisions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dbopt.cli import lintoutput
+from dbopt.cli.context import Context
+from dbopt.cli.migratetexts import Linter, Revisions, files, lint_files, lint_revisions
+from dbopt.cli.querytext import Source
+from dbopt.errors import UsageError
+from dbopt.sql.migration import ALSO, NEWEST, OLDEST, RULES
+
+_COMMAND = "dbopt migrate lint"
+
+
+@click.command("lint")
+@click.argument("given", metavar="[FILE|FOLDER|-]...", nargs=-1)
+@click.option(
+    "--alembic", "environment", type=click.Path(path_type=Path, exists=True),
+    metavar="alembic.ini|FOLDER", help="Lint the revisions of this Alembic environment.",
+)  # fmt: skip
+@click.option(
+    "--range", "chosen", metavar="BASE:HEAD",
+    help="Only the revisions after BASE up to HEAD.  [default: all]",
+)  # fmt: skip
+@click.option("-x", "arguments", multiple=True, metavar="ARG", help="As `alembic -x`.")
+@click.option(
+    "--since", metavar="REV",
+    help="Only files that have changed since the merge base with this Git revision.",
+)  # fmt: skip
+@click.option(
+    "--pg-version", type=click.IntRange(OLDEST, NEWEST), default=NEWEST, show_default=True,
+    help="PostgreSQL's major version: what is slow in one is instant in another.",
+)  # fmt: skip
+@click.option(
+    "--no-transaction", is_flag=True,
+    help="SQL files are not run in a transaction each, as psql without -1 does.",
+)  # fmt: skip
+@lintoutput.options(fail_on="warning")
+@click.pass_obj
+def lint_command(
+    context: Context,
+    given: tuple[str, ...],
+    environment: Path | None,
+    chosen: str | None,
+    arguments: tuple[str, ...],
+    since: str | None,
+    pg_version: int,
+    no_transaction: bool,
+    names: tuple[str, ...],
+    ignored: tuple[str, ...],
+    list_rules: bool,
+    fail_on: str,
+    form: str,
+    as_json: bool,
+) -> None:
+    """Find what blocks, breaks or loses data in migrations, before they are run.
+
+    It reads SQL files, each a text of its own, and Alembic's revisions, whose SQL is rendered
+    offline, one by one; without either, dbopt's own revisions. It never connects to a database.
+    Exits 1 for findings, and 2 for what cannot be read.
+
+    A comment takes a finding back, and says why: `-- dbopt:ignore RULE reason` in SQL,
+    `# dbopt:ignore RULE reason` in a revision's Python.
+
+    \b
+    Examples:
+      dbopt migrate lint db/migrations/
+      dbopt migrate lint --alembic alembic.ini --range 3f1a:heads
+      dbopt migrate lint db/migrations/ --since origin/main --format github
+      dbopt migrate lint --rules
+    """
+    form = "json" if as_json else form
+    rules = lintoutput.chosen(RULES, names, ignored, _COMMAND, ALSO)
+    if list_rules:
+        lintoutput.list_rules(context, RULES, form)
+        return
+    if chosen is not None and given and environment is None:
+        raise UsageError("--range is of Alembic's revisions.", hint="Give --alembic too.")
+    linter = Linter(rules, ignored, pg_version, not no_transaction)
+    texts: list[Source] = files(given, since) if given else []
+    said = lint_files(linter, texts)
+    if environment is not None or not given:
+        asked = Revisions(environment, chosen or "", arguments, since)
+        rendered, found = lint_revisions(linter, asked, context.settings)
+        texts += rendered
+        said += found
+    lintoutput.show(context, said, texts, form)
+    lintoutput.leave(said, fail_on)

@@ -1,0 +1,168 @@
+"""The texts that `dbopt migrate lint` reads, and what the rules say of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dbopt.cli.gitchanges import changed
+from dbopt.cli.querylint import NOT_RENDERED, Place, Said, offset_of
+from dbopt.cli.querytext import STDIN, Source, sources
+from dbopt.errors import UsageError
+from dbopt.migrate import runner
+from dbopt.migrate.application import application_config
+from dbopt.migrate.render import Rendered, render
+from dbopt.migrate.revisionsource import RevisionSource, read
+from dbopt.settings import Settings
+from dbopt.sql.findings import Finding, Severity
+from dbopt.sql.migration import WITHOUT_REASON, Rule, lint_migration
+
+_REMEDY = (
+    "Make upgrade() work with `alembic upgrade --sql`, or say why it cannot: "
+    f"`# dbopt:ignore {NOT_RENDERED} reason` above it."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Linter:
+    """What is asked of every text. `in_transaction`: a SQL file is run in a transaction."""
+
+    rules: tuple[Rule, ...]
+    ignored: tuple[str, ...]
+    version: int
+    in_transaction: bool
+
+    def lint(self, text: str, in_transaction: bool) -> list[Finding]:
+        """The findings of one text."""
+        return lint_migration(
+            text,
+            rules=self.rules,
+            ignore=self.ignored,
+            in_transaction=in_transaction,
+            version=self.version,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Revisions:
+    """The revisions to render: of which environment, None for dbopt's own; which of them; and
+    the arguments of `alembic -x`."""
+
+    environment: Path | None
+    chosen: str = ""
+    arguments: tuple[str, ...] = ()
+    since: str | None = None
+
+
+def files(given: Sequence[str], since: str | None) -> list[Source]:
+    """The SQL files that are named, of a folder those in it. Raises UsageError."""
+    for name in given:
+        if name != STDIN and not Path(name).exists():
+            raise UsageError(f"{name}: there is no such file or folder.")
+    keep = _wanted(since)
+    return [one for one in sources(given) if not one.name or keep(Path(one.name))]
+
+
+def lint_files(linter: Linter, texts: Sequence[Source]) -> list[Said]:
+    """The findings of each file, in their order."""
+    return [
+        Said(source, finding, _place(source, finding))
+        for source in texts
+        for finding in linter.lint(source.text, linter.in_transaction)
+    ]
+
+
+def lint_revisions(
+    linter: Linter, asked: Revisions, settings: Settings
+) -> tuple[list[Source], list[Said]]:
+    """The revisions' texts, by their Python files' names, and the findings."""
+    config = (
+        runner.config(settings)
+        if asked.environment is None
+        else application_config(asked.environment, asked.arguments)
+    )
+    texts: list[Source] = []
+    said: list[Said] = []
+    for one in render(config, asked.chosen, _wanted(asked.since)):
+        source = Source(one.sql, _shown(one.file))
+        texts.append(source)
+        said += _revision(linter, one, source)
+    return texts, said
+
+
+def _wanted(since: str | None) -> Callable[[Path], bool]:
+    if since is None:
+        return lambda file: True
+    found = changed(since)
+    return lambda file: file.resolve() in found
+
+
+def _shown(file: Path) -> str:
+    """A path as GitHub and editors want it: from here, if it lies below."""
+    here = Path.cwd()
+    return str(file.relative_to(here)) if file.is_relative_to(here) else str(file)
+
+
+def _place(source: Source, finding: Finding) -> Place | None:
+    found = finding.evidence
+    if "line" not in found:
+        return None
+    start = offset_of(source.text, found["line"], found["column"])
+    if "end_line" not in found:
+        return Place(start)
+    return Place(start, offset_of(source.text, found["end_line"], found["end_column"]))
+
+
+def _revision(linter: Linter, one: Rendered, source: Source) -> Iterator[Said]:
+    python = read(one.file.read_text(encoding="utf-8", errors="replace"))
+    if one.error:
+        finding = _not_rendered(one, python)
+        if not python.ignores(NOT_RENDERED, one.error_line):
+            yield Said(source, finding)
+    for finding in linter.lint(source.text, in_transaction=False):
+        place = _place(source, finding)
+        if place is None:
+            yield Said(source, finding)
+        elif (moved := _moved(one, python, finding, place)) is not None:
+            yield Said(source, moved, place)
+    if WITHOUT_REASON not in linter.ignored:
+        yield from (Said(source, finding) for finding in _unreasoned(one, python))
+
+
+def _moved(one: Rendered, python: RevisionSource, finding: Finding, place: Place) -> Finding | None:
+    """The finding where it stands in the revision's file; None if a comment there ignores it."""
+    piece, start = one.piece_at(place.start)
+    at = place.start - start
+    above = piece.text.rfind("\n", 0, at) + 1
+    text = piece.text[above:].split("\n", 1)[0]
+    line, column = python.place(piece.line, text)
+    if any(python.ignores(finding.rule, where) for where in {line, piece.line}):
+        return None
+    evidence = {k: v for k, v in finding.evidence.items() if not k.startswith("end_")}
+    evidence |= {
+        "line": line, "column": column, "revision": one.revision,
+        "sql_line": finding.evidence["line"],
+    }  # fmt: skip
+    return replace(finding, object=f"{line}:{column}", evidence=evidence)
+
+
+def _not_rendered(one: Rendered, python: RevisionSource) -> Finding:
+    line, column = python.place(one.error_line, "")
+    evidence = {"line": line, "column": column, "revision": one.revision}
+    message = f"The SQL of revision {one.revision} cannot be rendered offline: {one.error}"
+    where = f"{line}:{column}"
+    return Finding(NOT_RENDERED, Severity.CRITICAL, where, message, evidence, _REMEDY)
+
+
+def _unreasoned(one: Rendered, python: RevisionSource) -> Iterator[Finding]:
+    for marker in python.markers:
+        if not marker.reason:
+            yield Finding(
+                WITHOUT_REASON,
+                Severity.INFO,
+                f"{marker.line}:1",
+                "A dbopt:ignore that does not say why.",
+                {"line": marker.line, "column": 1, "revision": one.revision},
+                "Write the reason behind the rule's name.",
+            )
