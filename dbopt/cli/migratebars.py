@@ -37,6 +37,9 @@ class Shown(Protocol):
     def step(self, number: int, total: int, step: Step) -> None:
         """Step `number` of `total`, from 1, begins."""
 
+    def finish(self) -> None:
+        """Nothing follows: bars go, so that a report can be printed."""
+
 
 @contextmanager
 def progress(console: Console) -> Iterator[Shown]:
@@ -87,6 +90,9 @@ class Lines:
             self._at = float("-inf")
         self.tell(f"Step {number} of {total}: {step_words(step)}")
 
+    def finish(self) -> None:
+        """See Shown."""
+
 
 class _Bars(bars.Progress):
     """All steps, the index that is being built, and below what it does or whom it waits for."""
@@ -127,6 +133,11 @@ class _Bars(bars.Progress):
                     self._all = self.add_task(words, total=total)
                 self.update(self._all, description=words, completed=self._done)
             self._begin(step.definition.name)
+
+    def finish(self) -> None:
+        """See Shown."""
+        self._note = ""
+        self.stop()
 
     def _begin(self, name: str) -> None:
         if self._one is not None:

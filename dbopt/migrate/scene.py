@@ -49,6 +49,8 @@ class Scene:
         self._connection: Connection | None = None
         self._wanted: list[Wanted] | None = None
         self._managed: Collection[Name] = ()
+        self.catalog: Catalog | None = None
+        """The whole catalog as of the last `plan`."""
 
     def __enter__(self) -> Self:
         return self
@@ -84,7 +86,7 @@ class Scene:
         there, its expression is wrong. Raises ServerLost, ConnectError, QueryFailed.
         """
         self._canonical()
-        whole = catalog.read(self.connection)
+        self.catalog = whole = catalog.read(self.connection)
         self._managed = managing(whole.indexes)
         return self._made(whole)
 

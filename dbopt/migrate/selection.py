@@ -47,9 +47,12 @@ def chosen(steps: Sequence[Step], only: Collection[str]) -> list[Step]:
 
 
 def words(step: Step) -> frozenset[str]:
-    """What --only may call the step: its index, the one that is there, the table."""
+    """What --only and findings may call the step: its index, the one that is there, the table,
+    and those of its partitions."""
     found = _names(step.definition)
-    return found | _names(step.existing.definition) if step.existing else found
+    if step.existing:
+        found |= _names(step.existing.definition)
+    return found.union(*map(words, step.partitions))
 
 
 def _names(definition: IndexDefinition) -> frozenset[str]:

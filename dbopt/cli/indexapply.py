@@ -1,0 +1,195 @@
+"""`dbopt index apply`: make the declared indexes exist, without blocking anybody."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from dbopt.cli.context import Context, print_json, shown
+from dbopt.cli.migratebars import progress
+from dbopt.errors import EXIT_FINDINGS, UsageError
+from dbopt.migrate import selection
+from dbopt.migrate.declared import declared
+from dbopt.migrate.lockguard import direct_session
+from dbopt.migrate.outcome import Applied, Outcome
+from dbopt.migrate.progress import spell
+from dbopt.migrate.register import managed_indexes
+from dbopt.migrate.run import Options, Run
+from dbopt.migrate.scene import Scene
+from dbopt.migrate.steps import Action, Step
+from dbopt.migrate.storeschema import make_store
+
+_UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
+_TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h)?")
+
+
+class Seconds(click.ParamType[float]):
+    """A time as seconds, or with a unit: `90`, `90s`, `10m`, `2h`."""
+
+    name = "TIME"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The seconds."""
+        if isinstance(value, int | float):
+            return float(value)
+        found = _TIME.fullmatch(str(value).strip())
+        seconds = float(found[1]) * _UNITS[found[2] or ""] if found else 0.0
+        if not seconds:
+            self.fail(f"{value!r} is no time: write 90, 90s, 10m or 2h.", param, ctx)
+        return seconds
+
+
+@click.command("apply")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option(
+    "--only", multiple=True, metavar="NAME|TABLE", help="Only this index or table; may be repeated."
+)
+@click.option("--prune", is_flag=True, help="Drop undeclared indexes of declared tables too.")
+@click.option("--deadline", type=Seconds(), help="Begin nothing after this: 90, 10m, 2h.")
+@click.option("--no-wait", is_flag=True, help="Exit 5 at once if another run is at work.")
+@click.option("--no-record", is_flag=True, help="Keep no record in the store.")
+@click.option("--dry-run", is_flag=True, help="Show the plan, and change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
+@click.pass_obj
+def apply_command(
+    context: Context,
+    yes: bool,
+    only: tuple[str, ...],
+    prune: bool,
+    deadline: float | None,
+    no_wait: bool,
+    no_record: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Make the database have exactly the declared indexes (indexes/*.sql).
+
+    Shows the plan and asks. Everything is built and dropped concurrently: nobody who reads or
+    writes waits. Stopped or killed at any moment and run again, it goes on from there. Indexes
+    that dbopt has neither made nor found declared are left alone, unless --prune is given.
+
+    \b
+    Exit codes, and when:
+      0  all is as declared              dbopt index apply --yes
+      1  there are changes, none made    dbopt index apply --dry-run; or "no" to the question
+      2  wrong options or declarations   dbopt index apply < /dev/null     (it cannot ask)
+      3  the database is not reachable   dbopt --dsn host=nowhere index apply --yes
+      4  some steps failed, others not   a unique index over rows that are not
+      5  another run is at work          dbopt index apply --yes --no-wait
+      6  the deadline has passed         dbopt index apply --yes --deadline 10m
+      7  refused before any change       a standby, a pooler, a transaction that is hours old
+      130, 143  stopped by Ctrl-C, SIGTERM; what was begun is cleaned up
+
+    \b
+    Examples:
+      dbopt index apply
+      dbopt index apply --yes --deadline 20m          (in a deploy)
+      dbopt index apply --only users --prune
+      dbopt index apply --yes --json | jq -r '.failed[].message'
+
+    --json: {"run", "outcome": "done"|"partly"|"failed"|"deadline"|"cancelled",
+    "built": [{"name", "table", "ms", "valid", "action"}],
+    "failed": [{"name", "table", "action", "message", "remedy", "where"}], "left": [steps]};
+    the progress goes to standard error.
+    """
+    people = Console(stderr=True) if as_json else context.console
+    todo = _planned(context, only, prune)
+    _show_plan(people, todo)
+    if dry_run:
+        if as_json:
+            print_json(Applied(left=tuple(todo)).to_dict())
+        sys.exit(EXIT_FINDINGS if todo else 0)
+    if todo and not yes:
+        _ask(people)
+    wait = 0.0 if no_wait else context.settings.migrate.lock_wait
+    with progress(people) as live:
+        options = Options(
+            only=only,
+            prune=prune,
+            deadline=deadline,
+            wait=wait,
+            shown=None if yes else selection.taking(todo),
+            record=not no_record,
+            prepare=lambda: make_store(context.settings, wait, live.tell),
+        )
+        run = Run(context.settings, options, report=live.look, tell=live.tell, stepping=live.step)
+        try:
+            run.go()
+        finally:
+            # Whatever ended it: what is done is told.
+            live.finish()
+            _show(people, run.applied)
+            if as_json:
+                print_json(run.applied.to_dict())
+    sys.exit(run.applied.exit_code)
+
+
+def _planned(context: Context, only: tuple[str, ...], prune: bool) -> list[Step]:
+    """What there is to do. Raises as `Scene.plan` does, and UsageError for --only."""
+    settings = context.settings
+    found = declared(settings)
+    with Scene(lambda: direct_session(settings), found, prune=prune, asked=only) as scene:
+        steps = scene.plan(lambda there: managed_indexes(settings, scene.connection, there))
+    chosen = selection.chosen(steps, only)
+    return [step for step in chosen if step.action is not Action.PRESENT]
+
+
+def _show_plan(console: Console, todo: Sequence[Step]) -> None:
+    if not todo:
+        console.print("Nothing to do: every declared index is there.")
+        return
+    table = Table("Action", "Index", "Table", "Why")
+    for step in todo:
+        definition = step.definition
+        name, of = shown(definition.name), shown(definition.table)
+        table.add_row(step.action.value, name, of, shown(step.reason))
+    console.print(table)
+
+
+def _ask(people: Console) -> None:
+    """Go on, or end the command."""
+    if not (sys.stdin.isatty() and people.is_terminal):
+        raise UsageError(
+            "There is nobody to ask: this is no terminal.", hint="Look at the plan, then add --yes."
+        )
+    if not click.confirm("Do this?", err=True):
+        people.print("Nothing was changed.")
+        sys.exit(EXIT_FINDINGS)
+
+
+def _show(console: Console, applied: Applied) -> None:
+    """What was done, what failed and what to do about it, what is left."""
+    if applied.changed:
+        table = Table("Index", "Table", "Done", "Took")
+        for built in applied.changed:
+            took = spell(built.ms / 1000)
+            table.add_row(shown(built.name), shown(built.table), built.action.value, took)
+        console.print(table)
+    for failed in applied.failed:
+        place = f" ({failed.where})" if failed.where else ""
+        console.print(f"[red]failed[/] {shown(failed.name + place)}: {shown(failed.message)}")
+        if failed.remedy:
+            console.print(f"  {shown(failed.remedy)}", style="dim")
+    failures = {failed.name for failed in applied.failed}
+    left = [step.definition.name for step in applied.left]
+    left = [name for name in left if name not in failures]
+    if left:
+        console.print(f"[yellow]left[/] {shown(', '.join(left))}")
+    console.print(shown(_summary(applied)))
+
+
+def _summary(applied: Applied) -> str:
+    words = f"{len(applied.changed)} done, {len(applied.failed)} failed"
+    if applied.outcome is Outcome.DONE:
+        words = f"{len(applied.changed)} done" if applied.changed else "Nothing was to be done"
+        words += ": every declared index is there"
+    run = f" Run {applied.run}." if applied.run else ""
+    return f"{words}.{run}"

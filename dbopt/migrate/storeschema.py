@@ -1,0 +1,38 @@
+"""The store's schema, made before the first run that is to be recorded in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from dbopt.errors import DboptError, MigrationBusy
+from dbopt.migrate import runner
+from dbopt.pg.refusal import translated
+from dbopt.settings import Settings
+from dbopt.store import indexruns
+
+
+def make_store(settings: Settings, wait: float, tell: Callable[[str], None]) -> None:
+    """Make, or bring up to date, the store's schema where it has no tables for runs.
+
+    Nothing else is changed. Where that cannot be, for lack of a privilege perhaps, `tell` gets a
+    line: a run that is not recorded is still a run. Raises MigrationBusy where another migration
+    works for longer than `wait` seconds.
+    """
+    try:
+        if not _is_there(settings.store_dsn):
+            patient = replace(settings, migrate=replace(settings.migrate, lock_wait=wait))
+            runner.upgrade(patient, indexes=False)
+    except MigrationBusy:
+        raise
+    except DboptError as error:
+        tell(f"The store's schema cannot be made: {error}")
+
+
+def _is_there(dsn: str) -> bool:
+    with (
+        indexruns.connect_store(dsn) as connection,
+        translated("Looking for the store's schema", store=True),
+    ):
+        row = connection.execute("SELECT to_regclass('dbopt.index_runs') AS found").fetchone()
+    return row is not None and row["found"] is not None
