@@ -82,7 +82,9 @@ def read_definition(sql: str) -> IndexDefinition:
     for token in tokens:
         depth += (token.text == "(") - (token.text == ")")
         if depth < 0:
-            raise DeclarationError('This has a ")" without its "(".', hint="Nothing was run.")
+            break
+    if depth:
+        raise DeclarationError("Its parentheses do not match.", hint="Nothing of it was run.")
     return parse_index(sql)
 
 

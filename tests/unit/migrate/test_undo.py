@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from dbopt.migrate.plan import Action
+from dbopt.migrate.undo import Undo, undos
+from dbopt.pg.catalog import Index
+from dbopt.sql.indexdef import IndexDefinition, IndexKey
+from dbopt.store.indexruns import IndexStep
+from tests.unit.index.builders import catalog, index, table
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+def definition(name: str, *columns: str) -> IndexDefinition:
+    return IndexDefinition(name, "s", "t", "btree", tuple(map(IndexKey, columns or ("a",))))
+
+
+def step(number: int, of: IndexDefinition, sql: str, **facts: Any) -> IndexStep:
+    known = {"reverse": "known", "outcome": "done", **facts}
+    return IndexStep(
+        number, "create", "s", "t", of.name, of.create_sql(concurrently=False), sql, NOW, **known
+    )
+
+
+def created(number: int, of: IndexDefinition, **facts: Any) -> IndexStep:
+    return step(number, of, of.create_sql(), **facts)
+
+
+def dropped(number: int, of: IndexDefinition, **facts: Any) -> IndexStep:
+    return step(number, of, f"DROP INDEX CONCURRENTLY IF EXISTS s.{of.name}", **facts)
+
+
+def renamed(number: int, of: IndexDefinition, to: str) -> IndexStep:
+    return step(number, of, f"ALTER INDEX s.{of.name} RENAME TO {to}")
+
+
+def seen(found: list[Undo]) -> list[tuple[str, str, str]]:
+    """Name, action and reason; the action "settled" where nothing is to be done."""
+    return [
+        (u.name, u.step.action.value if u.step else "settled" if u.settled else "left", u.reason)
+        for u in found
+    ]
+
+
+A, B = definition("a"), definition("b", "b")
+
+
+def undone(steps: list[IndexStep], *there: Index, **more: Any) -> list[tuple[str, str, str]]:
+    return seen(undos(steps, catalog(indexes=list(there)), **more))
+
+
+def test_a_created_index_is_dropped_if_it_is_still_that_one() -> None:
+    steps = [created(1, A)]
+    assert [("a", "drop", "")] == undone(steps, index("a", "a"))
+    assert [("a", "settled", "it is not there any more")] == undone(steps)
+    assert [("a", "left", "that name is another index's by now")] == undone(steps, index("a", "b"))
+    assert [("a", "left", "pid 9 builds it now")] == undone(
+        steps, index("a", "a", valid=False, builder_pid=9)
+    )
+
+
+def test_an_index_that_something_needs_by_now_is_kept() -> None:
+    for facts in ({"constraint": "u"}, {"fk_target": True}, {"replica_identity": True}):
+        [(name, action, reason)] = undone([created(1, A)], index("a", "a", **facts))
+        assert ("a", "left") == (name, action)
+        assert reason
+
+
+def test_an_index_that_a_later_run_made_is_kept() -> None:
+    there = index("a", "a")
+    assert [("a", "left", "the run r2 has made it since")] == undone(
+        [created(1, A)], there, made_by={("s", "a"): "r2"}, run="r1"
+    )
+    assert [("a", "drop", "")] == undone(
+        [created(1, A)], there, made_by={("s", "a"): "r1"}, run="r1"
+    )
+
+
+def test_a_dropped_index_is_built_again() -> None:
+    steps = [dropped(1, A)]
+    [undo] = undos(steps, catalog())
+    assert undo.step is not None
+    assert (Action.CREATE, A) == (undo.step.action, undo.step.definition)
+    assert "CREATE INDEX CONCURRENTLY a ON s.t USING btree (a)" == undo.sql
+    assert [("a", "settled")] == [u[:2] for u in undone(steps, index("a", "a"))]
+    assert [("a", "settled", "other does what it did")] == undone(steps, index("other", "a"))
+
+
+def test_the_table_may_be_gone() -> None:
+    found = undos([dropped(1, A)], catalog(tables=[table("other")]))
+    assert [("a", "left", "its table is not there any more")] == seen(found)
+
+
+def test_a_name_is_given_back() -> None:
+    steps = [renamed(1, A, "z")]
+    [undo] = undos(steps, catalog(indexes=[index("z", "a")]))
+    assert undo.step is not None
+    assert Action.RENAME is undo.step.action
+    assert "ALTER INDEX s.z RENAME TO a" == undo.sql
+    assert [("a", "left", "z is not there any more")] == undone(steps, index("y", "a"))
+    assert [("a", "left", "it is not there any more")] == undone(steps)
+
+
+def test_a_replacement_is_replaced_by_what_was_there() -> None:
+    new = definition("a", "b")
+    steps = [
+        created(1, replace(new, name="a_dbopt_new")),
+        renamed(2, A, "a_dbopt_old"),
+        renamed(3, replace(new, name="a_dbopt_new"), "a"),
+        dropped(4, replace(A, name="a_dbopt_old")),
+    ]
+    [undo] = undos(steps, catalog(indexes=[index("a", "b")]))
+    assert undo.step is not None
+    assert (Action.REPLACE, A) == (undo.step.action, undo.step.definition)
+    # Somebody has put another one there since.
+    assert [("a", "left", "that name is another index's by now")] == undone(steps, index("a", "c"))
+    # It is as before already.
+    assert [("a", "settled")] == [u[:2] for u in undone(steps, index("a", "a"))]
+
+
+def test_builds_come_before_drops_and_the_last_first() -> None:
+    c, d = definition("c", "c"), definition("d", "a", "b")
+    steps = [created(1, A), dropped(2, B), created(3, c), dropped(4, d)]
+    found = undone(steps, index("a", "a"), index("c", "c"))
+    assert [("d", "create"), ("b", "create"), ("c", "drop"), ("a", "drop")] == [
+        u[:2] for u in found
+    ]
+
+
+def test_steps_that_failed_are_nothing_to_undo_and_interrupted_ones_are_looked_for() -> None:
+    there = index("a", "a")
+    assert [] == undone([created(1, A, outcome="failed")], there)
+    assert [] == undone([created(1, A, outcome="cancelled")], there)
+    assert [("a", "drop", "")] == undone([created(1, A, outcome="interrupted")], there)
+    assert [("a", "settled", "it is not there any more")] == undone(
+        [created(1, A, outcome="interrupted")]
+    )
+
+
+def test_what_the_store_says_is_not_believed() -> None:
+    evil = step(1, A, "CREATE INDEX a ON s.t (a) WHERE true; DROP TABLE s.t")
+    [undo] = undos([evil], catalog(indexes=[index("a", "a")]))
+    assert undo.step is None
+    assert not undo.settled
+    worse = replace(dropped(1, A), definition="DROP TABLE s.t")
+    assert [("a", "left")] == [u[:2] for u in undone([worse])]
+
+
+def test_a_partitions_index_goes_with_the_whole() -> None:
+    parent = index("a", "a", partitioned=True)
+    leaf_of = table("leaf", oid=2, parent=1)
+    leaf = index("leaf_idx", "a", on=leaf_of, parent=parent.oid)
+    steps = [created(1, A), created(2, leaf.definition)]
+    tables = [table(partitioned=True), leaf_of]
+
+    whole = undos(steps, catalog(tables=tables, indexes=[parent, leaf]))
+    assert [("a", "drop", "")] == seen(whole)
+
+    # A run that built one for a new partition of an index that was there.
+    alone = undos(steps[1:], catalog(tables=tables, indexes=[parent, leaf]))
+    assert [("leaf_idx", "left", "it is a part of a partitioned table's index")] == seen(alone)
