@@ -3,6 +3,10 @@
 The lock is held by a connection of its own: Alembic's must not be in a transaction when a
 revision enters an autocommit block, and must hold no snapshot while an index is built.
 
+The declared indexes follow the newest revision: dbopt's schema is there by then, so that what is
+built is recorded; a build that fails leaves the schema whole; and what was declared since the last
+upgrade is built too, by plain `alembic upgrade head` as well.
+
 Source: Alembic's documentation, "Using the Migration Environment", and
 `MigrationContext.autocommit_block`.
 """
@@ -13,7 +17,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,11 +26,10 @@ from sqlalchemy.exc import DBAPIError
 
 from dbopt import configfile
 from dbopt.errors import DboptError, MigrationError
-from dbopt.migrate.apply import Built
-from dbopt.migrate.direct import require_direct
-from dbopt.migrate.lock import migration_lock
+from dbopt.migrate.lockguard import Guard, direct_session
 from dbopt.migrate.progress import Report
-from dbopt.pg.connect import Connection, connect
+from dbopt.migrate.work import Built
+from dbopt.pg.connect import Connection
 from dbopt.pg.ddl import ServerError, translate
 from dbopt.pg.engine import engine
 from dbopt.settings import Settings
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
 SCHEMA = "dbopt"
 ATTRIBUTE = "dbopt"
 """The key of the Run in Config.attributes."""
+GUARD = "dbopt_guard"
+"""The key of the Guard, while an env.py holds the migration lock."""
 
 _log = logging.getLogger("dbopt.migrate")
 
@@ -53,6 +58,11 @@ class Run:
     progress: Report | None = None
     indexes: bool = True
     built: list[Built] = field(default_factory=list)
+
+    @property
+    def served(self) -> Settings:
+        """The settings of a run that leads to `dsn`."""
+        return replace(self.settings, server=replace(self.settings.server, dsn=self.dsn))
 
 
 def run(context: EnvironmentContext) -> None:
@@ -79,7 +89,7 @@ def _from_command_line(context: EnvironmentContext) -> Run:
 def _run(context: EnvironmentContext, ours: Run) -> None:
     with refusals("Migrating"):
         if context.is_offline_mode():
-            _offline(context)
+            _offline(context, ours)
         else:
             _online(context, ours)
 
@@ -102,7 +112,9 @@ def _refused(what: str, error: BaseException | None) -> MigrationError:
     return MigrationError(answer.message, hint=answer.hint)
 
 
-def _offline(context: EnvironmentContext) -> None:
+def _offline(context: EnvironmentContext, ours: Run) -> None:
+    from dbopt.migrate.revision import print_declared  # it needs what this module defines
+
     context.configure(
         dialect_name="postgresql",
         literal_binds=True,
@@ -112,6 +124,8 @@ def _offline(context: EnvironmentContext) -> None:
     context.get_context().impl.static_output(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA};\n")
     with context.begin_transaction():
         context.run_migrations()
+    if _is_upgrade(context) and _leads_to_head(context):
+        print_declared(context.get_context(), ours)
 
 
 def _online(context: EnvironmentContext, ours: Run) -> None:
@@ -127,18 +141,54 @@ def _online(context: EnvironmentContext, ours: Run) -> None:
             _migrate(context)
             return
         with alone(ours) as guard:
-            _make_schema(guard)
-            _migrate(context)
+            context.config.attributes[GUARD] = guard
+            try:
+                _make_schema(guard.connection)
+                _migrate(context)
+                # A SELECT of Alembic's may have begun a transaction, which a build would wait for.
+                connection.rollback()
+                _build(context, ours, guard)
+            finally:
+                del context.config.attributes[GUARD]
 
 
 @contextmanager
-def alone(ours: Run) -> Iterator[Connection]:
-    """A direct connection that holds the migration lock. Raises MigrationError or ConnectError."""
-    settings = ours.settings
-    with connect(ours.dsn, timeout=settings.server.connect_timeout) as guard:
-        require_direct(guard)
-        with migration_lock(guard, settings.migrate.lock_wait, _tell):
-            yield guard
+def alone(ours: Run) -> Iterator[Guard]:
+    """Hold the migration lock. Raises MigrationBusy, MigrationRefused or ConnectError."""
+    with Guard(lambda: direct_session(ours.served), _tell) as guard:
+        guard.take(ours.settings.migrate.lock_wait)
+        yield guard
+
+
+def _build(context: EnvironmentContext, ours: Run, guard: Guard) -> None:
+    """Build the declared indexes where an upgrade has led to the newest revision."""
+    from dbopt.migrate.revision import build_declared  # it needs what this module defines
+
+    if not (ours.indexes and _is_upgrade(context) and _leads_to_head(context)):
+        return
+    build_declared(ours, guard)
+
+
+def _is_upgrade(context: EnvironmentContext) -> bool:
+    """Whether Alembic was asked to upgrade, and not for a downgrade, a stamp or a comparison.
+
+    Its commands hand over a function of their own, called as they are.
+    """
+    return getattr(context.get_context().opts.get("fn"), "__name__", "") == "upgrade"
+
+
+def _leads_to_head(context: EnvironmentContext) -> bool:
+    """Whether the upgrade's destination, which may be relative, has been the newest revision."""
+    own = context.get_context()
+    heads = set(own.script.get_heads()) if own.script is not None else set()
+    if own.as_sql:
+        wanted = context.get_revision_argument()
+        return heads == ({wanted} if isinstance(wanted, str) else set(wanted or ()))
+    try:
+        return heads == set(own.get_current_heads())
+    finally:
+        if own.connection is not None:
+            own.connection.rollback()
 
 
 def _make_schema(connection: Connection) -> None:

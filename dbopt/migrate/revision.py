@@ -1,55 +1,58 @@
-"""What the revision of the declared indexes does; `migrations/versions/` calls it."""
+"""The declared indexes in dbopt's own environment: built after the newest revision."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+import logging
+from collections.abc import Iterable
 
 from alembic.runtime.migration import MigrationContext
 
-from dbopt.errors import MigrationError
-from dbopt.migrate.apply import build, remove
-from dbopt.migrate.declared import Declared, declared
-from dbopt.migrate.environment import ATTRIBUTE, Run, alone
+from dbopt.errors import MigrationError, MigrationRefused
+from dbopt.migrate.declared import declared
+from dbopt.migrate.environment import ATTRIBUTE, Run
+from dbopt.migrate.lockguard import Guard, direct_session
+from dbopt.migrate.steps import Action, Step, same_index
+from dbopt.migrate.work import Deadline, Work
 from dbopt.pg import ddl
-from dbopt.pg.connect import Connection, connect
+from dbopt.sql.indexdef import IndexDefinition
 
 STORE_ONLY = "dbopt migrate upgrade --schema-only"
 """What makes dbopt's own schema alone."""
+COMMAND = "dbopt migrate upgrade"
+"""What the store says the run was."""
+
+_log = logging.getLogger("dbopt.migrate")
 
 
-def upgrade_declared(context: MigrationContext) -> None:
-    """Build every declared index concurrently; offline, print the statements.
+def build_declared(ours: Run, guard: Guard) -> None:
+    """Make every declared index exist; `ours.built` gets what became of each.
 
-    Every definition is checked before the first is built. What a failed run has built stays,
-    and the next run goes on from there. Raises DeclarationError and MigrationError.
+    Nothing is dropped or replaced: that is `dbopt index apply`'s. Every definition is checked
+    before the first is built. What a failed run has built stays, and the next one goes on from
+    there. Raises DeclarationError and MigrationError.
     """
-    ours = _run(context)
-    found = declared(ours.settings) if ours.indexes else []
-    if context.as_sql:
-        _print(context, [one.definition.create_sql(concurrently=True) for one in found])
-        return
-    with _direct(context, ours) as connection:
-        _build(connection, found, ours)
+    from dbopt.migrate import run
 
-
-def catch_up(ours: Run) -> None:
-    """Build what was declared, or was lost, since the revision was applied.
-
-    Raises as `upgrade_declared` does.
-    """
     found = declared(ours.settings)
     if not found:
         return
-    with alone(ours) as connection:
-        _build(connection, found, ours)
+    options = run.Options(actions=run.ADDING, found=found, command=COMMAND)
+    try:
+        applied = run.apply(
+            ours.served, options, report=ours.progress, tell=_log.warning, guard=guard
+        )
+    except MigrationRefused as error:
+        hint = f"{error.hint} dbopt's own schema alone: `{STORE_ONLY}`."
+        raise MigrationRefused(error.message, hint=hint.strip()) from None
+    ours.built.extend(applied.built)
+    applied.raise_for_failure()
 
 
-def _build(connection: Connection, found: Sequence[Declared], ours: Run) -> None:
+def print_declared(context: MigrationContext, ours: Run) -> None:
+    """Offline: print the statements that build the declared indexes. Raises DeclarationError."""
+    found = declared(ours.settings) if ours.indexes else []
     for one in found:
-        _check(connection, one)
-    for one in found:
-        ours.built.append(build(connection, one.definition, ours.settings.migrate, ours.progress))
+        context.impl.static_output(f"{one.definition.create_sql(concurrently=True)};\n")
 
 
 def downgrade_declared(context: MigrationContext) -> None:
@@ -59,9 +62,26 @@ def downgrade_declared(context: MigrationContext) -> None:
     if context.as_sql:
         _print(context, [ddl.drop_text(one.definition) for one in reversed(found)])
         return
-    with _direct(context, ours) as connection:
+    with context.autocommit_block(), direct_session(ours.served) as connection:
+        work = Work(
+            connection,
+            ours.settings.migrate,
+            deadline=Deadline.after(ours.settings.migrate.deadline),
+            tell=_log.warning,
+        )
         for one in reversed(found):
-            remove(connection, one.definition, ours.settings.migrate)
+            _remove(work, one.definition)
+
+
+def _remove(work: Work, definition: IndexDefinition) -> None:
+    from dbopt.migrate import operations
+
+    if ddl.resolve(work.connection, definition) is None:
+        return
+    canonical = ddl.canonical(work.connection, definition)
+    found = ddl.find(work.connection, canonical.schema, canonical.name)
+    if found is not None and same_index(found.definition, canonical):
+        operations.perform(work, Step(Action.DROP, found.definition, found))
 
 
 def _run(context: MigrationContext) -> Run:
@@ -76,20 +96,3 @@ def _print(context: MigrationContext, statements: Iterable[str]) -> None:
     with context.autocommit_block():
         for statement in statements:
             context.impl.static_output(f"{statement};\n")
-
-
-@contextmanager
-def _direct(context: MigrationContext, ours: Run) -> Iterator[Connection]:
-    """A session of our own; Alembic's is outside a transaction meanwhile."""
-    with context.autocommit_block(), connect(ours.dsn) as connection:
-        yield connection
-
-
-def _check(connection: Connection, one: Declared) -> None:
-    try:
-        ddl.canonical(connection, one.definition)
-    except MigrationError as error:
-        raise MigrationError(
-            f"{one.where}: {error.message}",
-            hint=f"{error.hint} dbopt's own schema alone: `{STORE_ONLY}`.",
-        ) from None

@@ -15,10 +15,9 @@ from alembic.util import CommandError
 
 from dbopt import resources
 from dbopt.errors import UsageError
-from dbopt.migrate.apply import Built
 from dbopt.migrate.environment import ATTRIBUTE, SCHEMA, Run, refusals
 from dbopt.migrate.progress import Report
-from dbopt.migrate.revision import catch_up
+from dbopt.migrate.work import Built
 from dbopt.pg.engine import engine
 from dbopt.settings import TABLE, Settings
 
@@ -58,20 +57,13 @@ def upgrade(
 ) -> Upgraded:
     """Upgrade the served database, and the store's where it is another one.
 
-    At the newest revision already, it builds what was declared since. `progress` is called from
-    another thread during builds. Without `indexes` it makes dbopt's own schema alone; a later
-    upgrade builds them.
+    Where that leads to the newest revision, the declared indexes are built, those too that were
+    declared since. `progress` is called from another thread during builds. Without `indexes` it
+    makes dbopt's own schema alone; a later upgrade builds them.
 
     Raises MigrationError, DeclarationError, UsageError (no such revision) or ConnectError.
     """
-    done = _command(command.upgrade, settings, revision, progress, indexes)
-    newest = ScriptDirectory.from_config(config(settings)).get_current_head()
-    if done.indexes or done.revision != newest or not indexes:
-        return done
-    run = _run(settings, progress)
-    with refusals("Building the declared indexes"):
-        catch_up(run)
-    return Upgraded(done.revision, tuple(run.built))
+    return _command(command.upgrade, settings, revision, progress, indexes)
 
 
 def downgrade(settings: Settings, revision: str, progress: Report | None = None) -> Upgraded:

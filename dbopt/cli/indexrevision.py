@@ -1,0 +1,94 @@
+"""`dbopt index revision`: what the declared indexes need, as a revision of Alembic's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dbopt.cli.context import Context, print_json, shown
+from dbopt.migrate.declared import declared
+from dbopt.pg.connect import connect
+
+if TYPE_CHECKING:
+    from dbopt.migrate.difference import Difference
+
+
+@click.command("revision")
+@click.option("-m", "--message", required=True, help="What the revision is for.")
+@click.option(
+    "--alembic", "environment", type=click.Path(path_type=Path, exists=True),
+    metavar="alembic.ini|FOLDER",
+    help="The Alembic environment to write into.  [default: that of ./alembic.ini or "
+    "./pyproject.toml, else dbopt's own]",
+)  # fmt: skip
+@click.option("--branch", default="", help="The branch to go on with, or a new one's label.")
+@click.option("--head", default="", help="The revision to follow, as `alembic revision` has it.")
+@click.option("--splice", is_flag=True, help="Follow a revision that is no head.")
+@click.option("--rev-id", default="", help="The revision's id.  [default: a random one]")
+@click.option("--version-path", default="", help="Where it is written, of several places.")
+@click.option("--depends-on", multiple=True, metavar="REV", help="A revision that must be first.")
+@click.option("--only", multiple=True, metavar="NAME", help="Only this index, or this table's.")
+@click.option("--offline", is_flag=True, help="All declared indexes; ask no database.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def revision(
+    context: Context,
+    message: str,
+    environment: Path | None,
+    branch: str,
+    head: str,
+    splice: bool,
+    rev_id: str,
+    version_path: str,
+    depends_on: tuple[str, ...],
+    only: tuple[str, ...],
+    offline: bool,
+    as_json: bool,
+) -> None:
+    """Write what the declared indexes need as a revision of your Alembic environment.
+
+    It calls op.create_index_safely and op.drop_index_safely, which build and drop concurrently;
+    `alembic upgrade`, `downgrade` and `--sql` run it as any other. Where nothing is to be done
+    nothing is written.
+
+    \b
+    Examples:
+      dbopt index revision -m "index the customer's orders"
+      dbopt index revision -m "indexes" --alembic services/shop/alembic.ini --branch shop
+      dbopt index revision -m "indexes" --only orders --offline
+    """
+    # Alembic takes a while to import, and the group's other commands do without.
+    from dbopt.migrate.indexrevision import Request, environment_of, write
+
+    request = Request(message, branch, head, splice, rev_id, version_path, depends_on)
+    difference = _difference(context, only, offline)
+    operations = difference.operations()
+    written = None
+    if operations:
+        written = write(environment_of(context.settings, environment), request, operations)
+    if as_json:
+        print_json(
+            {
+                **(written.to_dict() if written else {"revision": None, "path": None}),
+                "operations": [one.to_diff_tuple()[:2] for one in operations],
+            }
+        )
+    elif written is None:
+        context.console.print("Nothing to do: no revision was written.")
+    else:
+        context.console.print(f"Wrote {shown(str(written.path))}, revision {written.revision}:")
+        for one in operations:
+            context.console.print(f"  {one.diff} {shown(one.index_name)}")
+
+
+def _difference(context: Context, only: tuple[str, ...], offline: bool) -> Difference:
+    from dbopt.migrate.difference import compare, from_nothing
+
+    found = declared(context.settings)
+    if offline:
+        return from_nothing(found, only)
+    server = context.settings.server
+    with connect(server.dsn, timeout=server.connect_timeout) as connection:
+        return compare(context.settings, connection, found, only)

@@ -1,0 +1,150 @@
+"""What Alembic's operations do: a run of one index, or the statements of one where there is none.
+
+A run looks first, waits where the server has no room, builds, verifies and is kept in the store
+where there is one, as `dbopt index apply` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dbopt.errors import MigrationRefused
+from dbopt.migrate import operations, run
+from dbopt.migrate.alembicsession import Beside, beside, log, settings_of
+from dbopt.migrate.declared import Declared
+from dbopt.migrate.journal import StoreJournal, open_run
+from dbopt.migrate.lockguard import direct_session
+from dbopt.migrate.steps import Action, Step, required, same_index
+from dbopt.migrate.work import Deadline, Journal, Unrecorded, Work
+from dbopt.pg import ddl
+from dbopt.pg.catalog import Index
+from dbopt.pg.connect import Connection
+from dbopt.sql.indexdef import IndexDefinition
+
+if TYPE_CHECKING:
+    from alembic.runtime.migration import MigrationContext
+
+COMMAND = "alembic"
+"""What the store says the run was."""
+
+MAKING = frozenset(
+    {Action.CREATE, Action.REBUILD, Action.RENAME, Action.REPLACE, Action.ATTACH, Action.BUSY}
+)
+"""All that may be needed for one index to be there; never the drop of another."""
+
+
+def create(context: MigrationContext, definition: IndexDefinition) -> None:
+    """Make the index exist, valid. Raises as `run.apply` does, and as `beside`."""
+    with beside(context) as own:
+        options = run.Options(
+            only=(definition.name,),
+            actions=MAKING,
+            found=[Declared(definition, Path("op.create_index_safely"), 1)],
+            record=_recorded(own),
+            command=COMMAND,
+        )
+        applied = run.apply(own.settings, options, tell=log.info, guard=own.guard)
+        for built in applied.built:
+            log.info("Index %s on %s: %s", built.name, built.table, built.action.value)
+        applied.raise_for_failure()
+
+
+def drop(context: MigrationContext, definition: IndexDefinition) -> None:
+    """Make the index be gone. Raises MigrationRefused where something needs it."""
+    with beside(context) as own, direct_session(own.settings) as connection:
+        found = _find(connection, definition)
+        if found is None or not _is_it(connection, found, definition):
+            return
+        reason = required(found)
+        if reason:
+            raise MigrationRefused(
+                f'The index "{found.name}" cannot be dropped: {reason}.',
+                hint="Drop what needs it first.",
+            )
+        _perform(own, connection, Step(Action.DROP, found.definition, found))
+
+
+def offline_create(context: MigrationContext, definition: IndexDefinition) -> None:
+    """Print what creates it, outside a transaction."""
+    name = definition.name
+    _print(
+        context,
+        [
+            f"-- If this fails it leaves an invalid index {name}: drop it, then try again.",
+            f"{definition.create_sql(concurrently=True)};",
+        ],
+    )
+
+
+def offline_drop(context: MigrationContext, definition: IndexDefinition) -> None:
+    """Print what drops it, outside a transaction."""
+    _print(context, [f"{ddl.drop_text(definition)};"])
+
+
+def _print(context: MigrationContext, statements: Iterable[str]) -> None:
+    timeout = round(settings_of(context).migrate.build_timeout)
+    with context.autocommit_block():
+        for line in (
+            # lock_timeout would count the wait for old snapshots, which blocks nobody.
+            "SET lock_timeout = 0;",
+            f"SET statement_timeout = '{timeout}s';",
+            *statements,
+            "RESET statement_timeout;",
+            "RESET lock_timeout;",
+        ):
+            context.impl.static_output(line)
+
+
+def _recorded(own: Beside) -> bool:
+    """Whether there is a store: an application need not have one."""
+    if own.settings.store.dsn:
+        return True
+    row = own.guard.connection.execute(
+        "SELECT to_regclass('dbopt.index_run') IS NOT NULL AS there"
+    ).fetchone()
+    return bool(row and row["there"])
+
+
+def _find(connection: Connection, definition: IndexDefinition) -> Index | None:
+    """The index of that name: in the schema named, in its table's, or where the path finds it."""
+    schema = definition.schema
+    if not schema and definition.table:
+        row = ddl.resolve(connection, definition)
+        schema = row["schema"] if row else ""
+    elif not schema:
+        named = IndexDefinition("", "", definition.name, "", ())
+        row = ddl.resolve(connection, named)
+        schema = row["schema"] if row else ""
+    return ddl.find(connection, schema, definition.name) if schema else None
+
+
+def _is_it(connection: Connection, found: Index, definition: IndexDefinition) -> bool:
+    if definition.keys:
+        it = same_index(found.definition, ddl.canonical(connection, definition))
+    else:
+        it = definition.table in ("", found.definition.table)
+    if not it:
+        log.warning("The index %s is another one by now, and is kept.", definition.name)
+    return it
+
+
+def _perform(own: Beside, connection: Connection, step: Step) -> None:
+    journal: Journal = Unrecorded()
+    if _recorded(own):
+        journal = open_run(own.settings, own.guard.connection, command=COMMAND, tell=log.warning)
+    work = Work(
+        connection,
+        own.settings.migrate,
+        journal,
+        Deadline.after(own.settings.migrate.deadline),
+        tell=log.info,
+    )
+    outcome = "failed"
+    try:
+        operations.perform(work, step)
+        outcome = "done"
+    finally:
+        if isinstance(journal, StoreJournal):
+            journal.close(outcome)

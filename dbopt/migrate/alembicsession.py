@@ -1,0 +1,260 @@
+"""A session of our own beside Alembic's, in whichever application's environment a revision runs.
+
+Alembic's session cannot build: a migration's statements are its own, its timeouts and its
+transaction the application's. It must only be out of the way, in no transaction: a build waits for
+who has written to its table, and would wait for itself.
+
+Source: Alembic's documentation, `MigrationContext.autocommit_block`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from alembic.util import CommandError
+from sqlalchemy import Connection as Link
+
+from dbopt import configfile
+from dbopt.errors import AuthenticationError, ConnectError, DboptError, MigrationRefused
+from dbopt.migrate.direct import require_direct
+from dbopt.migrate.environment import ATTRIBUTE, GUARD, Run, refusals
+from dbopt.migrate.lockguard import Guard, direct_session
+from dbopt.pg.connect import Connection, connect
+from dbopt.pg.engine import dsn_of, with_settings
+from dbopt.pg.sqlfile import statement
+from dbopt.settings import Settings
+
+if TYPE_CHECKING:
+    from alembic.runtime.migration import MigrationContext
+
+DSN_ARGUMENT = "dbopt_dsn"
+"""`alembic -x dbopt_dsn=…`: the server's own address, where Alembic's is a pooler's."""
+
+REMEDY = (
+    "Give the server's own address: `alembic -x dbopt_dsn=DSN upgrade head`, DBOPT_SERVER__DSN in "
+    "the environment, or server.dsn in config.toml."
+)
+
+# Alembic's own loggers are the ones that an application's alembic.ini shows.
+log = logging.getLogger("alembic.dbopt")
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """Where a session is: `place` is the database, `path` the search path."""
+
+    pid: int
+    login: str
+    role: str
+    path: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What holds the migration lock, in the database that Alembic migrates, and the settings.
+
+    `settings.server.dsn` leads there directly.
+    """
+
+    guard: Guard
+    settings: Settings
+
+
+@contextmanager
+def beside(context: MigrationContext) -> Iterator[Beside]:
+    """Hold the migration lock on a session of our own; Alembic's is in no transaction meanwhile.
+
+    What came before in Alembic's transaction is committed. Raises MigrationRefused where it cannot
+    be, or where the address is a pooler's, MigrationBusy, ConnectError or AuthenticationError.
+    """
+    with _outside(context) as link:
+        here = _of_link(link)
+        settings = _addressed(context, link, here)
+        with _alone(context, settings) as guard:
+            _require_idle(guard.connection, here)
+            yield Beside(guard, settings)
+
+
+@contextmanager
+def one_at_a_time(context: Any) -> Iterator[None]:
+    """For an application's env.py: one process migrates, the others wait for it here.
+
+    `context` is `alembic.context`, configured; it must be in no transaction yet. Offline, and for
+    commands that change nothing, it does nothing. Raises CommandError.
+
+        with one_at_a_time(context), context.begin_transaction():
+            context.run_migrations()
+    """
+    own: MigrationContext = context.get_context()
+    if own.as_sql or own.opts.get("dont_mutate") or own.connection is None:
+        yield
+        return
+    with ExitStack() as stack:
+        with commanded():
+            here = _of_link(own.connection)
+            own.connection.rollback()  # to ask has begun a transaction
+            settings = _addressed(own, own.connection, here)
+            stack.enter_context(_alone(own, settings))
+        yield
+
+
+def reading_dsn(context: MigrationContext, link: Link) -> str:
+    """Where to look at the database of Alembic's connection: directly, if it can be.
+
+    Raises ConnectError or AuthenticationError.
+    """
+    try:
+        return _direct_dsn(context, settings_of(context), link, _of_link(link))
+    except MigrationRefused:
+        return dsn_of(link)  # to look, a pooler will do
+
+
+@contextmanager
+def commanded() -> Iterator[None]:
+    """Turn our errors into Alembic's, which its command prints as one line."""
+    try:
+        with refusals("Building indexes"):
+            yield
+    except DboptError as error:
+        raise CommandError(str(error)) from error
+
+
+def settings_of(context: MigrationContext) -> Settings:
+    """The settings: those of dbopt's own run, else as every command of dbopt finds them."""
+    run = _attributes(context).get(ATTRIBUTE)
+    if isinstance(run, Run):
+        return replace(run.settings, server=replace(run.settings.server, dsn=run.dsn))
+    return configfile.load(_file(), os.environ)
+
+
+def _file() -> Path | None:
+    path = Path(os.environ.get("DBOPT_CONFIG", configfile.FILE_NAME))
+    return path if path.exists() or "DBOPT_CONFIG" in os.environ else None
+
+
+@contextmanager
+def _outside(context: MigrationContext) -> Iterator[Link]:
+    """Alembic's connection, in autocommit."""
+    link = context.connection
+    if link is None:
+        raise MigrationRefused("Indexes are built where Alembic is connected; here it is not.")
+    if link.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
+        yield link  # in a block of the revision's own; Alembic refuses one inside another
+        return
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(context.autocommit_block())
+        except AssertionError:
+            raise MigrationRefused(
+                "Alembic does not own the transaction that is open, so no index can be built.",
+                hint="In env.py run nothing on the connection before context.configure(), and "
+                "begin the transaction with context.begin_transaction().",
+            ) from None
+        yield context.connection or link
+
+
+@contextmanager
+def _alone(context: MigrationContext, settings: Settings) -> Iterator[Guard]:
+    """Hold the migration lock, on a session that does nothing else."""
+    held = _attributes(context).get(GUARD)
+    wait = settings.migrate.lock_wait
+    if isinstance(held, Guard):
+        held.ensure(wait)
+        yield held
+        return
+    with Guard(lambda: direct_session(settings), _tell) as guard:
+        guard.take(wait)
+        _attributes(context)[GUARD] = guard
+        try:
+            yield guard
+        finally:
+            _attributes(context).pop(GUARD, None)
+
+
+def _tell(holder: str) -> None:
+    log.warning("Waiting for another migration: %s", holder)
+
+
+def _attributes(context: MigrationContext) -> dict[str, Any]:
+    return context.config.attributes if context.config else {}
+
+
+def _addressed(context: MigrationContext, link: Link, here: Here) -> Settings:
+    """The settings, with the address of a direct session where `here` is."""
+    settings = settings_of(context)
+    dsn = _direct_dsn(context, settings, link, here)
+    return replace(settings, server=replace(settings.server, dsn=dsn))
+
+
+def _direct_dsn(context: MigrationContext, settings: Settings, link: Link, here: Here) -> str:
+    timeout = settings.server.connect_timeout
+    given = _argument(context)
+    if given:
+        return _proven(given, here, timeout)
+    try:
+        return _proven(dsn_of(link), here, timeout)
+    except (MigrationRefused, ConnectError, AuthenticationError) as error:
+        configured = _configured()
+        if not configured:
+            raise MigrationRefused(error.message, hint=REMEDY) from None
+        return _proven(configured, here, timeout)
+
+
+def _argument(context: MigrationContext) -> str:
+    environment = context.environment_context
+    if environment is None:
+        return ""
+    return environment.get_x_argument(as_dictionary=True).get(DSN_ARGUMENT, "")
+
+
+def _configured() -> str:
+    """server.dsn where somebody has set it; the default would lead anywhere."""
+    found = configfile.sources(_file(), os.environ, ()).get("server.dsn")
+    return str(found.value) if found else ""
+
+
+def _proven(dsn: str, here: Here, timeout: float) -> str:
+    """The DSN of sessions that are as Alembic's is: that role, that search path.
+
+    Raises MigrationRefused where it leads to a pooler, or to another database.
+    """
+    with connect(dsn, timeout=timeout) as probe:
+        try:
+            require_direct(probe)
+        except MigrationRefused as error:
+            raise MigrationRefused(error.message, hint=REMEDY) from None
+        there = _of_session(probe)
+    if there.place != here.place:
+        raise MigrationRefused(
+            "The address that indexes are to be built at is not that of the database that Alembic "
+            "migrates.",
+            hint=REMEDY,
+        )
+    other = {"search_path": here.path} if there.path != here.path else {}
+    other |= {"role": here.role} if here.role not in (here.login, there.role) else {}
+    return with_settings(dsn, other) if other else dsn
+
+
+def _of_link(link: Link) -> Here:
+    return Here(**link.exec_driver_sql(statement("alembic_session")).mappings().one())
+
+
+def _of_session(connection: Connection) -> Here:
+    row = connection.execute(statement("alembic_session")).fetchone()
+    return Here(**row) if row else Here(0, "", "", "", "")
+
+
+def _require_idle(connection: Connection, here: Here) -> None:
+    row = connection.execute(statement("alembic_transaction"), {"pid": here.pid}).fetchone()
+    if row and row["open"]:
+        raise MigrationRefused(
+            f"Alembic's session (pid {here.pid}) is in a transaction: a build would wait for it.",
+            hint="Call the operation outside of one, or let context.begin_transaction() begin it.",
+        )

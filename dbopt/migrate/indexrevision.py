@@ -1,0 +1,158 @@
+"""Writes a revision of the declared indexes into an Alembic environment, an application's or ours.
+
+The environment's own settings hold: its places, names and branches, its script.py.mako, its hooks
+that format what is written. Its env.py is run only where it says so (revision_environment).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import Script, ScriptDirectory
+from alembic.util import CommandError, asbool, rev_id
+
+from dbopt.errors import UsageError
+from dbopt.migrate import runner
+from dbopt.migrate.alembicops import IMPORT, lines
+from dbopt.migrate.application import application_config
+from dbopt.migrate.difference import IndexOp
+from dbopt.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A revision that is asked for; what is empty is as `alembic revision` would have it.
+
+    `branch` is a branch to go on with, or a new one's label. `head` as Alembic takes it.
+    """
+
+    message: str
+    branch: str = ""
+    head: str = ""
+    splice: bool = False
+    revision: str = ""
+    version_path: str = ""
+    depends_on: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The file that was written, and its revision."""
+
+    revision: str
+    path: Path
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-ready types."""
+        return {"revision": self.revision, "path": str(self.path)}
+
+
+def environment_of(settings: Settings, given: Path | None = None) -> Config:
+    """The Alembic environment to write into: the one given, that of this directory, or ours.
+
+    Raises UsageError where there is none that may be written to.
+    """
+    if given is not None:
+        return application_config(given)
+    with contextlib.suppress(UsageError):
+        return application_config(Path())
+    place = runner.location(settings)
+    if not place.is_relative_to(Path.cwd()):
+        raise UsageError(
+            "There is no Alembic environment here, and dbopt's own is a part of its installation.",
+            hint="Give --alembic alembic.ini, or run `dbopt init .`.",
+        )
+    return runner.config(settings)
+
+
+def write(config: Config, request: Request, operations: Sequence[IndexOp]) -> Written:
+    """Write the revision. Raises UsageError with Alembic's reason where it cannot be."""
+    config.cmd_opts = config.cmd_opts or Namespace()
+    config.cmd_opts.quiet = True
+    try:
+        # Alembic says on standard output where it writes, and what an env.py has to say.
+        with contextlib.redirect_stdout(io.StringIO()):
+            directory = ScriptDirectory.from_config(config)
+            script = _write(config, directory, request, operations)
+    except CommandError as error:
+        raise UsageError(f"Alembic: {error}.", hint=_heads(config)) from None
+    except OSError as error:
+        raise UsageError(f"{error.filename}: cannot be written: {error.strerror}.") from None
+    return Written(script.revision, Path(script.path))
+
+
+def _write(
+    config: Config, directory: ScriptDirectory, request: Request, operations: Sequence[IndexOp]
+) -> Script:
+    label, head = _place(directory, request)
+    common: dict[str, Any] = {
+        "head": head,
+        "splice": request.splice,
+        "version_path": request.version_path or None,
+        "depends_on": list(request.depends_on) or None,
+    }
+    if asbool(config.get_alembic_option("revision_environment")):
+        made = command.revision(
+            config,
+            message=request.message,
+            rev_id=request.revision or None,
+            branch_label=label,
+            process_revision_directives=_filler(operations),
+            **common,
+        )
+    else:
+        made = directory.generate_revision(
+            request.revision or rev_id(),
+            request.message,
+            branch_labels=label,
+            config=config,
+            imports=IMPORT,
+            upgrades=body(operations),
+            downgrades=body([operation.reverse() for operation in reversed(operations)]),
+            **common,
+        )
+    if not isinstance(made, Script):
+        raise CommandError("the revision was not written")
+    return made
+
+
+def body(operations: Sequence[Any]) -> str:
+    """The operations as the body of a function, but for the first line's indentation."""
+    text = "\n".join("\n".join(lines(operation)) for operation in operations)
+    return text.replace("\n", "\n    ")
+
+
+def _place(directory: ScriptDirectory, request: Request) -> tuple[str | None, str]:
+    """The label that the revision gets, and the head that it is put on."""
+    if not request.branch:
+        return None, request.head or "head"
+    known = {label for script in directory.walk_revisions() for label in script.branch_labels}
+    if request.branch in known:
+        return None, request.head or f"{request.branch}@head"
+    return request.branch, request.head or "base"
+
+
+def _filler(operations: Sequence[IndexOp]) -> Any:
+    def fill(context: Any, revision: Any, directives: list[Any]) -> None:
+        script = directives[0]
+        script.imports.add(IMPORT)
+        script.upgrade_ops.ops[:] = operations
+        script.downgrade_ops.ops[:] = [one.reverse() for one in reversed(operations)]
+
+    return fill
+
+
+def _heads(config: Config) -> str:
+    with contextlib.suppress(CommandError):
+        heads = ScriptDirectory.from_config(config).get_heads()
+        if len(heads) > 1:
+            return f"There are several heads: {', '.join(heads)}. Give --branch or --head."
+    return ""
