@@ -11,6 +11,7 @@ from rich.table import Table
 from dbopt.cli.context import Context, print_json, shown
 from dbopt.cli.indexapply import apply_command
 from dbopt.cli.indexlint import lint_command
+from dbopt.cli.indexrevision import revision
 from dbopt.errors import EXIT_FINDINGS
 from dbopt.index import advisor, workload
 from dbopt.index.advisor import Advice
@@ -35,6 +36,7 @@ def index() -> None:
 
 
 index.add_command(lint_command)
+index.add_command(revision)
 index.add_command(apply_command)
 
 

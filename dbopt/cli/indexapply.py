@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 import click
 from rich.console import Console
@@ -29,22 +28,15 @@ _UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
 _TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h)?")
 
 
-class Seconds(click.ParamType[float]):
+def _seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
     """A time as seconds, or with a unit: `90`, `90s`, `10m`, `2h`."""
-
-    name = "TIME"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """The seconds."""
-        if isinstance(value, int | float):
-            return float(value)
-        found = _TIME.fullmatch(str(value).strip())
-        seconds = float(found[1]) * _UNITS[found[2] or ""] if found else 0.0
-        if not seconds:
-            self.fail(f"{value!r} is no time: write 90, 90s, 10m or 2h.", param, ctx)
-        return seconds
+    if value is None:
+        return None
+    found = _TIME.fullmatch(value.strip())
+    seconds = float(found[1]) * _UNITS[found[2] or ""] if found else 0.0
+    if not seconds:
+        raise click.BadParameter(f"{value!r} is no time: write 90, 90s, 10m or 2h.", ctx, param)
+    return seconds
 
 
 @click.command("apply")
@@ -53,7 +45,7 @@ class Seconds(click.ParamType[float]):
     "--only", multiple=True, metavar="NAME|TABLE", help="Only this index or table; may be repeated."
 )
 @click.option("--prune", is_flag=True, help="Drop undeclared indexes of declared tables too.")
-@click.option("--deadline", type=Seconds(), help="Begin nothing after this: 90, 10m, 2h.")
+@click.option("--deadline", metavar="TIME", callback=_seconds, help="End after this: 90, 10m, 2h.")
 @click.option("--no-wait", is_flag=True, help="Exit 5 at once if another run is at work.")
 @click.option("--no-record", is_flag=True, help="Keep no record in the store.")
 @click.option("--dry-run", is_flag=True, help="Show the plan, and change nothing.")
