@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from dbopt.migrate import lockwords
-from dbopt.migrate.steps import Action, Step
 from dbopt.migrate.shapes import shape
 from dbopt.migrate.sizes import index_bytes
+from dbopt.migrate.steps import Action, Step
 from dbopt.pg import look
 from dbopt.pg.catalog import Catalog
 from dbopt.pg.connect import Connection

@@ -41,6 +41,7 @@ LOOKS: tuple[Callable[[Sight], Iterator[Finding]], ...] = (
     room.replication,
     room.slots,
     plan.states,
+    plan.statistics,
 )
 """Functions of what was read."""
 

@@ -24,10 +24,10 @@ _FILL = {"btree": 0.90, "gist": 0.90, "spgist": 0.80}
 """Default fillfactors; SP-GiST's pages are filled as they come."""
 _GIST_HALF = 0.75
 """Rows of a GiST are put in one by one, so that pages are split and not full."""
-_GIN_BITS = 2.2
-"""Bytes of a row's address in a GIN posting list: the difference to the one before it."""
 _GIN_NEW = 0.1
 """Distinct elements for each element of all, where nothing tells: words and tags repeat."""
+_GIST_BYTES = {"point": 32, "circle": 32, "polygon": 32, "box": 32, "tsvector": 4, "text": 3}
+"""What GiST keeps of a value: a box of it, or of each of its elements a hash or three letters."""
 _BRIN_RANGE = 128
 """Pages of the table that one BRIN entry is about (pages_per_range)."""
 
@@ -35,20 +35,28 @@ _BRIN_RANGE = 128
 @dataclass(frozen=True, slots=True)
 class Key:
     """One key or INCLUDE column: mean bytes of a value that is not null, the share of nulls,
-    distinct values, elements of a value (arrays, documents), and how it is stored."""
+    distinct values, and how it is stored.
+
+    Of an index of documents (GIN, GiST): `elements` of a value, the mean bytes of one, and how
+    many there are that differ; 0 where that is not known.
+    """
 
     width: float
     length: int = -1
     alignment: str = "i"
     null_share: float = 0.0
     distinct: float = 0.0
-    elements: float = 1.0
     dedups: bool = True
+    type: str = ""
+    elements: float = 0.0
+    element_width: float = 8.0
+    vocabulary: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a size hangs on. `rows` are those that the predicate takes; `heap_bytes` the table's.
+    """What a size hangs on. `rows` are those that the predicate takes; `heap_bytes` and
+    `heap_rows` the table's.
 
     `fill` is the fillfactor as a share, 0 for the method's own. `includes`: with INCLUDE columns.
     """
@@ -57,6 +65,7 @@ class Shape:
     rows: float
     keys: tuple[Key, ...]
     heap_bytes: int = 0
+    heap_rows: float = 0.0
     fill: float = 0.0
     includes: bool = False
     dedups: bool = True
@@ -131,10 +140,13 @@ def _aligned(size: float, to: int) -> float:
 
 
 def _hash(shape: Shape) -> float:
-    """Buckets of the rows' hash codes, 3/4 full, their number between powers of two."""
-    entries = shape.rows * (1 - shape.keys[0].null_share)
+    """Buckets of the rows' hash codes, 3/4 full, their number between powers of two.
+
+    They are made for all rows of the table, also for those that are null (hashbuild)."""
     one = _aligned(_TUPLE + 4, 8) + _POINTER
-    buckets = max(2.0, entries * one / (_BTREE_SPACE * (shape.fill or 0.75)))
+    room = _BTREE_SPACE * (shape.fill or 0.75)
+    buckets = max(2.0, max(shape.rows, shape.heap_rows) * one / room)
+    entries = shape.rows * (1 - shape.keys[0].null_share)
     return 3 + _next_phase(buckets) + _overflow(shape.keys[0], entries, one)
 
 
@@ -156,21 +168,36 @@ def _overflow(key: Key, entries: float, one: float) -> float:
 
 
 def _gin(shape: Shape) -> float:
-    """Addresses of each element's rows, and the elements."""
+    """The elements, and the rows' addresses of each as differences to the one before."""
     size = 0.0
     for key in shape.keys:
         count = shape.rows * (1 - key.null_share) * max(1.0, key.elements)
-        values = key.distinct or count * _GIN_NEW
-        one = _aligned(_TUPLE + min(key.width / max(1.0, key.elements), 64) + 8, 8) + _POINTER
-        size += count * _GIN_BITS + values * one
-    return 2 + size / (_BTREE_SPACE * 0.8)
+        values = min(count, key.vocabulary or count * _GIN_NEW)
+        entry = _aligned(_TUPLE + key.element_width + 8, 8) + _POINTER
+        each = count / values if values else 0
+        size += values * entry + count * _address_bytes(shape, each)
+    return 2 + size / (_BTREE_SPACE * 0.85)
+
+
+def _address_bytes(shape: Shape, each: float) -> float:
+    """Bytes of one address: 7 bits a byte, 11 bits the place in the page (ginpostinglist.c)."""
+    if each < 2 or not shape.heap_rows:
+        return _TID
+    pages = shape.heap_bytes / PAGE / each
+    return 1.2 if pages < 0.5 else 2 if pages < 8 else 3 if pages < 1000 else 4
 
 
 def _gist(shape: Shape) -> float:
-    """Tuples of the keys, at least a box or a signature, in pages that are not full."""
+    """Tuples of the keys, a box or a signature of each, in pages that are not full."""
     fill = (shape.fill or _FILL.get(shape.method, 0.8)) * _GIST_HALF
-    one = _TUPLE + _aligned(max(16.0, _data_bytes(shape.keys)), 8) + _POINTER
+    data = sum(_gist_width(shape, key) for key in shape.keys)
+    one = _TUPLE + _aligned(max(16.0, data), 8) + _POINTER
     return 1 + shape.rows * one / (_BTREE_SPACE * fill)
+
+
+def _gist_width(shape: Shape, key: Key) -> float:
+    kept = _GIST_BYTES.get(key.type, 0) if shape.method == "gist" else 0
+    return 8 + kept * key.elements if key.elements else kept or key.width
 
 
 def _brin(shape: Shape) -> float:

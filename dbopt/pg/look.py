@@ -62,6 +62,7 @@ class Table:
     name: str
     partitioned: bool
     rows: float
+    analyzed: bool
     size_bytes: int
     owner: str
     owned: bool

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dbopt.migrate.estimate import key
 from dbopt.migrate.looks.sight import Sight
 from dbopt.migrate.steps import Action, Step
+from dbopt.pg import look
 from dbopt.sql.findings import Finding, Severity
 
 
@@ -17,8 +19,21 @@ def states(sight: Sight) -> Iterator[Finding]:
             yield found
 
 
+def statistics(sight: Sight) -> Iterator[Finding]:
+    """Tables that no ANALYZE has seen: what is estimated of their indexes is rough."""
+    for table in dict.fromkeys(sight.table(step) for step in sight.builds):
+        if table is not None and not table.analyzed:
+            yield Finding(
+                "statistics",
+                Severity.INFO,
+                str(table),
+                "No VACUUM or ANALYZE has seen the table: sizes and times are rough.",
+                remedy=f"ANALYZE {look.quoted(table.schema)}.{look.quoted(table.name)};",
+            )
+
+
 def _state(step: Step) -> Finding | None:
-    name = step.definition.name
+    name = key(step.definition)
     if step.action is Action.REBUILD:
         return Finding(
             "invalid",
@@ -37,7 +52,7 @@ def _state(step: Step) -> Finding | None:
             "index-build", Severity.INFO, name, f"It is being built: {step.reason}.",
             remedy="A run waits for it.",
         )  # fmt: skip
-    twin = step.existing.name if step.existing else name
+    twin = str(step.existing) if step.existing else name
     if step.action is Action.PRESENT and twin != name:
         return Finding(
             "equivalent", Severity.INFO, name, f'The index "{twin}" is the same and serves for it.',

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dbopt.migrate.estimate import BUILDS
+from dbopt.migrate.estimate import BUILDS, key
 from dbopt.migrate.looks.sight import Sight
 from dbopt.migrate.steps import Action, Step
 from dbopt.pg import look
@@ -41,14 +41,14 @@ def tablespaces(sight: Sight) -> Iterator[Finding]:
         if name and space is None:
             yield _refused(
                 "tablespace",
-                step.definition.name,
+                key(step.definition),
                 f'There is no tablespace "{name}".',
                 "Create it, or take TABLESPACE out of the declaration.",
             )
         elif space is not None and not space.can_create:
             yield _refused(
                 "tablespace",
-                step.definition.name,
+                key(step.definition),
                 f'This role may not use the tablespace "{name}".',
                 f"GRANT CREATE ON TABLESPACE {look.quoted(name)} TO "
                 f"{look.quoted(sight.server.role)};",
@@ -63,14 +63,14 @@ def names(sight: Sight) -> Iterator[Finding]:
         if len(definition.name.encode()) > MAX_NAME:
             yield _refused(
                 "name",
-                definition.name,
+                key(definition),
                 f"The name has more than {MAX_NAME} bytes, and would be cut.",
                 "Shorten it.",
             )
         elif kind:
             yield _refused(
                 "name",
-                definition.name,
+                key(definition),
                 f"The name belongs to a {kind} of the schema {definition.schema}.",
                 "Declare the index under another name.",
             )

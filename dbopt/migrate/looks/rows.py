@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dbopt.migrate.estimate import key
 from dbopt.migrate.looks.sight import Sight
+from dbopt.migrate.sampling import SAMPLE_ROWS, sample, table_name
 from dbopt.migrate.steps import Step
-from dbopt.migrate.shapes import SAMPLE_ROWS, sample, table_name
 from dbopt.pg import look
 from dbopt.pg.connect import Connection
 from dbopt.pg.ddl import ServerError
@@ -128,7 +129,7 @@ def _duplicated(step: Step) -> Finding:
     return Finding(
         "duplicates",
         Severity.CRITICAL,
-        step.definition.name,
+        key(step.definition),
         f"The index is unique, and rows of {step.definition.table} are not.",
         {"sql": duplicates_sql(step.definition)},
         f"Merge what this shows: {duplicates_sql(step.definition)};",
@@ -139,7 +140,7 @@ def _not_searched(step: Step, reason: str) -> Finding:
     return Finding(
         "duplicates",
         Severity.INFO,
-        step.definition.name,
+        key(step.definition),
         f"Whether rows of {step.definition.table} are unique was not examined: {reason}.",
         {"sql": duplicates_sql(step.definition), "reason": reason},
         f"Where nobody waits: {duplicates_sql(step.definition)};",
@@ -153,7 +154,7 @@ def _long(step: Step, longest: int) -> Finding:
     return Finding(
         "long-values",
         Severity.CRITICAL if fails else Severity.WARNING,
-        step.definition.name,
+        key(step.definition),
         f"Rows of {step.definition.table} have keys of {longest} bytes, and a btree takes "
         f"{MAX_ROW}: the build {verb}.",
         {"longest_bytes": longest, "limit_bytes": MAX_ROW},

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from dbopt.migrate.estimate import BUILDS
+from dbopt.migrate.estimate import BUILDS, key
 from dbopt.migrate.looks.sight import Sight
 from dbopt.migrate.steps import Action, Step
 from dbopt.pg import look
@@ -125,7 +125,7 @@ def _blocked(sight: Sight, step: Step, session: look.Session) -> Finding:
     return Finding(
         rule,
         severity,
-        step.definition.name,
+        key(step.definition),
         f"It would wait for {who(session)}, which {_why(sight, step, session)}.",
         evidence(session) | {"max_transaction_age": limit},
         _remedy(session),

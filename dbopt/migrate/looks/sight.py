@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from dbopt.migrate.estimate import built, key, touched
-from dbopt.migrate.steps import Action, Step
 from dbopt.migrate.shapes import shape
 from dbopt.migrate.sizes import index_bytes
+from dbopt.migrate.steps import Action, Step
 from dbopt.pg import look
 from dbopt.pg.connect import Connection
 from dbopt.settings import Migrate
