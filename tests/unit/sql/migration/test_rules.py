@@ -43,7 +43,7 @@ def test_is_documented(rule: Rule) -> None:
     for text in (rule.summary, rule.reason, rule.remedy):
         assert text.endswith(".")
         assert text == text.strip()
-        assert len(text) >= 20
+        assert len(text) >= 15
     assert rule.check is not None or rule.check_migration is not None
 
 

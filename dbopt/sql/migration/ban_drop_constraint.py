@@ -1,0 +1,44 @@
+"""DROP CONSTRAINT: what others rely on holds no longer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dbopt.sql.ddl.model import AddConstraint, DropConstraint
+from dbopt.sql.findings import Severity
+from dbopt.sql.migration.context import Migration
+from dbopt.sql.migration.support import Group, Match, Rule, altered
+
+
+def _check_migration(migration: Migration) -> Iterator[Match]:
+    """But for one that is made again, or that the text itself has added."""
+    named: set[tuple[tuple[str, str], str]] = set()
+    for subject in migration.subjects:
+        for table, added in altered(subject, AddConstraint):
+            named.add((table.target.key, added.constraint.name))
+    for subject in migration.subjects:
+        for table, action in altered(subject, DropConstraint):
+            if (table.target.key, action.name) not in named:
+                message = f"{action.name} of {table.target} holds no longer."
+                yield Match(subject, message, action.at)
+
+
+RULE = Rule(
+    name="ban-drop-constraint",
+    severity=Severity.WARNING,
+    group=Group.DATA,
+    summary="A constraint is dropped.",
+    reason=(
+        "Rows that break it can come in at once, and then it cannot be added again. A foreign "
+        "key's drop takes an ACCESS EXCLUSIVE lock on both tables; a unique one's index goes "
+        "with it."
+    ),
+    remedy=(
+        "Add the constraint that replaces it first. Drop it with a short lock_timeout, and say "
+        "why with a marker."
+    ),
+    fires="ALTER TABLE users DROP CONSTRAINT IF EXISTS users_email_key",
+    passes=("ALTER TABLE users ADD CONSTRAINT users_email_key UNIQUE USING INDEX users_email_idx"),
+    check_migration=_check_migration,
+    squawk="ban-drop-constraint",
+)
