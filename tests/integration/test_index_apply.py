@@ -1,0 +1,326 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from dbopt.errors import MigrationBusy, MigrationError, MigrationRefused, UsageError
+from dbopt.migrate import run, runner
+from dbopt.migrate.lock import migration_lock
+from dbopt.migrate.outcome import Applied, Outcome
+from dbopt.migrate.run import ADDING, Options
+from dbopt.migrate.steps import Action
+from dbopt.pg.connect import Connection, connect
+from dbopt.settings import Index, Migrate, Server, Settings
+
+DECLARED = """
+CREATE INDEX people_mail ON people (mail);
+CREATE UNIQUE INDEX people_lower ON people (lower(mail)) WHERE id > 0;
+"""
+
+
+@pytest.fixture
+def connection(pg_dsn: str) -> Iterator[Connection]:
+    with connect(pg_dsn, application_name="test") as made:
+        made.execute("CREATE TABLE people (id int, mail text); CREATE TABLE pets (id int)")
+        made.execute("INSERT INTO people SELECT n, 'm' || n FROM generate_series(1, 200) n")
+        yield made
+
+
+@pytest.fixture
+def settings(connection: Connection, pg_dsn: str, tmp_path: Path) -> Settings:
+    (tmp_path / "people.sql").write_text(DECLARED)
+    return Settings(
+        server=Server(dsn=pg_dsn),
+        index=Index(directory=str(tmp_path)),
+        migrate=Migrate(lock_timeout=0.5, build_timeout=30, lock_wait=30),
+    )
+
+
+def _declare(settings: Settings, text: str) -> None:
+    Path(settings.index.directory, "people.sql").write_text(text)
+
+
+def _states(connection: Connection) -> dict[str, bool]:
+    rows = connection.execute(
+        "SELECT c.relname, i.indisvalid FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
+        " WHERE i.indrelid IN ('people'::regclass, 'pets'::regclass) ORDER BY 1"
+    ).fetchall()
+    return {row["relname"]: row["indisvalid"] for row in rows}
+
+
+def _apply(settings: Settings, told: list[str] | None = None, /, **options: object) -> Applied:
+    made = replace(Options(record=False), **options)  # type: ignore[arg-type]
+    return run.apply(settings, made, tell=(lambda line: None) if told is None else told.append)
+
+
+def _actions(applied: Applied) -> dict[str, Action]:
+    return {built.name: built.action for built in applied.built}
+
+
+def test_all_that_is_declared_is_built_and_then_nothing_is_left_to_do(
+    settings: Settings, connection: Connection
+) -> None:
+    applied = _apply(settings)
+
+    assert _actions(applied) == {"people_mail": Action.CREATE, "people_lower": Action.CREATE}
+    assert (applied.outcome, applied.left, applied.exit_code) == (Outcome.DONE, (), 0)
+    assert _states(connection) == {"people_lower": True, "people_mail": True}
+
+    again = _apply(settings)
+    assert set(_actions(again).values()) == {Action.PRESENT}
+    assert (again.outcome, again.changed) == (Outcome.DONE, ())
+
+
+def test_each_step_is_told_with_its_number(settings: Settings) -> None:
+    steps: list[tuple[int, int, str]] = []
+    run.apply(
+        settings,
+        Options(record=False),
+        stepping=lambda number, total, step: steps.append((number, total, step.definition.name)),
+    )
+    assert [step[:2] for step in steps] == [(1, 2), (2, 2)]
+    assert {step[2] for step in steps} == {"people_mail", "people_lower"}
+
+
+def test_a_failed_step_stops_no_other(settings: Settings, connection: Connection) -> None:
+    """Duplicates that the look before does not see: they come between it and the build."""
+    _declare(settings, "CREATE UNIQUE INDEX a_unique ON people (mail);" + DECLARED)
+
+    def spoil(number: int, total: int, step: object) -> None:
+        if number == 1:
+            connection.execute("INSERT INTO people SELECT -id, mail FROM people WHERE id = 7")
+
+    applied = run.apply(settings, Options(record=False), stepping=spoil)
+
+    assert [failed.name for failed in applied.failed] == ["a_unique"]
+    assert "rows that are not" in applied.failed[0].message
+    assert applied.failed[0].remedy
+    assert [step.definition.name for step in applied.left] == ["a_unique"]
+    assert (applied.outcome, applied.exit_code) == (Outcome.PARTLY, 4)
+    assert _states(connection) == {"people_lower": True, "people_mail": True}
+    with pytest.raises(MigrationError, match="rows that are not"):
+        applied.raise_for_failure()
+
+
+def test_a_finding_about_one_index_lets_the_others_go_on(
+    settings: Settings, connection: Connection
+) -> None:
+    connection.execute("INSERT INTO people SELECT id, mail FROM people")
+
+    applied = _apply(settings)
+
+    assert [failed.name for failed in applied.failed] == ["people_lower"]
+    assert (applied.outcome, applied.exit_code) == (Outcome.PARTLY, 4)
+    assert _states(connection) == {"people_mail": True}
+
+
+def test_where_no_step_can_be_done_the_run_is_refused(
+    settings: Settings, connection: Connection
+) -> None:
+    _declare(settings, DECLARED.split(";")[1] + ";")
+    connection.execute("INSERT INTO people SELECT id, mail FROM people")
+
+    with pytest.raises(MigrationRefused, match="people_lower") as caught:
+        _apply(settings)
+    assert caught.value.exit_code == 7
+    assert _states(connection) == {}
+
+
+def test_a_missing_table_is_refused_before_the_first_build(
+    settings: Settings, connection: Connection
+) -> None:
+    _declare(settings, DECLARED + "CREATE INDEX z ON nowhere (a);")
+
+    with pytest.raises(MigrationRefused, match=r"people\.sql:4.* table nowhere"):
+        _apply(settings)
+    assert _states(connection) == {}
+
+
+def test_only_some(settings: Settings, connection: Connection) -> None:
+    assert _actions(_apply(settings, only=("people_lower",))) == {"people_lower": Action.CREATE}
+    assert _states(connection) == {"people_lower": True}
+    with pytest.raises(UsageError, match="Did you mean people_mail"):
+        _apply(settings, only=("people_mial",))
+    assert _apply(settings, only=("people",)).outcome is Outcome.DONE
+    assert _states(connection) == {"people_lower": True, "people_mail": True}
+
+
+def test_another_name_and_another_meaning(settings: Settings, connection: Connection) -> None:
+    connection.execute("CREATE INDEX other ON people (mail)")
+    connection.execute("CREATE INDEX people_lower ON people (id)")
+
+    applied = _apply(settings)
+
+    assert _actions(applied) == {"people_mail": Action.RENAME, "people_lower": Action.REPLACE}
+    assert _states(connection) == {"people_lower": True, "people_mail": True}
+
+
+def test_a_deploys_migration_takes_no_index_away(
+    settings: Settings, connection: Connection
+) -> None:
+    connection.execute("CREATE INDEX people_lower ON people (id)")
+
+    applied = _apply(settings, actions=ADDING, prune=True)
+
+    assert _actions(applied) == {"people_mail": Action.CREATE}
+    assert "`dbopt index apply --only people_lower`" in applied.failed[0].remedy
+    assert _states(connection) == {"people_lower": True, "people_mail": True}
+
+
+def test_what_was_not_shown_is_not_taken_away(settings: Settings, connection: Connection) -> None:
+    _apply(settings)
+    connection.execute("CREATE INDEX extra ON people (id)")
+
+    applied = _apply(settings, prune=True, shown=frozenset())
+    assert "was shown did not say" in applied.failed[0].message
+    assert "extra" in _states(connection)
+
+    applied = _apply(settings, prune=True, shown=frozenset({("public", "extra")}))
+    assert _actions(applied)["extra"] is Action.DROP
+    assert "extra" not in _states(connection)
+
+
+def test_what_dbopt_made_and_nobody_declares_is_dropped(
+    settings: Settings, connection: Connection
+) -> None:
+    runner.upgrade(settings, indexes=False)
+    connection.execute("CREATE INDEX theirs ON people (id)")
+    recorded = Options()
+    assert run.apply(settings, recorded).run
+    _declare(settings, DECLARED.partition(";")[0] + ";")
+
+    applied = run.apply(settings, recorded)
+
+    assert applied.outcome is Outcome.DONE
+    assert [built.name for built in applied.changed] == ["people_lower"]
+    assert _states(connection) == {"people_mail": True, "theirs": True}
+
+
+def test_a_drop_waits_for_what_replaces_it(settings: Settings, connection: Connection) -> None:
+    _apply(settings)
+    _declare(settings, "CREATE UNIQUE INDEX people_id ON people (id);" + DECLARED.partition(";")[0])
+
+    def spoil(number: int, total: int, step: object) -> None:
+        if number == 1:
+            connection.execute("INSERT INTO people (id) VALUES (7)")
+
+    applied = run.apply(settings, Options(record=False, prune=True), stepping=spoil)
+
+    assert {failed.name for failed in applied.failed} == {"people_id"}
+    assert _states(connection)["people_lower"]
+
+
+def test_a_conflict_is_told_with_its_reason(settings: Settings, connection: Connection) -> None:
+    connection.execute("ALTER TABLE people ADD CONSTRAINT people_mail UNIQUE (id)")
+
+    applied = _apply(settings)
+
+    assert [failed.name for failed in applied.failed] == ["people_mail"]
+    assert "constraint" in applied.failed[0].message
+    assert _states(connection) == {"people_lower": True, "people_mail": True}
+
+
+def test_the_deadline_ends_the_run_and_says_what_is_left(
+    settings: Settings, connection: Connection, pg_dsn: str
+) -> None:
+    told: list[str] = []
+    with psycopg.connect(pg_dsn) as writer:
+        writer.execute("INSERT INTO people VALUES (0, 'new')")
+        applied = _apply(settings, told, deadline=1.5)
+        writer.rollback()
+
+    assert (applied.outcome, applied.exit_code) == (Outcome.DEADLINE, 6)
+    assert len(applied.left) == 2
+    assert any("1.5 s" in line for line in told)
+    assert _apply(settings).outcome is Outcome.DONE
+    assert _states(connection) == {"people_lower": True, "people_mail": True}
+
+
+def test_another_run_is_named_and_not_waited_for(settings: Settings, pg_dsn: str) -> None:
+    with (
+        connect(pg_dsn, application_name="deploy") as other,
+        migration_lock(other, 1),
+        pytest.raises(MigrationBusy, match=r"runs: pid \d+ user postgres application deploy"),
+    ):
+        _apply(settings, wait=0.0)
+
+
+def test_a_lost_lock_is_taken_again_and_told(settings: Settings, connection: Connection) -> None:
+    told: list[str] = []
+
+    def steal(number: int, total: int, step: object) -> None:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory'"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+
+    applied = run.apply(settings, Options(record=False), stepping=steal, tell=told.append)
+
+    assert applied.outcome is Outcome.DONE
+    assert "The migration lock was lost with its session, and is held again." in told
+
+
+def test_all_of_its_sessions_may_be_ended_between_two_steps(
+    settings: Settings, connection: Connection
+) -> None:
+    def end(number: int, total: int, step: object) -> None:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE application_name LIKE 'dbopt%' AND datname = current_database()"
+        )
+
+    runner.upgrade(settings, indexes=False)
+    applied = run.apply(settings, Options(), stepping=end)
+
+    assert applied.outcome is Outcome.DONE, applied
+    assert _states(connection) == {"people_lower": True, "people_mail": True}
+
+
+def test_a_step_that_somebody_else_has_done_meanwhile_is_present(
+    settings: Settings, connection: Connection
+) -> None:
+    def do_it(number: int, total: int, step: object) -> None:
+        if number == 1:
+            connection.execute(DECLARED)
+
+    applied = run.apply(settings, Options(record=False), stepping=do_it)
+
+    assert set(_actions(applied).values()) == {Action.PRESENT}
+    assert applied.outcome is Outcome.DONE
+
+
+def test_a_table_that_is_dropped_meanwhile_fails_its_own_step(
+    settings: Settings, connection: Connection
+) -> None:
+    _declare(settings, DECLARED + "CREATE INDEX pets_id ON pets (id);")
+
+    def drop(number: int, total: int, step: object) -> None:
+        connection.execute("DROP TABLE IF EXISTS pets")
+
+    applied = run.apply(settings, Options(record=False), stepping=drop)
+
+    assert [failed.name for failed in applied.failed] == ["pets_id"]
+    assert "The table pets of index" in applied.failed[0].message
+    assert len(applied.changed) == 2
+
+
+def test_without_a_store_the_run_is_done_and_says_so(
+    settings: Settings, connection: Connection
+) -> None:
+    told: list[str] = []
+    applied = run.apply(settings, Options(), tell=told.append)
+
+    assert applied.outcome is Outcome.DONE
+    assert len([line for line in told if "not recorded" in line]) >= 1
+
+
+def test_postgresql_15_too(pg15_dsn: str, settings: Settings) -> None:
+    old = replace(settings, server=Server(dsn=pg15_dsn))
+    with connect(pg15_dsn) as made:
+        made.execute("CREATE TABLE people (id int, mail text)")
+
+    assert _apply(old).outcome is Outcome.DONE
