@@ -9,18 +9,12 @@ from dbopt.sql.findings import Severity
 from dbopt.sql.migration.context import Subject
 from dbopt.sql.migration.support import Group, Match, Rule
 
-
 _KINDS = frozenset({"function", "procedure", "routine", "aggregate"})
 
 
 def _check(subject: Subject) -> Iterator[Match]:
     drop = subject.does
-    if not isinstance(drop, Drop) or drop.kind not in {
-        "function",
-        "procedure",
-        "routine",
-        "aggregate",
-    }:
+    if not isinstance(drop, Drop) or drop.kind not in _KINDS:
         return
     names = [str(name) for name in drop.names if not subject.is_new(name, drop.kind)]
     if names:

@@ -1,0 +1,51 @@
+"""BEGIN in a transaction, or COMMIT outside of one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dbopt.sql.ddl.model import Transaction
+from dbopt.sql.findings import Severity
+from dbopt.sql.migration.context import Migration
+from dbopt.sql.migration.support import Group, Match, Rule
+
+_ENDS = frozenset({"commit", "rollback", "prepare"})
+
+
+def _check_migration(migration: Migration) -> Iterator[Match]:
+    opened, by_tool = migration.assumed, migration.assumed
+    for subject in migration.subjects:
+        does = subject.does
+        if not isinstance(does, Transaction):
+            continue
+        if does.command == "begin":
+            if opened:
+                yield Match(subject, "A transaction is open already: this BEGIN begins nothing.")
+            opened = True
+        elif does.command in _ENDS:
+            if by_tool:
+                yield Match(subject, "It ends the transaction that the migration tool has opened.")
+            elif not opened:
+                yield Match(subject, "No transaction is open: it ends nothing.")
+            opened, by_tool = does.chain, False
+
+
+RULE = Rule(
+    name="transaction-nesting",
+    severity=Severity.WARNING,
+    group=Group.ROBUSTNESS,
+    summary="Transactions are nested, or ended where none is open.",
+    reason=(
+        "PostgreSQL has none inside another: a second BEGIN only warns (25001), and the first "
+        "COMMIT ends all. So what was meant to be one unit is not, and COMMIT in a tool's "
+        "transaction takes the tool's bookkeeping apart."
+    ),
+    remedy=(
+        "One BEGIN and one COMMIT; SAVEPOINT for a part that may fail; none of them where the "
+        "tool opens the transaction."
+    ),
+    fires="BEGIN;\nBEGIN;\nUPDATE users SET seen = now() WHERE id = 1;\nCOMMIT",
+    passes="BEGIN;\nSAVEPOINT a;\nUPDATE users SET seen = now() WHERE id = 1;\nCOMMIT",
+    check_migration=_check_migration,
+    squawk="transaction-nesting",
+)
