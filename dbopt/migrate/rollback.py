@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dbopt.errors import DboptError, QueryFailed, UsageError
+from dbopt.errors import EXIT_OK, EXIT_PARTIAL, DboptError, QueryFailed, UsageError
 from dbopt.migrate.changes import Name
 from dbopt.migrate.declared import Declared, declared
 from dbopt.migrate.journal import StoreJournal, target_of
@@ -64,8 +64,8 @@ class RolledBack:
 
     @property
     def exit_code(self) -> int:
-        """As `Applied.exit_code`."""
-        return self.applied.exit_code
+        """As `Applied.exit_code`; partly done too where something had to be left alone."""
+        return self.applied.exit_code or (EXIT_PARTIAL if self.rollback.stuck else EXIT_OK)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-ready types."""

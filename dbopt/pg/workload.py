@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from psycopg import errors, sql
 
 from dbopt.errors import UsageError
@@ -20,14 +23,26 @@ def top_statements(connection: Connection, limit: int) -> list[Row]:
 
     Raises UsageError where the extension is not there, else QueryFailed or ServerLost.
     """
+    return _statements(connection, "index_workload", {"limit": limit})
+
+
+def statements_naming(connection: Connection, table: str, limit: int, *, own: bool) -> list[Row]:
+    """Up to `limit` rows of query and calls whose text has the table's name in it, the most
+    expensive in all first; `own`: those of our own role alone. Raises as `top_statements`.
+    """
+    wanted = {"table": table, "limit": limit, "own": own}
+    return _statements(connection, "index_naming_statements", wanted)
+
+
+def _statements(connection: Connection, name: str, params: Mapping[str, Any]) -> list[Row]:
     with translated("Reading pg_stat_statements"):
         where = connection.execute(statement("index_statements_schema")).fetchone()
         if where is None:
             raise UsageError("pg_stat_statements is not installed in this database.", hint=_HINT)
         view = sql.Identifier(where["schema"], "pg_stat_statements")
-        text = sql.SQL(statement("index_workload")).format(view=view)
+        text = sql.SQL(statement(name)).format(view=view)
         try:
-            return connection.execute(text, {"limit": limit}).fetchall()
+            return connection.execute(text, params).fetchall()
         except errors.ObjectNotInPrerequisiteState:
             raise UsageError("pg_stat_statements is not preloaded.", hint=_HINT) from None
 

@@ -1,0 +1,212 @@
+"""`dbopt index runs` and `dbopt index rollback`: what was done to indexes, and taking it back."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from dbopt.cli.context import Context, print_json, shown
+from dbopt.cli.migratebars import progress
+from dbopt.errors import EXIT_FINDINGS, EXIT_PARTIAL, UsageError
+from dbopt.migrate.rollback import Rollback, RolledBack, preview, roll_back
+from dbopt.pg.shown import printable
+from dbopt.stats.report.numbers import duration, size
+from dbopt.store import indexruns
+from dbopt.store.indexruns import IndexRun, IndexStep
+from dbopt.store.link import connect_store
+
+_COLOURS = {
+    "done": "green",
+    "rolled back": "cyan",
+    "running": "cyan",
+    "began": "cyan",
+    "partly": "yellow",
+    "interrupted": "yellow",
+    "cancelled": "yellow",
+    "failed": "red",
+}
+
+
+@click.command("runs")
+@click.argument("run", required=False)
+@click.option("--limit", type=click.IntRange(1, indexruns.MOST_RUNS), default=20, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def runs_command(context: Context, run: str | None, limit: int, as_json: bool) -> None:
+    """List the runs that changed indexes, the newest first; with RUN, the steps of that one.
+
+    Who ran it, when, each statement with what undoes it, and what came of it, as the store has
+    kept it for 400 days. Times are local.
+
+    \b
+    Examples:
+      dbopt index runs
+      dbopt index runs 20261123-0412-k3
+      dbopt index runs --json | jq -r '.[] | select(.outcome != "done") | .id'
+    """
+    with connect_store(context.settings.store_dsn) as store:
+        if run is None:
+            _list(context, indexruns.runs(store, limit=limit), as_json)
+            return
+        found = indexruns.run_of(store, run)
+        if found is None:
+            raise UsageError(
+                f'The store has no run "{run}".', hint="`dbopt index runs` lists them."
+            )
+        steps = indexruns.steps(store, run)
+    if as_json:
+        print_json(found.to_dict() | {"steps": [step.to_dict() for step in steps]})
+    else:
+        _show_run(context.console, found, steps)
+
+
+def _list(context: Context, found: Sequence[IndexRun], as_json: bool) -> None:
+    if as_json:
+        print_json([run.to_dict() for run in found])
+        return
+    if not found:
+        context.console.print("No run has changed an index yet.")
+        return
+    table = Table("Run", "Began", "Took", "Outcome", "Steps", "Database", "Who", "Command")
+    for run in found:
+        table.add_row(
+            run.id, _moment(run.began), _took(run.began, run.ended), _outcome(run.outcome),
+            str(run.steps), shown(f"{run.target.database} on {run.target.server}"),
+            shown(f"{run.os_user}@{run.host}"), shown(run.command),
+        )  # fmt: skip
+    context.console.print(table)
+
+
+def _show_run(console: Console, run: IndexRun, steps: Iterable[IndexStep]) -> None:
+    lines = {
+        "Run": run.id,
+        "Took back": run.of_run,
+        "Database": f"{run.target.database} on {run.target.server}, as {run.role}",
+        "Who": f"{run.os_user}@{run.host}, pid {run.pid}, {run.application}, dbopt {run.version}",
+        "Command": run.command,
+        "Began": f"{_moment(run.began)}, took {_took(run.began, run.ended)}",
+        "Outcome": f"{run.outcome} {run.message}".rstrip(),
+    }
+    for name, value in lines.items():
+        if value:
+            console.print(Text(f"{name:<10}{printable(value)}"), soft_wrap=True)
+    table = Table("#", "Began", "Took", "Outcome", "Size", "What ran, and what undoes it")
+    for step in steps:
+        bytes_ = "" if step.size_bytes is None else size(step.size_bytes)
+        table.add_row(
+            str(step.number), f"{step.began.astimezone():%H:%M:%S}", _took(step.began, step.ended),
+            _outcome(step.outcome), bytes_, _statements(step),
+        )  # fmt: skip
+    console.print(table)
+
+
+def _statements(step: IndexStep) -> Text:
+    text = Text(printable(step.sql))
+    if step.reverse:
+        text.append(f"\n↶ {printable(step.reverse)}", style="dim")
+    if step.message:
+        text.append(f"\n{printable(step.message)}", style="red")
+    return text
+
+
+def _outcome(outcome: str) -> str:
+    return f"[{_COLOURS.get(outcome, 'white')}]{shown(outcome)}[/]"
+
+
+def _moment(at: datetime) -> str:
+    return f"{at.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def _took(began: datetime, ended: datetime | None) -> str:
+    return "" if ended is None else duration((ended - began).total_seconds() * 1e6)
+
+
+@click.command("rollback")
+@click.argument("run")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
+@click.pass_obj
+def rollback_command(context: Context, run: str, yes: bool, as_json: bool) -> None:
+    """Take back what RUN did to indexes: concurrently, under the same lock, recorded as a run.
+
+    An index that it made is dropped, one that it dropped is built again, a name is given back, a
+    replaced one replaces the other again. What has changed since is left alone. What cannot be
+    taken back is told before anything is changed. The declared files stay as they are.
+
+    \b
+    Exit codes: 0 all taken back, 1 "no" to the question, 4 some of it not, 5 another run is at
+    work, 6 the deadline has passed, 7 refused before any change.
+
+    \b
+    Examples:
+      dbopt index rollback 20261123-0412-k3
+      dbopt index rollback 20261123-0412-k3 --yes --json | jq .left_alone
+    """
+    people = Console(stderr=True) if as_json else context.console
+    found = preview(context.settings, run)
+    _show_preview(people, found)
+    if not found.doing:
+        if as_json:
+            print_json(found.to_dict())
+        sys.exit(EXIT_PARTIAL if found.stuck else 0)
+    if not yes:
+        _ask(people)
+    with progress(people) as live:
+        done = roll_back(
+            context.settings, found, report=live.look, tell=live.tell, stepping=live.step
+        )
+        live.finish()
+    if as_json:
+        print_json(done.to_dict())
+    _show_done(people, done)
+    sys.exit(done.exit_code)
+
+
+def _show_preview(console: Console, found: Rollback) -> None:
+    if not found.undos:
+        console.print("The run changed nothing: there is nothing to take back.")
+        return
+    if found.doing:
+        table = Table("Does", "Index", "Table", "SQL")
+        for undo in found.doing:
+            action = undo.step.action.value if undo.step else ""
+            table.add_row(action, shown(undo.name), shown(undo.table), shown(undo.sql))
+        console.print(table)
+    for undo in found.undos:
+        if undo.step is None:
+            word = "[green]as before[/]" if undo.settled else "[yellow]left alone[/]"
+            console.print(f"{word} {shown(undo.name)}: {shown(undo.reason)}")
+
+
+def _ask(console: Console) -> None:
+    if not (sys.stdin.isatty() and console.is_terminal):
+        raise UsageError(
+            "There is nobody to ask: this is no terminal.", hint="Look at the plan, then add --yes."
+        )
+    if not click.confirm("Do this?", err=True):
+        console.print("Nothing was changed.")
+        sys.exit(EXIT_FINDINGS)
+
+
+def _show_done(console: Console, done: RolledBack) -> None:
+    applied = done.applied
+    for built in applied.changed:
+        took = duration(built.ms * 1e3)
+        console.print(f"[green]{built.action.value}[/] {shown(built.name)}, {took}")
+    for failed in applied.failed:
+        words = f"{failed.name}: {failed.message} {failed.remedy}".rstrip()
+        console.print(f"[red]failed[/] {shown(words)}")
+    part = " in part" if done.exit_code else ""
+    console.print(shown(f"The run {done.rollback.run.id} is taken back{part}. Run {applied.run}."))
+    if done.again is None:
+        console.print("The declared files could not be compared with it.", style="yellow")
+    for step in done.again or ():
+        place = f" ({step.where})" if step.where else ", since no file declares it"
+        words = f"The next apply would {step.action.value} {step.definition.name}{place}."
+        console.print(shown(words), style="yellow")
