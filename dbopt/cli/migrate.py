@@ -7,13 +7,17 @@ from rich.table import Table
 
 from dbopt.cli.context import Context, print_json, shown
 from dbopt.cli.migratebars import progress
+from dbopt.cli.migratelint import lint_command
 from dbopt.migrate import runner
 from dbopt.migrate.runner import Upgraded
 
 
 @click.group()
 def migrate() -> None:
-    """Apply migrations: dbopt's own schema and the declared indexes."""
+    """Apply migrations: dbopt's own schema and the declared indexes. Lint anybody's."""
+
+
+migrate.add_command(lint_command)
 
 
 @migrate.command()

@@ -11,9 +11,12 @@ from dbopt.cli.context import Context
 from dbopt.cli.migratetexts import Linter, Revisions, files, lint_files, lint_revisions
 from dbopt.cli.querytext import Source
 from dbopt.errors import UsageError
-from dbopt.sql.migration import ALSO, NEWEST, OLDEST, RULES
+from dbopt.sql.migration.lint import RULES, aliases
+from dbopt.sql.migration.support import Rule
 
 _COMMAND = "dbopt migrate lint"
+OLDEST, NEWEST, USUAL = 10, 19, 18
+"""Major versions of PostgreSQL."""
 
 
 @click.command("lint")
@@ -32,12 +35,16 @@ _COMMAND = "dbopt migrate lint"
     help="Only files that have changed since the merge base with this Git revision.",
 )  # fmt: skip
 @click.option(
-    "--pg-version", type=click.IntRange(OLDEST, NEWEST), default=NEWEST, show_default=True,
+    "--pg-version", type=click.IntRange(OLDEST, NEWEST), default=USUAL, show_default=True,
     help="PostgreSQL's major version: what is slow in one is instant in another.",
 )  # fmt: skip
 @click.option(
     "--no-transaction", is_flag=True,
     help="SQL files are not run in a transaction each, as psql without -1 does.",
+)  # fmt: skip
+@click.option(
+    "--include", "included", multiple=True, metavar="NAME",
+    help="A rule too that is off by default; repeatable.",
 )  # fmt: skip
 @lintoutput.options(fail_on="warning")
 @click.pass_obj
@@ -50,6 +57,7 @@ def lint_command(
     since: str | None,
     pg_version: int,
     no_transaction: bool,
+    included: tuple[str, ...],
     names: tuple[str, ...],
     ignored: tuple[str, ...],
     list_rules: bool,
@@ -74,13 +82,13 @@ def lint_command(
       dbopt migrate lint --rules
     """
     form = "json" if as_json else form
-    rules = lintoutput.chosen(RULES, names, ignored, _COMMAND, ALSO)
+    rules = _chosen(names, ignored, included)
     if list_rules:
         lintoutput.list_rules(context, RULES, form)
         return
     if chosen is not None and given and environment is None:
         raise UsageError("--range is of Alembic's revisions.", hint="Give --alembic too.")
-    linter = Linter(rules, ignored, pg_version, not no_transaction)
+    linter = Linter(rules, pg_version, not no_transaction)
     texts: list[Source] = files(given, since) if given else []
     said = lint_files(linter, texts)
     if environment is not None or not given:
@@ -90,3 +98,19 @@ def lint_command(
         said += found
     lintoutput.show(context, said, texts, form)
     lintoutput.leave(said, fail_on)
+
+
+def _chosen(
+    names: tuple[str, ...], ignored: tuple[str, ...], included: tuple[str, ...]
+) -> tuple[Rule, ...]:
+    """The rules that are asked for, by our names or by squawk's; without any, the usual ones."""
+    others = aliases()
+    asked = {
+        one: tuple(found for name in given for found in others.get(name, [name]))
+        for one, given in (("names", names), ("ignored", ignored), ("included", included))
+    }
+    known = lintoutput.chosen(RULES, asked["names"], asked["ignored"], _COMMAND)
+    also = lintoutput.chosen(RULES, asked["included"], (), _COMMAND) if included else ()
+    if names:
+        return known
+    return tuple(rule for rule in known if rule.default or rule in also)

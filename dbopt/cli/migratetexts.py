@@ -16,7 +16,9 @@ from dbopt.migrate.render import Rendered, render
 from dbopt.migrate.revisionsource import RevisionSource, read
 from dbopt.settings import Settings
 from dbopt.sql.findings import Finding, Severity
-from dbopt.sql.migration import WITHOUT_REASON, Rule, lint_migration
+from dbopt.sql.migration.ignore_without_reason import RULE as WITHOUT_REASON
+from dbopt.sql.migration.lint import lint_migration
+from dbopt.sql.migration.support import Rule
 
 _REMEDY = (
     "Make upgrade() work with `alembic upgrade --sql`, or say why it cannot: "
@@ -29,18 +31,13 @@ class Linter:
     """What is asked of every text. `in_transaction`: a SQL file is run in a transaction."""
 
     rules: tuple[Rule, ...]
-    ignored: tuple[str, ...]
     version: int
     in_transaction: bool
 
     def lint(self, text: str, in_transaction: bool) -> list[Finding]:
         """The findings of one text."""
         return lint_migration(
-            text,
-            rules=self.rules,
-            ignore=self.ignored,
-            in_transaction=in_transaction,
-            version=self.version,
+            text, rules=self.rules, in_transaction=in_transaction, version=self.version
         )
 
 
@@ -126,7 +123,7 @@ def _revision(linter: Linter, one: Rendered, source: Source) -> Iterator[Said]:
             yield Said(source, finding)
         elif (moved := _moved(one, python, finding, place)) is not None:
             yield Said(source, moved, place)
-    if WITHOUT_REASON not in linter.ignored:
+    if WITHOUT_REASON in linter.rules:
         yield from (Said(source, finding) for finding in _unreasoned(one, python))
 
 
@@ -159,10 +156,10 @@ def _unreasoned(one: Rendered, python: RevisionSource) -> Iterator[Finding]:
     for marker in python.markers:
         if not marker.reason:
             yield Finding(
-                WITHOUT_REASON,
-                Severity.INFO,
+                WITHOUT_REASON.name,
+                WITHOUT_REASON.severity,
                 f"{marker.line}:1",
                 "A dbopt:ignore that does not say why.",
                 {"line": marker.line, "column": 1, "revision": one.revision},
-                "Write the reason behind the rule's name.",
+                WITHOUT_REASON.remedy,
             )
