@@ -17,8 +17,10 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations import MigrateOperation, Operations
 from alembic.operations.ops import CreateIndexOp
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Column
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.schema import CreateIndex
+from sqlalchemy.types import NullType
 
 from dbopt.errors import DeclarationError
 from dbopt.migrate.alembicdo import create, drop, offline_create, offline_drop
@@ -31,7 +33,7 @@ __all__ = ["CreateIndexSafelyOp", "DropIndexSafelyOp", "one_at_a_time"]
 IMPORT = "import dbopt.migrate.alembicops  # noqa: F401 - registers op.create_index_safely"
 """What a revision that uses the operations imports."""
 
-_OURS = frozenset({"postgresql_concurrently"})
+_OURS = frozenset({"postgresql_concurrently", "if_not_exists"})
 """Options of op.create_index that say what these operations do anyway."""
 
 
@@ -161,20 +163,34 @@ def read(
     if table_name is None or columns is None:
         found = parse_index(index)
     else:
-        kept = {name: value for name, value in options.items() if name not in _OURS}
-        kept.pop("if_not_exists", None)
-        made = CreateIndexOp(
-            index, table_name, columns, schema=_schema(context, schema) or None, unique=unique,
-            **kept,
-        )  # fmt: skip
-        # A paramstyle with % would double each one in an expression.
-        dialect = PGDialect(paramstyle="named")  # type: ignore[no-untyped-call]
-        found = parse_index(str(CreateIndex(made.to_index()).compile(dialect=dialect)))
+        found = parse_index(
+            _sql(index, table_name, columns, _schema(context, schema), unique, options)
+        )
     if not found.name:
         raise DeclarationError(
             f"An index on {found.table} has no name.", hint="Name it, so that it can be found."
         )
     return found
+
+
+def _sql(
+    name: str,
+    table: str,
+    columns: Sequence[Any],
+    schema: str,
+    unique: bool,
+    options: dict[str, Any],
+) -> str:
+    """The CREATE INDEX statement that op.create_index would send."""
+    kept = {key: value for key, value in options.items() if key not in _OURS}
+    operation = CreateIndexOp(name, table, columns, schema=schema or None, unique=unique, **kept)
+    made = operation.to_index()
+    for column in kept.get("postgresql_include") or ():
+        if isinstance(column, str) and made.table is not None and column not in made.table.c:
+            made.table.append_column(Column(column, NullType()))
+    # A paramstyle with % would double each one in an expression.
+    dialect = PGDialect(paramstyle="named")  # type: ignore[no-untyped-call]
+    return str(CreateIndex(made).compile(dialect=dialect))
 
 
 def _schema(context: MigrationContext, schema: str | None) -> str:

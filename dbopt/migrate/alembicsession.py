@@ -75,6 +75,9 @@ def beside(context: MigrationContext) -> Iterator[Beside]:
     be, or where the address is a pooler's, MigrationBusy, ConnectError or AuthenticationError.
     """
     with _outside(context) as link:
+        # To ask for the isolation level has begun a transaction, of which pg8000's autocommit
+        # does not know.
+        link.connection.commit()
         here = _of_link(link)
         settings = _addressed(context, link, here)
         with _alone(context, settings) as guard:

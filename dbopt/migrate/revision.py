@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from alembic.runtime.migration import MigrationContext
 
 from dbopt.errors import MigrationError, MigrationRefused
+from dbopt.migrate import operations, run
 from dbopt.migrate.declared import declared
 from dbopt.migrate.environment import ATTRIBUTE, Run
 from dbopt.migrate.lockguard import Guard, direct_session
@@ -31,8 +32,6 @@ def build_declared(ours: Run, guard: Guard) -> None:
     before the first is built. What a failed run has built stays, and the next one goes on from
     there. Raises DeclarationError and MigrationError.
     """
-    from dbopt.migrate import run
-
     found = declared(ours.settings)
     if not found:
         return
@@ -74,8 +73,6 @@ def downgrade_declared(context: MigrationContext) -> None:
 
 
 def _remove(work: Work, definition: IndexDefinition) -> None:
-    from dbopt.migrate import operations
-
     if ddl.resolve(work.connection, definition) is None:
         return
     canonical = ddl.canonical(work.connection, definition)

@@ -1,0 +1,263 @@
+"""op.create_index_safely and op.drop_index_safely in environments that applications have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+import pytest
+from alembic.util import CommandError
+from psycopg.conninfo import make_conninfo
+
+from tests.fix_pg import Server, fresh_database
+from tests.integration.alembic_support import (
+    ASYNC,
+    EACH_ITS_OWN,
+    ONE_TRANSACTION,
+    Application,
+    url_of,
+)
+
+TABLE = 'op.execute("CREATE TABLE people (id int, mail text, gone boolean)")'
+GONE = 'op.execute("DROP TABLE people")'
+PLAIN = 'op.create_index_safely("people_mail", "people", ["mail"])'
+UNPLAIN = 'op.drop_index_safely("people_mail", "people")'
+AUTOBEGUN = """
+        connection.execute(text("SELECT 1"))
+        context.configure(connection=connection, target_metadata=target_metadata)
+        with context.begin_transaction():
+            context.run_migrations()
+"""
+
+
+def indexes(connection: psycopg.Connection) -> dict[str, tuple[str, bool]]:
+    """The definition of each index of people, and whether it is valid."""
+    rows = connection.execute(
+        "SELECT c.relname, pg_get_indexdef(c.oid), i.indisvalid FROM pg_index i"
+        " JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid"
+        " WHERE t.relname = 'people'"
+    ).fetchall()
+    return {name: (sql.partition(" ON ")[2], valid) for name, sql, valid in rows}
+
+
+@pytest.fixture
+def app(tmp_path: Path, pg_dsn: str) -> Application:
+    made = Application.make(tmp_path, url_of(pg_dsn))
+    made.revision("a1", TABLE, GONE)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("driver", "online"),
+    [
+        ("psycopg", EACH_ITS_OWN),
+        ("psycopg", ONE_TRANSACTION),
+        ("psycopg2", ONE_TRANSACTION),
+        ("asyncpg", ASYNC),
+        ("psycopg", ASYNC),
+        ("pg8000", EACH_ITS_OWN),
+    ],
+    ids=["each its own", "one transaction", "psycopg2", "asyncpg", "psycopg async", "pg8000"],
+)
+def test_up_and_down_in_each_environment(
+    tmp_path: Path, pg_dsn: str, pg_conn: psycopg.Connection, driver: str, online: str
+) -> None:
+    """The revision that makes the table, and writes to it, builds its index too."""
+    app = Application.make(tmp_path, url_of(pg_dsn, driver), online)
+    fill = """op.execute("INSERT INTO people SELECT n, 'm' || n FROM generate_series(1, 99) n")"""
+    app.revision("a1", f"{TABLE}\n    {fill}\n    {PLAIN}\n    {fill}", f"{UNPLAIN}\n    {GONE}")
+    app.revision("a2", 'op.execute("SELECT 1")', after="a1")
+
+    app.upgrade()
+
+    assert indexes(pg_conn) == {"people_mail": ("public.people USING btree (mail)", True)}
+    assert pg_conn.execute("SELECT count(*) FROM people").fetchone() == (198,)
+    assert pg_conn.execute("SELECT version_num FROM alembic_version").fetchall() == [("a2",)]
+    app.downgrade("base")
+    assert indexes(pg_conn) == {}
+    assert pg_conn.execute("SELECT version_num FROM alembic_version").fetchall() == []
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        ('"i", "people", ["id", sa.text("lower(mail)")]', "(id, lower(mail))"),
+        (
+            '"i", "people", [sa.text("mail DESC NULLS LAST")], postgresql_where=sa.text('
+            "\"mail LIKE 'x%' AND NOT gone\")",
+            "(mail DESC NULLS LAST) WHERE ((mail ~~ 'x%'::text) AND (NOT gone))",
+        ),
+        (
+            '"i", "people", ["mail"], unique=True, postgresql_include=["id"], '
+            'postgresql_concurrently=True, postgresql_ops={"mail": "text_pattern_ops"}',
+            "(mail text_pattern_ops) INCLUDE (id)",
+        ),
+        ('"i", "people", ["id"], postgresql_using="hash", if_not_exists=True', "(id)"),
+        ('"CREATE INDEX CONCURRENTLY i ON people USING brin (id)"', "(id)"),
+    ],
+)
+def test_the_arguments_of_create_index_mean_the_same(
+    app: Application, pg_conn: psycopg.Connection, call: str, expected: str
+) -> None:
+    app.revision("a2", f"op.create_index_safely({call})", after="a1")
+
+    app.upgrade()
+
+    definition, valid = indexes(pg_conn)["i"]
+    assert (valid, definition.partition(" (")[2]) == (True, expected[1:])
+
+
+def test_it_may_stand_in_an_autocommit_block(app: Application, pg_conn: psycopg.Connection) -> None:
+    block = "with op.get_context().autocommit_block():\n        "
+    app.revision("a2", block + PLAIN, block + UNPLAIN, after="a1")
+    app.upgrade()
+    assert list(indexes(pg_conn)) == ["people_mail"]
+    app.downgrade("a1")
+    assert indexes(pg_conn) == {}
+
+
+def test_what_is_there_is_kept_renamed_mended_or_replaced(
+    app: Application, pg_conn: psycopg.Connection
+) -> None:
+    app.upgrade()
+    pg_conn.execute("INSERT INTO people VALUES (1, 'a'), (1, 'a')")
+    pg_conn.execute("CREATE INDEX kept ON people (id)")
+    pg_conn.execute("CREATE INDEX other_name ON people (mail)")
+    pg_conn.execute("CREATE INDEX another ON people (gone)")
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        pg_conn.execute("CREATE UNIQUE INDEX CONCURRENTLY invalid ON people (mail, id)")
+    pg_conn.execute("DELETE FROM people")
+    oid = pg_conn.execute("SELECT 'other_name'::regclass::oid").fetchone()
+    calls = [
+        '"kept", "people", ["id"]',
+        '"people_mail", "people", ["mail"]',
+        '"CREATE UNIQUE INDEX invalid ON people (mail, id)"',
+        '"another", "people", ["gone", "id"]',
+    ]
+    app.revision("a2", "\n    ".join(f"op.create_index_safely({c})" for c in calls), after="a1")
+
+    app.upgrade()
+
+    assert indexes(pg_conn) == {
+        "kept": ("public.people USING btree (id)", True),
+        "people_mail": ("public.people USING btree (mail)", True),
+        "invalid": ("public.people USING btree (mail, id)", True),
+        "another": ("public.people USING btree (gone, id)", True),
+    }
+    assert pg_conn.execute("SELECT 'people_mail'::regclass::oid").fetchone() == oid
+
+
+def test_a_build_that_fails_says_why_and_leaves_nothing(
+    app: Application, pg_conn: psycopg.Connection
+) -> None:
+    app.upgrade()
+    pg_conn.execute("INSERT INTO people VALUES (1, 'secret'), (1, 'secret')")
+    app.revision("a2", PLAIN.replace("]", "], unique=True"), after="a1")
+
+    with pytest.raises(CommandError, match=r"unique, and rows of people are not") as caught:
+        app.upgrade()
+
+    assert "secret" not in str(caught.value)
+    assert indexes(pg_conn) == {}
+    assert pg_conn.execute("SELECT version_num FROM alembic_version").fetchall() == [("a1",)]
+    pg_conn.execute("DELETE FROM people")
+    app.upgrade()
+    assert list(indexes(pg_conn)) == ["people_mail"]
+
+
+def test_a_foreign_transaction_is_refused_in_words(
+    tmp_path: Path, pg_dsn: str, pg_conn: psycopg.Connection
+) -> None:
+    app = Application.make(tmp_path, url_of(pg_dsn), AUTOBEGUN)
+    app.revision("a1", f"{TABLE}\n    {PLAIN}")
+    with pytest.raises(CommandError, match=r"does not own the transaction.*context\.configure"):
+        app.upgrade()
+    assert indexes(pg_conn) == {}
+
+
+def test_drop_knows_which_index_is_meant(app: Application, pg_conn: psycopg.Connection) -> None:
+    app.upgrade()
+    pg_conn.execute("CREATE INDEX other ON people (id)")
+    pg_conn.execute("CREATE INDEX gone ON people (mail)")
+    pg_conn.execute("CREATE UNIQUE INDEX single ON people (id, mail)")
+    pg_conn.execute("ALTER TABLE people ADD CONSTRAINT pk PRIMARY KEY (id)")
+    calls = [
+        '"other", "pets"',  # another table's
+        '"CREATE INDEX gone ON people (id, mail)"',  # another meaning's
+        '"nowhere"',
+        '"gone", schema="public"',
+        '"single"',
+    ]
+    app.revision("a2", "\n    ".join(f"op.drop_index_safely({c})" for c in calls), after="a1")
+    app.upgrade()
+    assert sorted(indexes(pg_conn)) == ["other", "pk"]
+
+    app.revision("a3", 'op.drop_index_safely("pk")', after="a2")
+    with pytest.raises(CommandError, match=r'"pk" cannot be dropped: it is a constraint'):
+        app.upgrade()
+
+
+def test_offline_the_statements_stand_outside_of_transactions(app: Application) -> None:
+    app.revision("a2", PLAIN, UNPLAIN, after="a1")
+
+    printed = app.upgrade("a1:a2", sql=True)
+
+    lines = [line for line in printed.splitlines() if line]
+    start = lines.index("COMMIT;")
+    assert lines[start + 1 : lines.index("BEGIN;", start)] == [
+        "SET lock_timeout = 0;",
+        "SET statement_timeout = '3600s';",
+        "-- If this fails it leaves an invalid index people_mail: drop it, then try again.",
+        "CREATE INDEX CONCURRENTLY people_mail ON people USING btree (mail);",
+        "RESET statement_timeout;",
+        "RESET lock_timeout;",
+    ]
+    assert "DROP INDEX CONCURRENTLY IF EXISTS" in app.downgrade("a2:a1", sql=True)
+
+
+def test_the_path_and_role_of_alembics_session_hold_for_ours(
+    tmp_path: Path, pg_dsn: str, pg_conn: psycopg.Connection
+) -> None:
+    """As environments of several tenants, and of roles without a login, have them."""
+    online = EACH_ITS_OWN.replace(
+        "        context.configure(",
+        """        connection.execute(text("SET search_path TO tenant"))
+        connection.execute(text("SET ROLE dbopt_owner"))
+        connection.commit()
+        context.configure(""",
+    )
+    pg_conn.execute("DROP ROLE IF EXISTS dbopt_owner; CREATE ROLE dbopt_owner")
+    try:
+        pg_conn.execute("CREATE SCHEMA tenant AUTHORIZATION dbopt_owner")
+        app = Application.make(tmp_path, url_of(pg_dsn), online)
+        app.revision("a1", f"{TABLE}\n    {PLAIN}", f"{UNPLAIN}\n    {GONE}")
+        app.upgrade()
+        assert indexes(pg_conn) == {"people_mail": ("tenant.people USING btree (mail)", True)}
+        owner = "SELECT relowner::regrole::text FROM pg_class WHERE relname = 'people_mail'"
+        assert pg_conn.execute(owner).fetchone() == ("dbopt_owner",)
+        app.downgrade("base")
+    finally:
+        pg_conn.execute("DROP OWNED BY dbopt_owner CASCADE; DROP ROLE dbopt_owner")
+
+
+def test_a_direct_address_must_lead_to_the_same_database(
+    app: Application, pg_dsn: str, pg_backend: Server, pg_conn: psycopg.Connection
+) -> None:
+    app.upgrade()
+    app.revision("a2", PLAIN, after="a1")
+    with fresh_database(pg_backend) as other, pytest.raises(CommandError, match="not that of the"):
+        app.upgrade("head", f"dbopt_dsn={other}")
+    away = make_conninfo(pg_dsn, host="127.0.0.1", port=1, password="hunter2")
+    with pytest.raises(CommandError, match=r"127\.0\.0\.1:1") as caught:
+        app.upgrade("head", f"dbopt_dsn={away}")
+    assert "hunter2" not in str(caught.value)
+    assert indexes(pg_conn) == {}
+
+    app.upgrade("head", f"dbopt_dsn={pg_dsn}")
+    assert list(indexes(pg_conn)) == ["people_mail"]
+
+
+def test_an_index_without_a_name_is_refused(app: Application) -> None:
+    app.revision("a2", 'op.create_index_safely("CREATE INDEX ON people (id)")', after="a1")
+    with pytest.raises(CommandError, match="An index on people has no name"):
+        app.upgrade()
