@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 import click
 from rich.console import Console
@@ -12,17 +13,17 @@ from rich.table import Table
 
 from dbopt.cli.context import Context, print_json, shown
 from dbopt.cli.migratebars import progress
-from dbopt.errors import EXIT_FINDINGS, UsageError
+from dbopt.errors import EXIT_FINDINGS, DboptError, UsageError
 from dbopt.migrate import selection
 from dbopt.migrate.declared import declared
 from dbopt.migrate.lockguard import direct_session
 from dbopt.migrate.outcome import Applied, Outcome
-from dbopt.migrate.progress import spell
 from dbopt.migrate.register import managed_indexes
 from dbopt.migrate.run import Options, Run
 from dbopt.migrate.scene import Scene
 from dbopt.migrate.steps import Action, Step
 from dbopt.migrate.storeschema import make_store
+from dbopt.stats.report.numbers import duration
 
 _UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
 _TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h)?")
@@ -48,6 +49,12 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> f
 @click.option("--deadline", metavar="TIME", callback=_seconds, help="End after this: 90, 10m, 2h.")
 @click.option("--no-wait", is_flag=True, help="Exit 5 at once if another run is at work.")
 @click.option("--no-record", is_flag=True, help="Keep no record in the store.")
+@click.option(
+    "--verify/--no-verify",
+    default=True,
+    show_default=True,
+    help="Ask the planner afterwards which statements would use the new indexes.",
+)
 @click.option("--dry-run", is_flag=True, help="Show the plan, and change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
 @click.pass_obj
@@ -59,6 +66,7 @@ def apply_command(
     deadline: float | None,
     no_wait: bool,
     no_record: bool,
+    verify: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -89,8 +97,9 @@ def apply_command(
 
     --json: {"run", "outcome": "done"|"partly"|"failed"|"deadline"|"cancelled",
     "built": [{"name", "table", "ms", "valid", "action"}],
-    "failed": [{"name", "table", "action", "message", "remedy", "where"}], "left": [steps]};
-    the progress goes to standard error.
+    "failed": [{"name", "table", "action", "message", "remedy", "where"}], "left": [steps],
+    "uses": [{"index", "statements", "used", "fingerprints", "unseen"}]}, and "error" where the
+    whole run was refused or given up. The progress goes to standard error.
     """
     people = Console(stderr=True) if as_json else context.console
     todo = _planned(context, only, prune)
@@ -101,27 +110,41 @@ def apply_command(
         sys.exit(EXIT_FINDINGS if todo else 0)
     if todo and not yes:
         _ask(people)
-    wait = 0.0 if no_wait else context.settings.migrate.lock_wait
+    options = Options(
+        only=only,
+        prune=prune,
+        deadline=deadline,
+        wait=0.0 if no_wait else None,
+        shown=None if yes else selection.taking(todo),
+        record=not no_record,
+        verify=verify,
+    )
+    applied = _run(context, people, options, as_json)
+    sys.exit(applied.exit_code)
+
+
+def _run(context: Context, people: Console, options: Options, as_json: bool) -> Applied:
+    """Do it; whatever ends it, what is done by then is told."""
+    settings = context.settings
+    wait = settings.migrate.lock_wait if options.wait is None else options.wait
+    ended: dict[str, str] = {}
     with progress(people) as live:
-        options = Options(
-            only=only,
-            prune=prune,
-            deadline=deadline,
-            wait=wait,
-            shown=None if yes else selection.taking(todo),
-            record=not no_record,
-            prepare=lambda: make_store(context.settings, wait, live.tell),
-        )
-        run = Run(context.settings, options, report=live.look, tell=live.tell, stepping=live.step)
+        prepared = replace(options, prepare=lambda: make_store(settings, wait, live.tell))
+        run = Run(settings, prepared, report=live.look, tell=live.tell, stepping=live.step)
         try:
-            run.go()
-        finally:
-            # Whatever ended it: what is done is told.
+            applied = run.go()
             live.finish()
-            _show(people, run.applied)
+            _show(people, applied)
+        except BaseException as error:
+            live.finish()
+            if run.applied.changed or run.applied.failed:
+                _show(people, run.applied)
+            ended = {"error": str(error)} if isinstance(error, DboptError) else {}
+            raise
+        finally:
             if as_json:
-                print_json(run.applied.to_dict())
-    sys.exit(run.applied.exit_code)
+                print_json(run.applied.to_dict() | ended)
+    return applied
 
 
 def _planned(context: Context, only: tuple[str, ...], prune: bool) -> list[Step]:
@@ -162,7 +185,7 @@ def _show(console: Console, applied: Applied) -> None:
     if applied.changed:
         table = Table("Index", "Table", "Done", "Took")
         for built in applied.changed:
-            took = spell(built.ms / 1000)
+            took = duration(built.ms * 1e3)
             table.add_row(shown(built.name), shown(built.table), built.action.value, took)
         console.print(table)
     for failed in applied.failed:
@@ -175,7 +198,17 @@ def _show(console: Console, applied: Applied) -> None:
     left = [name for name in left if name not in failures]
     if left:
         console.print(f"[yellow]left[/] {shown(', '.join(left))}")
+    for line in _uses(applied):
+        console.print(shown(line), style="dim")
     console.print(shown(_summary(applied)))
+
+
+def _uses(applied: Applied) -> list[str]:
+    """What the planner makes of the new indexes; what was not examined of any, once."""
+    unseen = {use.unseen for use in applied.uses}
+    if len(unseen) == 1 and not any(use.statements for use in applied.uses):
+        return ["Use of the new indexes: " + (unseen.pop() or "no statement reads their tables.")]
+    return [str(use) for use in applied.uses]
 
 
 def _summary(applied: Applied) -> str:

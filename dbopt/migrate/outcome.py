@@ -15,6 +15,7 @@ from dbopt.errors import (
     MigrationError,
 )
 from dbopt.migrate.plan import Action, Step
+from dbopt.migrate.verify import Use
 from dbopt.migrate.work import Built
 
 
@@ -62,7 +63,7 @@ class Applied:
 
     `run` is its id in the store, "" where it was not recorded. `built` has what is as declared
     now, what was before too (PRESENT). `left` is the plan afterwards, without what is present and
-    without what was not asked for.
+    without what was not asked for. `uses` is what the planner makes of the new indexes.
     """
 
     run: str = ""
@@ -70,6 +71,7 @@ class Applied:
     failed: tuple[Failed, ...] = ()
     left: tuple[Step, ...] = ()
     outcome: Outcome = Outcome.DONE
+    uses: tuple[Use, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -134,4 +136,5 @@ class Applied:
             "built": [built.to_dict() for built in self.built],
             "failed": [failed.to_dict() for failed in self.failed],
             "left": [step.to_dict() for step in self.left],
+            "uses": [use.to_dict() for use in self.uses],
         }

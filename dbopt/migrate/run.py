@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from dbopt.errors import DboptError, DeadlinePassed, MigrationBusy
-from dbopt.migrate import estimate, operations, preflight, selection
+from dbopt.migrate import estimate, operations, preflight, selection, verify
 from dbopt.migrate.declared import Declared, declared
 from dbopt.migrate.journal import StoreJournal, open_run
 from dbopt.migrate.lockguard import Guard, direct_session
@@ -35,6 +35,9 @@ ALL = selection.CHANGING
 ADDING = selection.ADDING
 """The actions that take no index away: what a deploy's migration does by itself."""
 
+_NEW = frozenset({Action.CREATE, Action.REBUILD, Action.REPLACE, Action.ATTACH})
+"""Actions after which the planner has an index that it did not have."""
+
 Stepping = Callable[[int, int, Step], None]
 """Is told of each step that begins: its number from 1, how many there are, the step."""
 
@@ -49,7 +52,7 @@ class Options:
     take an index away, since somebody has seen and agreed to them; None: all may. `record` is
     whether the run is kept in the store, `prepare` what makes the store's schema, if need be:
     it is called once the server has turned out fit, before the lock is taken. `of_run` is the run
-    that this one takes back.
+    that this one takes back. `verify`: ask the planner what it makes of the new indexes.
     """
 
     only: tuple[str, ...] = ()
@@ -63,6 +66,7 @@ class Options:
     prepare: Callable[[], None] | None = None
     command: str = "dbopt index apply"
     of_run: str = ""
+    verify: bool = True
 
 
 def _silent(line: str) -> None:
@@ -111,7 +115,7 @@ class Run:
         self._deadline = Deadline.after(granted)
         self._wait = settings.migrate.lock_wait if options.wait is None else options.wait
         self._steps: list[Step] = []
-        self.applied = Applied()
+        self.applied = Applied(outcome=Outcome.FAILED)
         """What has become of it until now."""
 
     def go(self, guard: Guard | None = None) -> Applied:
@@ -265,7 +269,8 @@ class Run:
             self.applied = replace(self.applied, built=(*self.applied.built, *built))
 
     def _step(self, step: Step, findings: Sequence[Finding]) -> tuple[Built, ...]:
-        why = selection.forbidden(step, findings) or selection.held_back(step, self._failed())
+        why: DboptError | None = selection.forbidden(step, findings)
+        why = why or selection.held_back(step, self._failed())
         if why is not None:
             raise why
         self._throttle.wait(self._deadline)
@@ -308,6 +313,20 @@ class Run:
         self.applied = replace(self.applied, left=tuple(left))
         if self.applied.outcome is not Outcome.DEADLINE:
             self.applied = replace(self.applied, outcome=self.applied.so_far)
+            self._verify()
+
+    def _verify(self) -> None:
+        """Ask the planner about what is new. That takes seconds, and fails no run."""
+        names = {built.name for built in self.applied.changed if built.action in _NEW}
+        new = [one.definition for one in self._steps if one.definition.name in names]
+        if not new or not self._options.verify:
+            return
+        try:
+            found = tuple(verify.uses(self._scene.connection, new))
+        except DboptError as error:
+            self._tell(f"What the planner makes of the new indexes is not known: {error}")
+        else:
+            self.applied = replace(self.applied, uses=found)
 
 
 def _present(step: Step) -> Built:

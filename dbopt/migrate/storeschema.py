@@ -9,7 +9,7 @@ from dbopt.errors import DboptError, MigrationBusy
 from dbopt.migrate import runner
 from dbopt.pg.refusal import translated
 from dbopt.settings import Settings
-from dbopt.store import indexruns
+from dbopt.store.link import connect_store
 
 
 def make_store(settings: Settings, wait: float, tell: Callable[[str], None]) -> None:
@@ -31,7 +31,7 @@ def make_store(settings: Settings, wait: float, tell: Callable[[str], None]) -> 
 
 def _is_there(dsn: str) -> bool:
     with (
-        indexruns.connect_store(dsn) as connection,
+        connect_store(dsn) as connection,
         translated("Looking for the store's schema", store=True),
     ):
         row = connection.execute("SELECT to_regclass('dbopt.index_runs') AS found").fetchone()
