@@ -211,14 +211,6 @@ class DeadlinePassed(MigrationError):
     exit_code = EXIT_DEADLINE
 
 
-class ServerGone(MigrationError):
-    """The server was lost in the middle of a migration and did not come back in time."""
-
-    sqlstate = "08006"
-    http_status = 503
-    exit_code = EXIT_UNREACHABLE
-
-
 class MigrationRefused(MigrationError):
     """A look before the first change has found what would make it fail or block others."""
 

@@ -52,21 +52,33 @@ _LONGEST = 2**31 - 1
 def timeouts(connection: Connection, *, lock: float, statement: float) -> Iterator[None]:
     """lock_timeout and statement_timeout in seconds (0: none) for a session of our own.
 
-    SET LOCAL does nothing in autocommit, so they are set, then reset. transaction_timeout, which a
-    role may have, is off meanwhile.
+    SET LOCAL does nothing in autocommit, so they are set, then put back. transaction_timeout,
+    which a role may have, is off meanwhile.
     """
     wanted = {"lock_timeout": lock, "statement_timeout": statement}
     if connection.info.server_version >= _HAS_TRANSACTION_TIMEOUT:
         wanted["transaction_timeout"] = 0.0
-    values = [(name, str(min(round(value * 1000), _LONGEST))) for name, value in wanted.items()]
-    for pair in values:
-        connection.execute("SELECT set_config(%s, %s, false)", pair)
+    before = connection.execute(
+        "SELECT name, current_setting(name) AS value FROM unnest(%s::text[]) AS name",
+        (list(wanted),),
+    ).fetchall()
+    _configure(
+        connection,
+        {name: str(min(round(value * 1000), _LONGEST)) for name, value in wanted.items()},
+    )
     try:
         yield
     finally:
         if not (connection.closed or is_running(connection)):
-            for name in wanted:
-                connection.execute(sql.SQL("RESET {}").format(sql.Identifier(name)))
+            _configure(connection, {row["name"]: row["value"] for row in before})
+
+
+def _configure(connection: Connection, values: dict[str, str]) -> None:
+    connection.execute(
+        "SELECT set_config(s.name, s.value, false)"
+        " FROM unnest(%s::text[], %s::text[]) AS s (name, value)",
+        (list(values), list(values.values())),
+    )
 
 
 def is_running(connection: Connection) -> bool:
