@@ -11,13 +11,14 @@ from rich.table import Table
 from dbopt.cli.context import Context, print_json, shown
 from dbopt.cli.indexapply import apply_command
 from dbopt.cli.indexlint import lint_command
+from dbopt.cli.indexplan import plan_command
 from dbopt.cli.indexrevision import revision
+from dbopt.cli.indexruns import rollback_command, runs_command
 from dbopt.errors import EXIT_FINDINGS
 from dbopt.index import advisor, workload
 from dbopt.index.advisor import Advice
 from dbopt.index.audit import audit
-from dbopt.migrate.declared import canonical_declared, declared
-from dbopt.migrate.plan import Action, Step, plan
+from dbopt.migrate.declared import declared
 from dbopt.pg import catalog
 from dbopt.pg.connect import Connection, connect
 from dbopt.pg.workload import hides_statements
@@ -37,7 +38,10 @@ def index() -> None:
 
 index.add_command(lint_command)
 index.add_command(revision)
+index.add_command(plan_command)
 index.add_command(apply_command)
+index.add_command(runs_command)
+index.add_command(rollback_command)
 
 
 @index.command("audit")
@@ -92,30 +96,6 @@ def advise(context: Context, as_json: bool, prove_with_locks: bool) -> None:
         click.echo(_HIDDEN, err=True)
 
 
-@index.command("declared")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.pass_obj
-def declared_command(context: Context, as_json: bool) -> None:
-    """Compare the declared indexes (indexes/*.sql) with the database's.
-
-    Exits 1 when one is missing, invalid or different.
-
-    \b
-    Examples:
-      dbopt index declared
-      dbopt index declared --json
-    """
-    with _connect(context) as connection:
-        wanted = canonical_declared(connection, declared(context.settings))
-        steps = plan(wanted, catalog.read(connection).indexes)
-    if as_json:
-        print_json([step.to_dict() for step in steps])
-    else:
-        _show_steps(context, steps)
-    if any(step.action is not Action.PRESENT for step in steps):
-        sys.exit(EXIT_FINDINGS)
-
-
 def _connect(context: Context) -> Connection:
     server = context.settings.server
     return connect(server.dsn, timeout=server.connect_timeout)
@@ -156,24 +136,3 @@ def _show_advice(context: Context, found: Sequence[Advice]) -> None:
         queries = str(len(advice.queries))
         table.add_row(shown(advice.create_sql), shown(advice.reason), queries, saving, size)
     context.console.print(table)
-
-
-def _show_steps(context: Context, steps: Sequence[Step]) -> None:
-    table = Table("Index", "Table", "State", "Note")
-    for step in steps:
-        definition = step.definition
-        table.add_row(
-            shown(definition.name), shown(definition.table), _state(step), shown(step.reason)
-        )
-    context.console.print(table)
-
-
-def _state(step: Step) -> str:
-    words = {
-        Action.CREATE: "[yellow]missing[/]",
-        Action.REBUILD: "[red]invalid[/]",
-        Action.PRESENT: "[green]present[/]",
-        Action.BUSY: "[cyan]being built[/]",
-        Action.CONFLICT: "[red]different[/]",
-    }
-    return words[step.action]

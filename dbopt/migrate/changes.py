@@ -170,6 +170,10 @@ def net_effect(notes: Iterable[Noted]) -> list[Net]:
             if not isinstance(note.read, Created):
                 net.before = net.after = note.definition
                 net.lost = None if note.definition else note.read.name
+        elif net.lost and note.definition:
+            # Of two that change names in one transaction the journal knows one; its drop tells.
+            net.before, net.after = _under(note.definition, net.lost), note.definition
+            net.lost = None
         net.last, net.sure = note.number, net.sure and note.sure
         _follow(net, note.read, there)
     kept = [net for net in made if net.before != net.after or net.lost]

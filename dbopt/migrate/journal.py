@@ -209,7 +209,8 @@ class StoreJournal:
             self._forget(read.name)
         if isinstance(read, Created):
             self._manage(read.definition, step.table, made=True)
-        elif isinstance(read, Renamed):
+        elif isinstance(read, Renamed) and read.name == (step.schema, step.index):
+            # Of two renames in one, the other is of an index that steps aside to go.
             schema, name = read.to
             definition = replace(parse_index(step.definition), schema=schema, name=name)
             self._manage(definition, step.table, made=True)

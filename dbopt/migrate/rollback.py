@@ -88,7 +88,8 @@ class _Record:
     managed: tuple[Managed, ...]
 
     def undos(self, there: catalog.Catalog) -> list[Undo]:
-        made_by = {(one.schema, one.name): one.run for one in self.managed}
+        # What a rollback has made again stands for what was there before.
+        made_by = {(one.schema, one.name): one.run for one in self.managed if not one.of_run}
         return undos(self.steps, there, made_by, self.run.id)
 
 

@@ -86,7 +86,10 @@ class IndexStep:
 
 @dataclass(frozen=True, slots=True)
 class Managed:
-    """An index that dbopt manages: `sql` is its definition, `run` the one that made it so."""
+    """An index that dbopt manages: `sql` is its definition, `run` the one that made it so.
+
+    `of_run` is what that run took back, if it was a rollback; known when it is read.
+    """
 
     schema: str
     name: str
@@ -94,6 +97,7 @@ class Managed:
     sql: str
     run: str
     since: datetime
+    of_run: str = ""
 
 
 def _plain(value: IndexRun | IndexStep, *without: str) -> dict[str, Any]:

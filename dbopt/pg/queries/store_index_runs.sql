@@ -69,11 +69,12 @@ SELECT number, action, schema, "table", index, definition, sql, reverse, began, 
  ORDER BY number
 
 -- name: index_managed
--- The indexes of a database that dbopt manages.
-SELECT schema, name, "table", sql, run, since
-  FROM dbopt.managed_index
- WHERE server = %(server)s AND database = %(database)s
- ORDER BY schema, name
+-- The indexes of a database that dbopt manages; `of_run` is what the run took back that made it so.
+SELECT m.schema, m.name, m."table", m.sql, m.run, m.since, coalesce(r.of_run, '') AS of_run
+  FROM dbopt.managed_index AS m
+  LEFT JOIN dbopt.index_run AS r ON r.id = m.run
+ WHERE m.server = %(server)s AND m.database = %(database)s
+ ORDER BY m.schema, m.name
 
 -- name: index_managed_write
 -- An index is managed from now on; what was managed as the same statement keeps its run.

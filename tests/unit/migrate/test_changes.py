@@ -145,3 +145,16 @@ def test_what_is_not_sure_stays_so() -> None:
 
 def test_an_index_whose_definition_is_not_known_is_lost() -> None:
     assert [Net(last=1, lost=("s", "a"))] == net_effect([Noted(1, Dropped(("s", "a")), None)])
+
+
+def test_the_drop_tells_what_stepped_aside() -> None:
+    new, old = named("a_dbopt_new"), named("a_dbopt_old")
+    notes = [
+        Noted(1, Created(new), new),
+        Noted(2, rename("a", "a_dbopt_old"), None),
+        Noted(2, rename("a_dbopt_new", "a"), new),
+        Noted(3, Dropped(("s", "a_dbopt_old")), old),
+    ]
+    went, came = net_effect(notes)
+    assert (named("a"), None, None) == (went.before, went.after, went.lost)
+    assert (None, named("a")) == (came.before, came.after)

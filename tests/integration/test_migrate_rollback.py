@@ -1,0 +1,260 @@
+"""Taking runs back, on a real server: what is done, what is left alone, what is not believed."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from psycopg import sql
+from rich.console import Console
+
+from dbopt.cli.context import Context
+from dbopt.cli.index import index
+from dbopt.errors import UsageError
+from dbopt.migrate.outcome import Applied
+from dbopt.migrate.plan import Action
+from dbopt.migrate.rollback import RolledBack, preview, roll_back
+from dbopt.migrate.run import Options, apply
+from dbopt.pg.connect import Connection, connect
+from dbopt.settings import Index, Migrate, Server, Settings, Store
+from dbopt.store import indexruns
+from tests.fix_pg import Server as Backend
+from tests.fix_pg import fresh_database
+from tests.integration.store_support import create_store
+
+
+@pytest.fixture(scope="module")
+def store(pg_backend: Backend) -> Iterator[str]:
+    """A store elsewhere than what is served."""
+    with fresh_database(pg_backend) as found:
+        yield create_store(found)
+
+
+@pytest.fixture
+def connection(pg_dsn: str) -> Iterator[Connection]:
+    with connect(pg_dsn) as made:
+        made.execute("CREATE TABLE people (id int, mail text, name text)")
+        yield made
+
+
+@pytest.fixture
+def settings(connection: Connection, pg_dsn: str, store: str, tmp_path: Path) -> Settings:
+    return Settings(
+        server=Server(dsn=pg_dsn),
+        store=Store(dsn=store),
+        index=Index(directory=str(tmp_path)),
+        migrate=Migrate(lock_timeout=0.5, build_timeout=30, lock_wait=5),
+    )
+
+
+def declare(settings: Settings, text: str) -> Applied:
+    (Path(settings.index.directory) / "people.sql").write_text(text)
+    applied = apply(settings, Options())
+    assert 0 == applied.exit_code, applied
+    return applied
+
+
+def back(settings: Settings, run: str) -> RolledBack:
+    return roll_back(settings, preview(settings, run))
+
+
+def indexes(connection: Connection, table: str = "people") -> dict[str, str]:
+    rows = connection.execute(
+        "SELECT c.relname, pg_get_indexdef(c.oid) AS text FROM pg_index i"
+        " JOIN pg_class c ON c.oid = i.indexrelid"
+        " WHERE i.indrelid = %s::regclass AND i.indisvalid ORDER BY 1",
+        (table,),
+    ).fetchall()
+    return {row["relname"]: row["text"].partition(" USING ")[2] for row in rows}
+
+
+def test_what_a_run_made_is_dropped_and_what_it_dropped_is_made(
+    settings: Settings, connection: Connection, store: str
+) -> None:
+    declare(settings, "CREATE INDEX a ON people (id); CREATE UNIQUE INDEX u ON people (mail);")
+    second = declare(settings, "CREATE INDEX b ON people (lower(mail)) WHERE id > 0;")
+    assert ["b"] == list(indexes(connection))
+
+    done = back(settings, second.run)
+
+    assert {"a": "btree (id)", "u": "btree (mail)"} == indexes(connection)
+    assert (0, ()) == (done.exit_code, done.rollback.stuck)
+    assert [Action.CREATE, Action.CREATE, Action.DROP] == [b.action for b in done.applied.built]
+    # The files still say otherwise.
+    assert done.again is not None
+    assert {("b", "create"), ("a", "drop"), ("u", "drop")} == {
+        (step.definition.name, step.action.value) for step in done.again
+    }
+    with connect(store) as held:
+        runs = {run.id: run for run in indexruns.runs(held)}
+    assert "rolled back" == runs[second.run].outcome
+    undo = runs[done.applied.run]
+    assert ("done", second.run) == (undo.outcome, undo.of_run)
+    assert f"dbopt index rollback {second.run}" == undo.command
+
+    # Once more: all is as before already.
+    again = preview(settings, second.run)
+    assert () == again.doing + again.stuck
+    # The rollback is a run, and can be taken back.
+    assert 0 == back(settings, done.applied.run).exit_code
+    assert ["b"] == list(indexes(connection))
+
+
+def test_a_name_and_a_replacement(settings: Settings, connection: Connection) -> None:
+    connection.execute("CREATE INDEX by_id ON people (id); CREATE INDEX x ON people (mail)")
+    run = declare(settings, "CREATE INDEX a ON people (id); CREATE INDEX x ON people (name);").run
+    assert {"a": "btree (id)", "x": "btree (name)"} == indexes(connection)
+
+    done = back(settings, run)
+
+    assert 0 == done.exit_code
+    assert {"by_id": "btree (id)", "x": "btree (mail)"} == indexes(connection)
+    assert done.again is not None
+    assert {("a", "rename"), ("x", "replace")} == {
+        (step.definition.name, step.action.value) for step in done.again
+    }
+
+
+def test_what_has_changed_since_is_left_alone(
+    settings: Settings, connection: Connection, store: str
+) -> None:
+    run = declare(settings, "CREATE INDEX a ON people (id); CREATE INDEX b ON people (mail);").run
+    connection.execute("DROP INDEX a; CREATE INDEX a ON people (name)")
+
+    shown = preview(settings, run)
+    assert [("a", "that name is another index's by now")] == [
+        (undo.name, undo.reason) for undo in shown.stuck
+    ]
+    done = roll_back(settings, shown)
+
+    assert ["a"] == list(indexes(connection))
+    assert 4 == done.exit_code
+    with connect(store) as held:
+        assert "done" == {r.id: r.outcome for r in indexruns.runs(held)}[run]
+
+
+def test_a_partitioned_table(settings: Settings, connection: Connection) -> None:
+    connection.execute("CREATE TABLE logs (at int, who text) PARTITION BY RANGE (at)")
+    connection.execute("CREATE TABLE logs_1 PARTITION OF logs FOR VALUES FROM (0) TO (9)")
+    connection.execute(
+        "CREATE TABLE logs_2 PARTITION OF logs FOR VALUES FROM (9) TO (20) PARTITION BY RANGE (at)"
+    )
+    connection.execute("CREATE TABLE logs_2a PARTITION OF logs_2 FOR VALUES FROM (9) TO (15)")
+    made = declare(settings, "CREATE INDEX logs_who ON logs (who);").run
+    assert ["logs_who"] == list(indexes(connection, "logs"))
+    before = indexes(connection, "logs_2a")
+    gone = declare(settings, "").run
+    assert {} == indexes(connection, "logs_2a")
+
+    assert 0 == back(settings, gone).exit_code
+    assert (["logs_who"], before) == (
+        list(indexes(connection, "logs")), indexes(connection, "logs_2a"),
+    )  # fmt: skip
+    assert 0 == back(settings, made).exit_code
+    assert [{}, {}, {}] == [indexes(connection, name) for name in ("logs", "logs_1", "logs_2a")]
+
+
+def test_a_killed_run_is_taken_back(settings: Settings, connection: Connection, store: str) -> None:
+    run = declare(settings, "CREATE INDEX a ON people (id);").run
+    with connect(store) as held:
+        # As SIGKILL leaves it: the server has ended the build, nobody has noted it.
+        held.execute("UPDATE dbopt.index_step SET outcome = 'began', ended = NULL")
+        held.execute("UPDATE dbopt.index_run SET outcome = 'running', ended = NULL")
+        (Path(settings.index.directory) / "people.sql").write_text("")
+        assert 0 == apply(settings, Options(actions=frozenset({Action.CREATE}))).exit_code
+        assert "interrupted" == {r.id: r.outcome for r in indexruns.runs(held)}[run]
+
+    assert 0 == back(settings, run).exit_code
+    assert {} == indexes(connection)
+
+
+def test_the_stores_text_is_not_run(settings: Settings, connection: Connection, store: str) -> None:
+    """Whoever can write to the store gets nothing run by a rollback."""
+    connection.execute("CREATE INDEX a ON people (id)")
+    run = declare(settings, "CREATE INDEX b ON people (mail);").run
+    role = sql.Identifier(f"evil_{connection.info.backend_pid}")
+    connection.execute(sql.SQL("CREATE ROLE {}").format(role))
+    connection.execute(sql.SQL("GRANT CREATE ON SCHEMA public TO {}").format(role))
+    connection.execute(
+        sql.SQL(
+            "SET ROLE {}; CREATE FUNCTION evil(int) RETURNS int IMMUTABLE LANGUAGE sql"
+            " AS 'SELECT 1'; RESET ROLE"
+        ).format(role)
+    )
+    texts = (
+        "CREATE INDEX c ON public.people (id) WHERE true; DROP TABLE public.people",
+        "CREATE INDEX c ON public.people ((public.evil(id)))",
+        "CREATE INDEX c ON public.people ((id + public.evil(1)))",
+        "CREATE INDEX c ON public.people ((no_such(id)))",
+    )
+    try:
+        with connect(store) as held:
+            for text in texts:
+                held.execute(
+                    "UPDATE dbopt.index_step SET index = 'c', definition = %s, reverse = %s,"
+                    " sql = 'DROP INDEX public.c' WHERE run = %s",
+                    (text, text, run),
+                )
+                found = preview(settings, run)
+                assert () == found.doing
+                assert [False] == [undo.settled for undo in found.undos]
+            assert "PostgreSQL answered 42883" in found.undos[0].reason
+        assert ["a", "b"] == list(indexes(connection))
+    finally:
+        connection.execute(sql.SQL("DROP OWNED BY {}").format(role))
+        connection.execute(sql.SQL("DROP ROLE {}").format(role))
+
+
+def test_a_run_that_is_not_there_or_elsewhere(settings: Settings, store: str) -> None:
+    with pytest.raises(UsageError, match='The store has no run "x"'):
+        preview(settings, "x")
+    run = declare(settings, "CREATE INDEX a ON people (id);").run
+    with connect(store) as held:
+        held.execute("UPDATE dbopt.index_run SET server = 'other:5432' WHERE id = %s", (run,))
+    with pytest.raises(UsageError, match=f"The run {run} was on .* of other:5432, and this is"):
+        preview(settings, run)
+
+
+def _cli(settings: Settings, *words: str) -> tuple[Result, str]:
+    shown = io.StringIO()
+    console = Console(file=shown, width=220, force_terminal=False)
+    result = CliRunner().invoke(index, words, obj=Context(settings, console))
+    return result, shown.getvalue()
+
+
+def test_the_commands(settings: Settings, connection: Connection, store: str) -> None:
+    with connect(store) as held:
+        held.execute("TRUNCATE dbopt.index_run CASCADE")
+    assert "No run has changed an index yet.\n" == _cli(settings, "runs")[1]
+    run = declare(settings, "CREATE INDEX a ON people (id);").run
+
+    listed = _cli(settings, "runs")[1]
+    assert run in listed
+    assert "dbopt index apply" in listed
+    [document] = json.loads(_cli(settings, "runs", "--json")[0].stdout)
+    assert (run, "done", 1) == (document["id"], document["outcome"], document["steps"])
+    shown = _cli(settings, "runs", run)[1]
+    assert "CREATE INDEX CONCURRENTLY a ON public.people USING btree (id)" in shown
+    assert "↶ DROP INDEX CONCURRENTLY IF EXISTS public.a" in shown
+    detail = json.loads(_cli(settings, "runs", run, "--json")[0].stdout)
+    assert ["create"] == [step["action"] for step in detail["steps"]]
+    assert isinstance(_cli(settings, "runs", "nope")[0].exception, UsageError)
+
+    result, shown = _cli(settings, "rollback", run)
+    assert isinstance(result.exception, UsageError)
+    assert "DROP INDEX CONCURRENTLY IF EXISTS public.a" in shown
+    assert ["a"] == list(indexes(connection))
+    result, shown = _cli(settings, "rollback", run, "--yes")
+    assert 0 == result.exit_code
+    assert f"The run {run} is taken back." in shown
+    place = Path(settings.index.directory) / "people.sql"
+    assert f"The next apply would create a ({place}:1)." in shown
+    assert {} == indexes(connection)
+    result, shown = _cli(settings, "rollback", run, "--yes")
+    assert (0, "as before a: it is not there any more\n") == (result.exit_code, shown)
+    result, _ = _cli(settings, "rollback", run, "--yes", "--json")
+    assert [True] == [undo["settled"] for undo in json.loads(result.stdout)["undo"]]
