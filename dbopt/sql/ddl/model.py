@@ -159,9 +159,10 @@ class Alter(Node):
 
 @dataclass(frozen=True, slots=True)
 class AddEnumValue(Node):
-    """ALTER TYPE ... ADD VALUE; `ordered` with BEFORE or AFTER."""
+    """ALTER TYPE ... ADD VALUE; `ordered` with BEFORE or AFTER. `value` is in its quotes."""
 
     type: Name
+    value: str
     if_not_exists: bool
     ordered: bool
 

@@ -131,8 +131,8 @@ def _alter_type(cursor: Cursor, at: Span) -> Node:
     name = cursor.name()
     if cursor.accept("add", "value"):
         guarded = cursor.accept("if", "not", "exists")
-        cursor.next()
-        return AddEnumValue(at, name, guarded, bool(cursor.any_of("before", "after")))
+        value = cursor.next().text
+        return AddEnumValue(at, name, value, guarded, bool(cursor.any_of("before", "after")))
     return read_alter(cursor.back(mark), at, "type")
 
 

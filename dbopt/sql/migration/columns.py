@@ -9,6 +9,11 @@ from dbopt.sql.ddl.elements import Column, ConstraintKind, Name, TypeName
 from dbopt.sql.ddl.model import AddColumn, Alter, AlterColumn, CreateTable
 from dbopt.sql.migration.context import Subject
 
+BOOKKEEPING = frozenset(
+    {"alembic_version", "django_migrations", "schema_migrations", "flyway_schema_history"}
+    | {"databasechangelog", "databasechangeloglock"}
+)
+"""Tables that migration tools keep for themselves, and write with every migration."""
 SERIALS = frozenset({"serial", "bigserial", "smallserial"})
 
 
@@ -28,10 +33,12 @@ class Typed(NamedTuple):
 def typed(subject: Subject) -> Iterator[Typed]:
     """All columns that CREATE TABLE, ADD COLUMN and ALTER COLUMN ... TYPE name a type of.
 
-    Temporary tables are left out.
+    Temporary tables are left out, and those of migration tools.
     """
     node = subject.does
-    if isinstance(node, CreateTable) and not node.temporary:
+    if isinstance(node, CreateTable):
+        if node.temporary or node.table.name in BOOKKEEPING:
+            return
         for column in node.columns:
             if column.type is not None:
                 yield Typed(node.table, column.name, column.type, column, _is_key(column, node))

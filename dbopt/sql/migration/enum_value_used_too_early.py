@@ -1,0 +1,60 @@
+"""A new value of an enum is used before its transaction has committed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dbopt.sql.ddl.model import AddEnumValue
+from dbopt.sql.findings import Severity
+from dbopt.sql.migration.context import Migration
+from dbopt.sql.migration.support import Group, Match, Rule
+
+_MOST_VALUES = 100
+"""Values of one transaction that are looked for."""
+
+
+def _check_migration(migration: Migration) -> Iterator[Match]:
+    values: dict[str, str] = {}
+    current: int | None = None
+    for subject in migration.subjects:
+        if subject.transaction is None or subject.transaction != current:
+            values, current = {}, subject.transaction
+        if current is None:
+            continue
+        does = subject.does
+        if isinstance(does, AddEnumValue):
+            if not subject.is_new(does.type, "type") and len(values) < _MOST_VALUES:
+                values[does.value] = str(does.type)
+            continue
+        used = next((value for value in values if value in subject.sql), None)
+        if used is not None:
+            message = (
+                f"A new value of {values[used]} cannot be used before the COMMIT: it will fail."
+            )
+            yield Match(subject, message)
+
+
+RULE = Rule(
+    name="enum-value-used-too-early",
+    severity=Severity.CRITICAL,
+    group=Group.ROBUSTNESS,
+    summary="A new enum value is used in the transaction that adds it.",
+    reason=(
+        "PostgreSQL refuses it (55P04): until the commit, an index could hold a value that a "
+        "rollback takes away."
+    ),
+    remedy="COMMIT after ALTER TYPE ... ADD VALUE, and use the value in the next transaction.",
+    fires=(
+        "BEGIN;\n"
+        "ALTER TYPE mood ADD VALUE IF NOT EXISTS 'so-so' AFTER 'sad';\n"
+        "ALTER TABLE users ALTER COLUMN mood SET DEFAULT 'so-so';\n"
+        "COMMIT"
+    ),
+    passes=(
+        "BEGIN;\n"
+        "ALTER TYPE mood ADD VALUE IF NOT EXISTS 'so-so' AFTER 'sad';\n"
+        "COMMIT;\n"
+        "ALTER TABLE users ALTER COLUMN mood SET DEFAULT 'so-so'"
+    ),
+    check_migration=_check_migration,
+)
