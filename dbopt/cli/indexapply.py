@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 
 import click
@@ -12,16 +11,12 @@ from rich.console import Console
 from rich.table import Table
 
 from dbopt.cli.context import Context, print_json, shown
+from dbopt.cli.indexplan import plan_of, show_plan
 from dbopt.cli.migratebars import progress
 from dbopt.errors import EXIT_FINDINGS, DboptError, UsageError
 from dbopt.migrate import selection
-from dbopt.migrate.declared import declared
-from dbopt.migrate.lockguard import direct_session
 from dbopt.migrate.outcome import Applied, Outcome
-from dbopt.migrate.register import managed_indexes
 from dbopt.migrate.run import Options, Run
-from dbopt.migrate.scene import Scene
-from dbopt.migrate.steps import Action, Step
 from dbopt.migrate.storeschema import make_store
 from dbopt.stats.report.numbers import duration
 
@@ -102,8 +97,9 @@ def apply_command(
     whole run was refused or given up. The progress goes to standard error.
     """
     people = Console(stderr=True) if as_json else context.console
-    todo = _planned(context, only, prune)
-    _show_plan(people, todo)
+    planned = plan_of(context.settings, only, prune)
+    show_plan(people, planned)
+    todo = planned.todo
     if dry_run:
         if as_json:
             print_json(Applied(left=tuple(todo)).to_dict())
@@ -145,28 +141,6 @@ def _run(context: Context, people: Console, options: Options, as_json: bool) -> 
             if as_json:
                 print_json(run.applied.to_dict() | ended)
     return applied
-
-
-def _planned(context: Context, only: tuple[str, ...], prune: bool) -> list[Step]:
-    """What there is to do. Raises as `Scene.plan` does, and UsageError for --only."""
-    settings = context.settings
-    found = declared(settings)
-    with Scene(lambda: direct_session(settings), found, prune=prune, asked=only) as scene:
-        steps = scene.plan(lambda there: managed_indexes(settings, scene.connection, there))
-    chosen = selection.chosen(steps, only)
-    return [step for step in chosen if step.action is not Action.PRESENT]
-
-
-def _show_plan(console: Console, todo: Sequence[Step]) -> None:
-    if not todo:
-        console.print("Nothing to do: every declared index is there.")
-        return
-    table = Table("Action", "Index", "Table", "Why")
-    for step in todo:
-        definition = step.definition
-        name, of = shown(definition.name), shown(definition.table)
-        table.add_row(step.action.value, name, of, shown(step.reason))
-    console.print(table)
 
 
 def _ask(people: Console) -> None:
