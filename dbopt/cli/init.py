@@ -18,7 +18,7 @@ _INDEXES_README = """\
 # Declared indexes
 
 One SQL file a table, plain `CREATE INDEX` statements, each with a comment that says what it
-serves. `dbopt migrate upgrade` builds them concurrently; `dbopt index declared` shows which
+serves. `dbopt index apply` builds them concurrently; `dbopt index plan` shows which
 there are. Example, `orders.sql`:
 
 ```sql

@@ -111,7 +111,9 @@ def by_benefit(steps: Sequence[Step], estimates: Mapping[str, Estimate]) -> list
 
 
 def _is_free(step: Step, freed: set[str]) -> bool:
-    return step.action is Action.CREATE and step.definition.name not in freed
+    if step.action is not Action.CREATE or step.holder is not None:
+        return False
+    return step.definition.name not in freed
 
 
 def _benefit(step: Step, estimates: Mapping[str, Estimate]) -> float:

@@ -29,7 +29,6 @@ LOOKS: tuple[Callable[[Sight], Iterator[Finding]], ...] = (
     server.writable,
     server.version,
     server.connections,
-    server.timeouts,
     rights.privileges,
     rights.tablespaces,
     rights.names,

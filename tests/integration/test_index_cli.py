@@ -62,18 +62,11 @@ def test_an_audit_with_findings_exits_1(settings: Settings, connection: Connecti
     assert json.loads(result.stdout)[0]["rule"] == "duplicate"
 
 
-def test_declared_before_and_after_the_upgrade(settings: Settings, connection: Connection) -> None:
-    result, _ = _run(settings, "index", "declared", "--json")
+def test_the_plan_before_and_after_the_upgrade(settings: Settings, connection: Connection) -> None:
+    result, _ = _run(settings, "index", "plan", "--json")
     assert result.exit_code == 1
-    assert json.loads(result.stdout) == [
-        {
-            "name": "people_mail",
-            "table": "people",
-            "action": "create",
-            "existing": None,
-            "reason": "",
-        }
-    ]
+    (step,) = json.loads(result.stdout)["steps"]
+    assert ("people_mail", "people", "create") == (step["name"], step["table"], step["action"])
 
     result, _ = _run(settings, "migrate", "upgrade", "--json")
     assert result.exit_code == 0
@@ -81,9 +74,8 @@ def test_declared_before_and_after_the_upgrade(settings: Settings, connection: C
     assert document["revision"] == "0005"
     assert document["indexes"][0]["valid"] is True
 
-    result, shown = _run(settings, "index", "declared")
-    assert result.exit_code == 0
-    assert "present" in shown
+    result, shown = _run(settings, "index", "plan")
+    assert (0, "Nothing to do: 1 declared index as declared.\n") == (result.exit_code, shown)
 
 
 def test_migrations_for_people(settings: Settings, connection: Connection) -> None:
@@ -158,10 +150,10 @@ def test_hidden_statements_are_said_to_be_not_examined(
 def test_a_name_commands_no_terminal(connection: Connection, settings: Settings) -> None:
     connection.execute('CREATE INDEX "a\x1b]0;owned" ON people (id, mail)')
 
-    for words in (("index", "audit"), ("index", "declared"), ("migrate", "upgrade")):
+    for words in (("index", "audit"), ("index", "plan"), ("migrate", "upgrade")):
         assert "\x1b" not in _run(settings, *words)[1]
     connection.execute('CREATE INDEX "b\x1b]0;owned" ON people (filler)')
     Path(settings.index.directory, "people.sql").write_text(
         'CREATE INDEX "b\x1b]0;owned" ON people (mail, id);'
     )
-    assert "\x1b" not in _run(settings, "index", "declared")[1]
+    assert "\x1b" not in _run(settings, "index", "plan")[1]

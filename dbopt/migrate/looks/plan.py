@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import date
 
+from dbopt.migrate.declared import Declared
 from dbopt.migrate.estimate import key
 from dbopt.migrate.looks.sight import Sight
 from dbopt.migrate.steps import Action, Step
@@ -29,6 +31,20 @@ def statistics(sight: Sight) -> Iterator[Finding]:
                 str(table),
                 "No VACUUM or ANALYZE has seen the table: sizes and times are rough.",
                 remedy=f"ANALYZE {look.quoted(table.schema)}.{look.quoted(table.name)};",
+            )
+
+
+def expired(found: Iterable[Declared], today: date) -> Iterator[Finding]:
+    """Declarations whose last day is over: nothing is dropped by itself."""
+    for one in found:
+        if one.annotations.expired(today):
+            yield Finding(
+                "expired",
+                Severity.WARNING,
+                one.definition.name,
+                f"It was wanted until {one.annotations.expires} ({one.where}).",
+                {"expires": str(one.annotations.expires), "owner": one.annotations.owner},
+                "Take it out of the declarations, which drops it, or give it another day.",
             )
 
 

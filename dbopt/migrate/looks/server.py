@@ -1,4 +1,7 @@
-"""The server: is it one that can be written, of a version that builds rightly, with room for us."""
+"""The server: is it one that can be written, of a version that builds rightly, with room for us.
+
+Timeouts of the role are no matter: `lockguard.direct_session` sets those that would cut a run.
+"""
 
 from __future__ import annotations
 
@@ -83,27 +86,6 @@ def _rooms(sight: Sight) -> Iterator[tuple[float, str]]:
         yield server.role_limit - server.role_sessions, "the role's CONNECTION LIMIT"
     if server.database_limit >= 0:
         yield server.database_limit - server.database_sessions, "the database's CONNECTION LIMIT"
-
-
-def timeouts(sight: Sight) -> Iterator[Finding]:
-    """Parameters of our role that end a session in the middle of a build, or while it waits.
-
-    statement_timeout, lock_timeout and idle_in_transaction_session_timeout do not: a run sets the
-    first two itself and is never idle in a transaction.
-    """
-    limit = sight.settings.build_timeout
-    for name in ("transaction_timeout", "idle_session_timeout"):
-        seconds = sight.number(name)
-        if sight.changing and 0 < seconds < limit:
-            yield Finding(
-                "timeouts",
-                Severity.WARNING,
-                sight.server.role,
-                f"{name} is {seconds:g} s: it would end a session of a run that takes longer.",
-                {"parameter": name, "seconds": seconds, "build_timeout": limit},
-                f"ALTER ROLE {sight.server.role} SET {name} = 0; or options=-c {name}=0 in "
-                "server.dsn.",
-            )
 
 
 def _critical(rule: str, name: str, message: str, remedy: str) -> Finding:

@@ -29,8 +29,7 @@ SELECT name, reset_val AS value, coalesce(unit, '') AS unit
  WHERE name IN ('data_directory', 'maintenance_work_mem', 'max_connections',
                 'max_parallel_maintenance_workers', 'max_prepared_transactions',
                 'max_slot_wal_keep_size', 'reserved_connections', 'superuser_reserved_connections',
-                'temp_file_limit', 'transaction_timeout', 'idle_session_timeout',
-                'default_tablespace', 'wal_level');
+                'temp_file_limit', 'default_tablespace', 'wal_level');
 
 -- name: look_tables
 -- The tables of those schemas and names: what we may do with each, where it lies and what the

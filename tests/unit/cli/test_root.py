@@ -27,7 +27,7 @@ CONNECTING = [
     "index audit",
     "index advise",
     "index advise --prove-with-locks",
-    "index declared",
+    "index plan",
     "migrate upgrade",
     "migrate downgrade base",
     "migrate current",
