@@ -28,6 +28,8 @@ CONNECTING = [
     "index advise",
     "index advise --prove-with-locks",
     "index plan",
+    "index runs",
+    "index rollback 20261123-0412-k3",
     "migrate upgrade",
     "migrate downgrade base",
     "migrate current",
