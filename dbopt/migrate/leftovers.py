@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from dbopt.migrate.names import is_reindexed, new_name, old_name
-from dbopt.migrate.steps import Action, Step, required, same_index
+from dbopt.migrate.steps import Action, Step, needed, same_index
 from dbopt.pg.catalog import Catalog, Index
+from dbopt.sql.indexdef import IndexDefinition
 
 Name = tuple[str, str]
 
@@ -35,7 +36,7 @@ def drops(
     names = {(step.definition.schema, step.definition.name) for step in steps}
     found = []
     for index in catalog.indexes:
-        if index.oid in claimed or index.builder_pid is not None or required(index):
+        if index.oid in claimed or index.builder_pid is not None or needed(index, catalog):
             continue
         reason = reasons.get(index.oid, "")
         key = (index.definition.schema, index.name)
@@ -69,21 +70,24 @@ def _leftovers(steps: Sequence[Step], catalog: Catalog) -> dict[int, str]:
         definition = step.definition
         for name in (new_name(definition.name), old_name(definition.name)):
             index = catalog.indexes_by_name.get((definition.schema, name))
-            if index is not None:
+            if index is not None and index.definition.table == definition.table:
                 found[index.oid] = f"a run that was killed left it of {definition.name}"
-        for one in _existing(step):
-            for index in catalog.indexes_by_table.get(one.table_oid, ()):
-                if not index.valid and _is_copy(index, one):
+        for one in _bases(step):
+            table = catalog.tables_by_name.get((one.schema, one.table))
+            for index in catalog.indexes_by_table.get(table.oid, ()) if table else ():
+                if not index.valid and _is_copy(index.definition, one):
                     found[index.oid] = f"a failed REINDEX left it of {one.name}"
     return found
 
 
-def _existing(step: Step) -> Iterator[Index]:
+def _bases(step: Step) -> Iterator[IndexDefinition]:
+    """The indexes of a step, under the names that they have or will have, and of its partitions."""
+    yield step.definition
     if step.existing is not None:
-        yield step.existing
+        yield step.existing.definition
     for part in step.partitions:
-        yield from _existing(part)
+        yield from _bases(part)
 
 
-def _is_copy(index: Index, of: Index) -> bool:
-    return is_reindexed(index.name, of.name) and same_index(index.definition, of.definition)
+def _is_copy(index: IndexDefinition, of: IndexDefinition) -> bool:
+    return is_reindexed(index.name, of.name) and same_index(index, of)

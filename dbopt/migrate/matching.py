@@ -8,12 +8,12 @@ that leaves a name comes first, and of two that change names one steps aside.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from dbopt.migrate.names import new_name
+from dbopt.migrate.names import new_name, old_name
 from dbopt.migrate.parts import foreign, parts
-from dbopt.migrate.steps import Action, Step, Wanted, required, same_index, serves
+from dbopt.migrate.steps import Action, Step, Wanted, needed, required, same_index, serves
 from dbopt.pg.catalog import Catalog, Index, Table
 from dbopt.sql.indexdef import IndexDefinition
 
@@ -45,6 +45,7 @@ class Matching:
     _claimants: dict[int, int] = field(default_factory=dict)
     _done: dict[int, Step] = field(default_factory=dict)
     _ordered: list[int] = field(default_factory=list)
+    _going: set[int] = field(default_factory=set)
 
     def steps(self) -> list[Step]:
         """A step for each declared index: in their order, but that names are freed first."""
@@ -77,6 +78,16 @@ class Matching:
                 self._sources[number] = source
                 self._claimants[source.oid] = number
                 self.claimed.add(source.oid)
+        self._going = {index.oid for index in self._in_question()} - self._claimants.keys()
+
+    def _in_question(self) -> Iterator[Index]:
+        """Those that have a declared name, or one that dbopt makes of it: they may be dropped."""
+        for one in self.wanted:
+            name = one.definition.name
+            for each in (name, new_name(name), old_name(name)):
+                found = self.catalog.indexes_by_name.get((one.definition.schema, each))
+                if found is not None:
+                    yield found
 
     def _twin(self, definition: IndexDefinition) -> Index | None:
         """The best index of that meaning under another name: one that a killed run has built,
@@ -116,7 +127,7 @@ class Matching:
         if number not in self._done:
             step, before = self._step(number, (*open_, number))
             if before in open_:
-                step = replace(step, holder=self._named(number))
+                step = self._aside(step, self._named(number), open_)
             self._done[number] = replace(step, where=self.wanted[number].where)
             self._ordered.append(number)
         return self._done[number]
@@ -127,7 +138,7 @@ class Matching:
         if refused := self._refused(definition):
             return Step(Action.CONFLICT, definition, None, refused), None
         leader = self._leaders[number]
-        if leader != number:
+        if leader != number and not self._succeeds(number, leader, open_):
             return self._second(definition, leader), None
         source = self._sources.get(number)
         if source is not None and _has_name(source, definition):
@@ -135,6 +146,18 @@ class Matching:
         if source is not None and (why := required(source)):
             return Step(Action.PRESENT, definition, source, f"as {source.name}: {why}"), None
         return self._with_name(number, definition, source, open_)
+
+    def _succeeds(self, number: int, leader: int, open_: tuple[int, ...]) -> bool:
+        """Whether the first of this meaning cannot have its name, so that this one leads now."""
+        if leader in open_ or self._settle(leader, open_).action is not Action.CONFLICT:
+            return False
+        for other, first in self._leaders.items():
+            if first == leader != other:
+                self._leaders[other] = number
+        if leader in self._sources:
+            self._sources[number] = source = self._sources[leader]
+            self._claimants[source.oid] = number
+        return True
 
     def _refused(self, definition: IndexDefinition) -> str:
         table = self._table(definition)
@@ -158,7 +181,7 @@ class Matching:
         if index.valid:
             return Step(Action.PRESENT, definition, index, _difference(definition, index))
         if index.builder_pid is not None:
-            return _busy(definition, index)
+            return self._busy(definition, index)
         if why := required(index):
             return Step(Action.CONFLICT, definition, index, f"it is invalid, and {why}")
         hidden = "" if self.catalog.sees_builds else _UNSEEN
@@ -192,7 +215,7 @@ class Matching:
                 return self._unnamed(definition, source), claimant
             return self._taken(definition, holder, "which serves another declaration"), None
         self.claimed.add(holder.oid)
-        return self._in_the_way(definition, holder, source), None
+        return self._in_the_way(definition, holder, source, open_), None
 
     def _moves(self, index: Index, claimant: int, open_: tuple[int, ...]) -> bool:
         """Whether the one that the index serves gives it another name."""
@@ -206,28 +229,84 @@ class Matching:
             return Step(Action.RENAME, definition, source, f"it is called {source.name}")
         if refused := self._unfinishable(definition):
             return Step(Action.CONFLICT, definition, None, refused)
-        same = [i for i in self._on(definition) if same_index(i.definition, definition)]
-        invalid = [index for index in same if not index.valid]
-        built = next((index for index in invalid if index.builder_pid is not None), None)
-        if built is not None:
-            self.claimed.add(built.oid)
-            return _busy(definition, built)
+        invalid = self._invalid(definition)
+        if (built := self._being_built(definition)) is not None:
+            return self._busy(definition, built)
         reason = f"{invalid[0].name} means the same and is invalid" if invalid else ""
         return Step(
             Action.CREATE, definition, None, reason, partitions=self._parts(definition, None)
         )
 
-    def _in_the_way(self, definition: IndexDefinition, holder: Index, source: Index | None) -> Step:
+    def _aside(self, step: Step, holder: Index | None, open_: tuple[int, ...]) -> Step:
+        """Of two that change names, the one that goes first: the other steps aside."""
+        definition = step.definition
+        if why := self._occupied(definition, (old_name(definition.name),), open_):
+            return Step(Action.CONFLICT, definition, holder, why)
+        return replace(step, holder=holder)
+
+    def _occupied(
+        self, definition: IndexDefinition, names: Sequence[str], open_: tuple[int, ...]
+    ) -> str:
+        """Why one of the names that are used for a moment cannot be; what is there otherwise is a
+        leftover, which is dropped first.
+        """
+        for name in names:
+            key = (definition.schema, name)
+            index = self.catalog.indexes_by_name.get(key)
+            number = self._claimants.get(index.oid) if index else None
+            if index is None or number is None:
+                why = needed(index, self.catalog) if index else self.catalog.kinds.get(key, "")
+                if index and index.definition.table != definition.table:
+                    why = f"it is on {index.definition.table}"
+            else:
+                free = number not in open_ and self._moves(index, number, open_)
+                why = "" if free else "it serves another declaration"
+            if why:
+                return f"the name {name} is needed for a moment, and is taken: {why}"
+        return ""
+
+    def _invalid(self, definition: IndexDefinition) -> list[Index]:
+        """Those of that meaning that cannot serve."""
+        on = self._on(definition)
+        return [
+            index for index in on if not index.valid and same_index(index.definition, definition)
+        ]
+
+    def _being_built(self, definition: IndexDefinition) -> Index | None:
+        """One of that meaning that a session builds now, or what it builds as the successor."""
+        successor = (definition.schema, new_name(definition.name))
+        found = [*self._invalid(definition), self.catalog.indexes_by_name.get(successor)]
+        return next((index for index in found if index and index.builder_pid is not None), None)
+
+    def _busy(self, definition: IndexDefinition, index: Index) -> Step:
+        self.claimed.add(index.oid)
+        name = "it" if index.name == definition.name else index.name
+        reason = f"pid {index.builder_pid} builds {name} now"
+        return Step(Action.BUSY, definition, index, reason)
+
+    def _in_the_way(
+        self,
+        definition: IndexDefinition,
+        holder: Index,
+        source: Index | None,
+        open_: tuple[int, ...],
+    ) -> Step:
         """The name is that of an index of another meaning, which is not declared."""
-        if why := required(holder):
+        if why := needed(holder, self.catalog):
             return self._taken(definition, holder, why)
         if holder.definition.table != definition.table and not self._may_go(holder):
             why = f"which dbopt does not manage, on {holder.definition.table}"
             return self._taken(definition, holder, why)
         if holder.builder_pid is not None:
-            return _busy(definition, holder)
+            return self._busy(definition, holder)
+        built = None if source else self._being_built(definition)
+        if built is not None:
+            return self._busy(definition, built)
         if source is None and (refused := self._unfinishable(definition)):
             return Step(Action.CONFLICT, definition, holder, refused)
+        new = () if source else (new_name(definition.name),)
+        if why := self._occupied(definition, (*new, old_name(definition.name)), open_):
+            return Step(Action.CONFLICT, definition, holder, why)
         half = self._half(definition) if source is None else None
         below = () if source else self._parts(definition, half)
         reason = f"that name is another index's: {holder.sql}"
@@ -255,7 +334,7 @@ class Matching:
         table = self._table(definition)
         if table is None or not table.partitioned:
             return ()
-        below = parts(definition, index, table, self.catalog)
+        below = parts(definition, index, table, self.catalog, self._going)
         self._claim(below)
         return below
 
@@ -269,12 +348,6 @@ class Matching:
         table = self._table(definition)
         found = foreign(table, self.catalog) if table and table.partitioned else None
         return _FOREIGN.format(found) if found else ""
-
-
-def _busy(definition: IndexDefinition, index: Index) -> Step:
-    name = "it" if index.name == definition.name else index.name
-    reason = f"pid {index.builder_pid} builds {name} now"
-    return Step(Action.BUSY, definition, index, reason)
 
 
 def _has_name(index: Index, definition: IndexDefinition) -> bool:

@@ -10,6 +10,7 @@ fits: ATExecAttachPartitionIdx and CompareIndexInfo.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from dbopt.migrate.names import leaf_name
@@ -22,16 +23,21 @@ MAX_TURNS = 10
 
 
 def parts(
-    definition: IndexDefinition, parent: Index | None, table: Table, catalog: Catalog
+    definition: IndexDefinition,
+    parent: Index | None,
+    table: Table,
+    catalog: Catalog,
+    going: Collection[int] = (),
 ) -> tuple[Step, ...]:
     """A step for each partition of `table`, leaves first; `parent` is the table's own index.
 
-    `definition` is the declared one, of the topmost table.
+    `definition` is the declared one, of the topmost table. `going` are the oids of indexes that
+    other steps will drop.
     """
     children = sorted(
         catalog.partitions.get(table.oid, ()), key=lambda t: (t.partitioned, t.schema, t.name)
     )
-    return tuple(_part(definition, parent, child, catalog) for child in children)
+    return tuple(_part(definition, parent, child, catalog, going) for child in children)
 
 
 def foreign(table: Table, catalog: Catalog) -> Table | None:
@@ -47,15 +53,20 @@ def foreign(table: Table, catalog: Catalog) -> Table | None:
 
 
 def _part(
-    definition: IndexDefinition, parent: Index | None, child: Table, catalog: Catalog
+    definition: IndexDefinition,
+    parent: Index | None,
+    child: Table,
+    catalog: Catalog,
+    going: Collection[int],
 ) -> Step:
     here = replace(definition, schema=child.schema, table=child.name)
-    found = _chosen(definition, here, parent, child, catalog)
+    own_one = _attached(parent, child, catalog)
+    found = own_one or _free(definition, here, child, catalog, going)
     if found is None:
-        return _missing(definition, here, child, catalog)
+        return _missing(definition, here, child, catalog, going)
     own = replace(here, name=found.name)
-    below = parts(definition, found, child, catalog) if child.partitioned else ()
-    attached = parent is not None and found.parent == parent.oid
+    below = parts(definition, found, child, catalog, going) if child.partitioned else ()
+    attached = own_one is not None
     if child.partitioned:
         whole = found.valid and all(part.action is Action.PRESENT for part in below)
         action = Action.PRESENT if attached and whole else Action.ATTACH
@@ -71,21 +82,22 @@ def _leaf(own: IndexDefinition, found: Index, attached: bool) -> Step:
     return Step(Action.PRESENT if attached else Action.ATTACH, own, found)
 
 
-def _chosen(
+def _attached(parent: Index | None, child: Table, catalog: Catalog) -> Index | None:
+    indexes = catalog.indexes_by_table.get(child.oid, ())
+    return next((i for i in indexes if parent is not None and i.parent == parent.oid), None)
+
+
+def _free(
     definition: IndexDefinition,
     here: IndexDefinition,
-    parent: Index | None,
     child: Table,
     catalog: Catalog,
+    going: Collection[int],
 ) -> Index | None:
-    """The index of the partition that is attached, else the best that can be."""
+    """The best index of the partition that can be attached."""
     indexes = catalog.indexes_by_table.get(child.oid, ())
-    if parent is not None:
-        attached = next((index for index in indexes if index.parent == parent.oid), None)
-        if attached is not None:
-            return attached
     names = {leaf_name(definition, child.name, turn) for turn in range(MAX_TURNS)}
-    free = [index for index in indexes if _can_be_attached(index, here, names)]
+    free = [i for i in indexes if i.oid not in going and _can_be_attached(i, here, names)]
     # A valid one first, then one that is being built, then the name that a killed run gave.
     return min(
         free,
@@ -107,13 +119,17 @@ def _can_be_attached(index: Index, here: IndexDefinition, names: set[str]) -> bo
 
 
 def _missing(
-    definition: IndexDefinition, here: IndexDefinition, child: Table, catalog: Catalog
+    definition: IndexDefinition,
+    here: IndexDefinition,
+    child: Table,
+    catalog: Catalog,
+    going: Collection[int],
 ) -> Step:
     names = (leaf_name(definition, child.name, turn) for turn in range(MAX_TURNS))
     name = next((name for name in names if _is_free((child.schema, name), catalog)), "")
     if not name:
         return Step(Action.CONFLICT, here, None, f"every name for it on {child} is taken")
-    below = parts(definition, None, child, catalog) if child.partitioned else ()
+    below = parts(definition, None, child, catalog, going) if child.partitioned else ()
     return Step(Action.CREATE, replace(here, name=name), partitions=below)
 
 

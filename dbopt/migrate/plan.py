@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from dbopt.migrate.leftovers import drops
 from dbopt.migrate.matching import Matching
-from dbopt.migrate.steps import Action, Step, Wanted, required, same_index
+from dbopt.migrate.steps import Action, Step, Wanted, needed, required, same_index
 from dbopt.pg.catalog import Catalog, Index
 from dbopt.sql.indexdef import IndexDefinition
 
@@ -15,6 +15,7 @@ __all__ = [
     "Step",
     "Wanted",
     "make_plan",
+    "needed",
     "one",
     "plan",
     "required",

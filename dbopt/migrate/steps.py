@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from dbopt.pg.catalog import Index
+from dbopt.pg.catalog import Catalog, Index
 from dbopt.sql.indexdef import IndexDefinition
 
 
@@ -99,6 +99,17 @@ def required(index: Index) -> str:
     if index.extension:
         return "it is an extension's"
     return "it is a part of a partitioned table's index" if index.parent is not None else ""
+
+
+def needed(index: Index, catalog: Catalog) -> str:
+    """As `required`, also because of the partitions' indexes that would go with it."""
+    if why := required(index):
+        return why
+    for part in catalog.index_parts.get(index.oid, ()):
+        why = needed(replace(part, parent=None), catalog)
+        if why:
+            return why if why.startswith("of ") else f"of its part {part.name}: {why}"
+    return ""
 
 
 def serves(index: Index, definition: IndexDefinition) -> bool:

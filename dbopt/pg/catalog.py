@@ -173,6 +173,15 @@ class Catalog:
         return {(index.definition.schema, index.name): index for index in self.indexes}
 
     @cached_property
+    def index_parts(self) -> dict[int, tuple[Index, ...]]:
+        """The partitions' indexes by the oid of the one that they are attached to."""
+        groups: defaultdict[int, list[Index]] = defaultdict(list)
+        for index in self.indexes:
+            if index.parent is not None:
+                groups[index.parent].append(index)
+        return {oid: tuple(indexes) for oid, indexes in groups.items()}
+
+    @cached_property
     def tables_by_name(self) -> dict[tuple[str, str], Table]:
         """The tables by schema and name."""
         return {(table.schema, table.name): table for table in self.tables}
