@@ -28,9 +28,9 @@ from dbopt.index import workload as statements
 from dbopt.index.advisor import Advice
 from dbopt.index.audit import audit
 from dbopt.migrate import runner
-from dbopt.migrate.apply import Built
 from dbopt.migrate.declared import canonical_declared, declared
 from dbopt.migrate.progress import Progress
+from dbopt.migrate.work import Built
 from dbopt.pg import catalog
 from dbopt.pg.connect import Connection, connect
 from dbopt.pg.explain import explain_sync

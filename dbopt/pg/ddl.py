@@ -105,12 +105,6 @@ def drop(connection: Connection, schema: str, name: str, *, concurrently: bool) 
     connection.execute(sql.SQL(text).format(sql.Identifier(schema, name)))
 
 
-def analyze(connection: Connection, definition: IndexDefinition) -> None:
-    """ANALYZE the table: a new expression has no statistics until then."""
-    table = sql.Identifier(definition.schema, definition.table)
-    connection.execute(sql.SQL("ANALYZE {}").format(table))
-
-
 def run(connection: Connection, text: str) -> None:
     """Run statements that `ddltext` has written. What fails leaves no transaction open."""
     try:

@@ -19,7 +19,6 @@ from dbopt.pg import catalog, ddl
 from dbopt.pg.connect import Connection, connect
 from dbopt.settings import Migrate
 from dbopt.sql.indexdef import IndexDefinition, IndexKey
-from tests.support import wait_until
 
 SETTINGS = Migrate(lock_timeout=0.2, build_timeout=60)
 WANTED = IndexDefinition("words_word", "", "words", "btree", (IndexKey("word"),))
@@ -95,6 +94,13 @@ def found(connection: Connection, name: str = "words_word") -> catalog.Index | N
     return ddl.find(connection, "public", name)
 
 
+def drop_step(connection: Connection, name: str) -> Step:
+    """The drop of an index that is there."""
+    index = found(connection, name)
+    assert index is not None
+    return Step(Action.DROP, index.definition, index)
+
+
 def leave_invalid(connection: Connection, definition: IndexDefinition = UNIQUE) -> None:
     """A failed unique build."""
     with pytest.raises(psycopg.errors.UniqueViolation):
@@ -144,6 +150,3 @@ def elsewhere(dsn: str, sql: str, *, name: str = "somebody") -> Iterator[int]:
         pid = other.info.backend_pid
         with in_background(lambda: other.execute(sql)):
             yield pid
-
-
-__all__ = ["wait_until"]

@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-import psycopg
 import pytest
 
-from dbopt.errors import DeadlinePassed, MigrationError, ServerLost
-from dbopt.index.audit import audit
+from dbopt.errors import MigrationError
 from dbopt.migrate import operations
 from dbopt.migrate.names import new_name, old_name
-from dbopt.migrate.progress import Progress
-from dbopt.migrate.steps import Action, Step
-from dbopt.migrate.work import Built, Deadline, Work
-from dbopt.pg import catalog, ddl
+from dbopt.migrate.steps import Action
+from dbopt.migrate.work import Built, Work
+from dbopt.pg import ddl
 from dbopt.pg.connect import Connection, connect
-from dbopt.settings import Index as IndexSettings
 from dbopt.sql.indexdef import IndexKey
 from tests.integration.migrate_support import (
     SETTINGS,
@@ -26,17 +22,13 @@ from tests.integration.migrate_support import (
     WANTED,
     Kept,
     apply,
-    being_built,
     build,
-    elsewhere,
+    drop_step,
     found,
-    in_background,
     leave_invalid,
     names,
-    old_snapshot,
     planned,
 )
-from tests.support import wait_until
 
 BY_ID = replace(WANTED, keys=(IndexKey("id"),))
 
@@ -119,7 +111,7 @@ def test_a_name_that_a_table_took_after_the_plan_is_refused(connection: Connecti
 def test_a_conflict_is_refused_with_its_reason(connection: Connection) -> None:
     connection.execute("ALTER TABLE words ADD CONSTRAINT words_word UNIQUE (id)")
 
-    with pytest.raises(MigrationError, match="left alone: .*it is a constraint's"):
+    with pytest.raises(MigrationError, match=r"left alone: .*it is a constraint's"):
         build(connection, WANTED)
 
 
@@ -154,7 +146,7 @@ def test_values_too_long_are_told_with_a_remedy(connection: Connection) -> None:
         "INSERT INTO words SELECT 1, string_agg(md5(n::text), '') FROM generate_series(1, 500) n"
     )
 
-    with pytest.raises(MigrationError, match="values too long.*md5"):
+    with pytest.raises(MigrationError, match=r"values too long.*md5"):
         build(connection, WANTED)
     assert names(connection) == {}
 
@@ -164,7 +156,7 @@ def test_a_role_that_may_not_is_told(connection: Connection, pg_dsn: str) -> Non
     step = planned(connection, WANTED)[0]
     connection.execute("SET ROLE migrate_reader")
     try:
-        with pytest.raises(MigrationError, match="the role may not.*owner"):
+        with pytest.raises(MigrationError, match=r"the role may not.*owner"):
             operations.perform(Work(connection, SETTINGS), step)
     finally:
         connection.execute("RESET ROLE; DROP ROLE migrate_reader")
@@ -211,128 +203,6 @@ def test_postgresql_15_builds_and_rebuilds_too(pg15_dsn: str) -> None:
         old.execute("DELETE FROM words WHERE id > 100")
 
         assert build(old, UNIQUE).action is Action.REBUILD
-
-
-# --- who waits for whom
-
-
-def test_a_blocked_build_names_the_blocker_and_leaves_nothing(
-    connection: Connection, pg_dsn: str
-) -> None:
-    looks: list[Progress] = []
-    told: list[str] = []
-    settings = replace(SETTINGS, build_timeout=1)
-    with old_snapshot(pg_dsn) as blocker:
-        pid = f"pid {blocker.info.backend_pid} (user postgres report, idle in transaction"
-        with pytest.raises(MigrationError) as caught:
-            build(connection, WANTED, settings, report=looks.append, tell=told.append)
-        assert "was not built within 1 s: it waited for " + pid in caught.value.message
-        assert names(connection) == {}
-    assert "waiting for old snapshots" in {look.phase for look in looks}
-    assert len(told) == 1
-    assert f'The index "words_word" waits for {pid}' in told[0]
-    assert Action.CREATE is build(connection, WANTED).action
-
-
-def test_the_deadline_of_the_whole_run_is_told_as_such(connection: Connection, pg_dsn: str) -> None:
-    with old_snapshot(pg_dsn), pytest.raises(DeadlinePassed, match=r"the 0\.5 s that were given"):
-        build(connection, WANTED, deadline=Deadline.after(0.5))
-    assert names(connection) == {}
-
-
-def test_a_build_that_somebody_cancels_is_not_tried_again(
-    connection: Connection, pg_dsn: str
-) -> None:
-    with old_snapshot(pg_dsn), connect(pg_dsn) as mine:
-        with in_background(lambda: build(mine, WANTED)) as raised:
-            wait_until(lambda: being_built(connection), what="the build to show")
-            connection.execute("SELECT pg_cancel_backend(%s)", (mine.info.backend_pid,))
-    assert "somebody has cancelled it" in str(raised[0])
-    assert names(connection) == {}
-
-
-def test_a_build_cut_off_by_the_server_leaves_nothing(connection: Connection, pg_dsn: str) -> None:
-    """The session is terminated: another one cleans up, and the next call goes on."""
-    with old_snapshot(pg_dsn), connect(pg_dsn) as mine:
-        with in_background(lambda: build(mine, WANTED)) as raised:
-            wait_until(lambda: being_built(connection), what="the build to show")
-            connection.execute("SELECT pg_terminate_backend(%s)", (mine.info.backend_pid,))
-    assert [ServerLost] == list(map(type, raised))
-    assert "Run again" in str(raised[0])
-    assert names(connection) == {}
-    assert Action.CREATE is build(connection, WANTED).action
-
-
-def test_a_prepared_transaction_is_named(connection: Connection, pg_dsn: str) -> None:
-    row = connection.execute("SHOW max_prepared_transactions").fetchone()
-    if row == {"max_prepared_transactions": "0"}:
-        pytest.skip("needs max_prepared_transactions")
-    connection.execute("BEGIN; INSERT INTO words VALUES (0); PREPARE TRANSACTION 'import 7'")
-    try:
-        with pytest.raises(MigrationError, match='prepared transaction "import 7"'):
-            build(connection, WANTED, replace(SETTINGS, build_timeout=1))
-    finally:
-        connection.execute("ROLLBACK PREPARED 'import 7'")
-
-
-def test_a_blockers_query_is_shown_when_asked_for_without_its_literals(
-    connection: Connection, pg_dsn: str
-) -> None:
-    settings = replace(SETTINGS, build_timeout=1, blocker_queries=True)
-    with psycopg.connect(pg_dsn) as writer:
-        writer.execute("UPDATE words SET word = 'secret' WHERE id = 1")
-        with pytest.raises(MigrationError) as caught:
-            build(connection, WANTED, settings)
-        writer.rollback()
-    assert "UPDATE words SET word = $1 WHERE id = $2" in str(caught.value)
-    assert "left; the next run mends it" in str(caught.value)
-    assert Action.REBUILD is build(connection, WANTED).action
-
-
-# --- builds that go on without us
-
-
-def test_one_being_built_is_waited_for(connection: Connection, pg_dsn: str) -> None:
-    told: list[str] = []
-    looks: list[Progress] = []
-    with old_snapshot(pg_dsn) as blocker:
-        with connect(pg_dsn, application_name="somebody") as other:
-            with in_background(lambda: ddl.create(other, WANTED, concurrently=True)):
-                wait_until(lambda: being_built(connection), what="the build to show")
-                assert audit(catalog.read(connection), IndexSettings()) == []
-                with connect(pg_dsn) as mine:
-                    with in_background(
-                        lambda: build(mine, WANTED, tell=told.append, report=looks.append)
-                    ) as raised:
-                        wait_until(lambda: looks, what="a look at the other's build")
-                        blocker.rollback()
-    assert raised == []
-    assert names(connection) == {"words_word": True}
-    assert "by pid" in looks[0].phase
-    assert ", another session: waiting for it." in told[0]
-
-
-def test_anothers_build_is_never_cancelled(connection: Connection, pg_dsn: str) -> None:
-    with old_snapshot(pg_dsn) as blocker:
-        with connect(pg_dsn, application_name="somebody") as other:
-            with in_background(lambda: ddl.create(other, WANTED, concurrently=True)) as raised:
-                wait_until(lambda: being_built(connection), what="the build to show")
-                with pytest.raises(DeadlinePassed, match="which pid .* somebody"):
-                    build(connection, WANTED, deadline=Deadline.after(0.5))
-                blocker.rollback()
-    assert raised == []
-    assert names(connection) == {"words_word": True}
-
-
-def test_our_own_orphan_is_cancelled_at_the_deadline(connection: Connection, pg_dsn: str) -> None:
-    """A dbopt that was killed: its session has our role and our application_name."""
-    with old_snapshot(pg_dsn), connect(pg_dsn) as orphan:
-        with in_background(lambda: ddl.create(orphan, WANTED, concurrently=True)) as raised:
-            wait_until(lambda: being_built(connection), what="the build to show")
-            with pytest.raises(DeadlinePassed, match="a run|which pid"):
-                build(connection, WANTED, deadline=Deadline.after(0.5))
-    assert [psycopg.errors.QueryCanceled] == list(map(type, raised))
-    assert names(connection) == {}
 
 
 # --- rename, replace, drop
@@ -456,7 +326,7 @@ def test_a_drop_keeps_what_makes_it_again(connection: Connection) -> None:
 
 def test_a_drop_that_is_done_or_of_another_index_does_nothing(connection: Connection) -> None:
     connection.execute("CREATE INDEX gone ON words (id)")
-    step = planned(connection, prune=True) or [_drop(connection, "gone")]
+    step = planned(connection, prune=True) or [drop_step(connection, "gone")]
     connection.execute("DROP INDEX gone; CREATE INDEX gone ON words (word)")
 
     with pytest.raises(MigrationError, match="it is another one by now"):
@@ -465,74 +335,8 @@ def test_a_drop_that_is_done_or_of_another_index_does_nothing(connection: Connec
     assert Action.DROP is operations.perform(Work(connection, SETTINGS), step[0]).action
 
 
-def _drop(connection: Connection, name: str) -> Step:
-    index = found(connection, name)
-    assert index is not None
-    return Step(Action.DROP, index.definition, index)
-
-
 def test_a_drop_never_takes_what_something_needs(connection: Connection) -> None:
     connection.execute("ALTER TABLE words ADD CONSTRAINT once UNIQUE (id)")
 
     with pytest.raises(MigrationError, match="it is a constraint's"):
-        operations.perform(Work(connection, SETTINGS), _drop(connection, "once"))
-
-
-def test_a_drop_that_is_blocked_says_by_whom(connection: Connection, pg_dsn: str) -> None:
-    build(connection, WANTED)
-    step = _drop(connection, "words_word")
-    with psycopg.connect(pg_dsn, application_name="reader") as reader:
-        reader.execute("SELECT * FROM words LIMIT 1")
-        with pytest.raises(MigrationError, match="(?s)reader.*End the long transactions"):
-            operations.perform(Work(connection, replace(SETTINGS, build_timeout=1)), step)
-        reader.rollback()
-    operations.perform(Work(connection, SETTINGS), step)
-    assert names(connection) == {}
-
-
-# --- the application comes first
-
-
-def test_a_build_gives_way_to_an_alter_table_that_waits_for_it(
-    connection: Connection, pg_dsn: str
-) -> None:
-    """The ALTER waits for the build, and every reader behind the ALTER: the build ends, later
-    it is built again."""
-    journal = Kept()
-    settings = replace(SETTINGS, lock_timeout=0.5)
-    with old_snapshot(pg_dsn) as blocker, connect(pg_dsn) as mine:
-        with in_background(lambda: build(mine, WANTED, settings, journal=journal)) as raised:
-            wait_until(lambda: being_built(connection), what="the build to show")
-            with connect(pg_dsn) as reader:
-                reader.execute("SET statement_timeout = '2s'")
-                with elsewhere(pg_dsn, "ALTER TABLE words ADD COLUMN more int") as pid:
-                    wait_until(lambda: _waits(connection, pid), what="the ALTER to wait")
-                    reader.execute("SELECT count(*) FROM words")
-            blocker.rollback()
-    assert raised == []
-    assert names(connection) == {"words_word": True}
-    outcomes = [outcome for _, outcome, _ in journal.ends]
-    assert outcomes[0] == "cancelled"
-    assert outcomes[-1] == "done"
-
-
-def test_a_build_that_a_blocker_of_its_own_waits_for_is_no_deadlock(
-    connection: Connection, pg_dsn: str
-) -> None:
-    """PostgreSQL would end one of both after deadlock_timeout, perhaps the application's."""
-    settings = replace(SETTINGS, lock_timeout=30)
-    with psycopg.connect(pg_dsn) as writer, connect(pg_dsn) as mine:
-        writer.execute("INSERT INTO words VALUES (1, 'x')")
-        with in_background(lambda: build(mine, WANTED, settings)) as raised:
-            wait_until(lambda: being_built(connection), what="the build to show")
-            writer.execute("ALTER TABLE words ADD COLUMN more int")
-            writer.commit()
-    assert raised == []
-    assert names(connection) == {"words_word": True}
-
-
-def _waits(connection: Connection, pid: int) -> bool:
-    row = connection.execute(
-        "SELECT count(*) AS n FROM pg_locks WHERE pid = %s AND NOT granted", (pid,)
-    ).fetchone()
-    return row != {"n": 0}
+        operations.perform(Work(connection, SETTINGS), drop_step(connection, "once"))

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from dbopt.migrate.apply import build
 from dbopt.migrate.plan import Action
 from dbopt.pg import catalog, ddl
 from dbopt.pg.connect import Connection, connect
 from dbopt.settings import Migrate
 from dbopt.sql.indexdef import IndexDefinition, parse_index
+from tests.integration.migrate_support import build
 
 SETTINGS = Migrate(lock_timeout=1, build_timeout=60)
 SCHEMA = """

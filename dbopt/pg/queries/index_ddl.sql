@@ -27,24 +27,3 @@ SELECT c.oid::bigint AS oid,
   JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.oid = to_regclass(CASE WHEN %(schema)s <> '' THEN quote_ident(%(schema)s) || '.' ELSE '' END
                            || quote_ident(%(table)s));
-
--- name: index_build_progress
--- How far the index build of that session is, in blocks or tuples of its phase, and who blocks it.
--- current_locker_pid is the holder it waits for between its phases (old snapshots and writers);
--- pg_blocking_pids names those that hold a lock it wants.
--- Source: pg_stat_progress_create_index (docs: progress-reporting).
-SELECT p.phase,
-       p.blocks_total, p.blocks_done, p.tuples_total, p.tuples_done,
-       p.lockers_total, p.lockers_done,
-       (SELECT coalesce(jsonb_agg(jsonb_build_object(
-                   'pid', a.pid,
-                   'user', a.usename,
-                   'application', a.application_name,
-                   'state', a.state,
-                   'transaction_age', extract(epoch FROM clock_timestamp() - a.xact_start))
-                   ORDER BY a.pid), '[]')
-          FROM pg_stat_activity a
-         WHERE a.pid = ANY (pg_blocking_pids(%(pid)s) || nullif(p.current_locker_pid, 0)::integer)
-           AND a.pid <> %(pid)s) AS blockers
-  FROM (SELECT %(pid)s AS pid) AS session
-  LEFT JOIN pg_stat_progress_create_index p ON p.pid = session.pid;

@@ -1,0 +1,240 @@
+"""Who waits for whom: blockers, deadlines, others' builds, the application's right of way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import psycopg
+import pytest
+
+from dbopt.errors import DeadlinePassed, MigrationError, ServerLost
+from dbopt.index.audit import audit
+from dbopt.migrate import operations
+from dbopt.migrate.progress import Progress
+from dbopt.migrate.steps import Action
+from dbopt.migrate.work import Deadline, Work
+from dbopt.pg import catalog, ddl
+from dbopt.pg.connect import Connection, connect
+from dbopt.settings import Index as IndexSettings
+from tests.integration.migrate_support import (
+    SETTINGS,
+    TABLES,
+    WANTED,
+    Kept,
+    being_built,
+    build,
+    drop_step,
+    elsewhere,
+    in_background,
+    names,
+    old_snapshot,
+)
+from tests.support import wait_until
+
+
+@pytest.fixture
+def connection(pg_dsn: str) -> Iterator[Connection]:
+    with connect(pg_dsn) as made:
+        made.execute(TABLES)
+        yield made
+
+
+# --- who waits for whom
+
+
+def test_a_blocked_build_names_the_blocker_and_leaves_nothing(
+    connection: Connection, pg_dsn: str
+) -> None:
+    looks: list[Progress] = []
+    told: list[str] = []
+    settings = replace(SETTINGS, build_timeout=1)
+    with old_snapshot(pg_dsn) as blocker:
+        pid = f"pid {blocker.info.backend_pid} (user postgres report, idle in transaction"
+        with pytest.raises(MigrationError) as caught:
+            build(connection, WANTED, settings, report=looks.append, tell=told.append)
+        assert "was not built within 1 s: it waited for " + pid in caught.value.message
+        assert names(connection) == {}
+    assert "waiting for old snapshots" in {look.phase for look in looks}
+    assert len(told) == 1
+    assert f'The index "words_word" waits for {pid}' in told[0]
+    assert Action.CREATE is build(connection, WANTED).action
+
+
+def test_the_deadline_of_the_whole_run_is_told_as_such(connection: Connection, pg_dsn: str) -> None:
+    with old_snapshot(pg_dsn), pytest.raises(DeadlinePassed, match=r"the 0\.5 s that were given"):
+        build(connection, WANTED, deadline=Deadline.after(0.5))
+    assert names(connection) == {}
+
+
+def test_a_build_that_somebody_cancels_is_not_tried_again(
+    connection: Connection, pg_dsn: str
+) -> None:
+    with (
+        old_snapshot(pg_dsn),
+        connect(pg_dsn) as mine,
+        in_background(lambda: build(mine, WANTED)) as raised,
+    ):
+        wait_until(lambda: being_built(connection), what="the build to show")
+        connection.execute("SELECT pg_cancel_backend(%s)", (mine.info.backend_pid,))
+    assert "somebody has cancelled it" in str(raised[0])
+    assert names(connection) == {}
+
+
+def test_a_build_cut_off_by_the_server_leaves_nothing(connection: Connection, pg_dsn: str) -> None:
+    """The session is terminated: another one cleans up, and the next call goes on."""
+    with (
+        old_snapshot(pg_dsn),
+        connect(pg_dsn) as mine,
+        in_background(lambda: build(mine, WANTED)) as raised,
+    ):
+        wait_until(lambda: being_built(connection), what="the build to show")
+        connection.execute("SELECT pg_terminate_backend(%s)", (mine.info.backend_pid,))
+    assert [ServerLost] == list(map(type, raised))
+    assert "Run again" in str(raised[0])
+    assert names(connection) == {}
+    assert Action.CREATE is build(connection, WANTED).action
+
+
+def test_a_prepared_transaction_is_named(connection: Connection, pg_dsn: str) -> None:
+    row = connection.execute("SHOW max_prepared_transactions").fetchone()
+    if row == {"max_prepared_transactions": "0"}:
+        pytest.skip("needs max_prepared_transactions")
+    connection.execute("BEGIN; INSERT INTO words VALUES (0); PREPARE TRANSACTION 'import 7'")
+    try:
+        with pytest.raises(MigrationError, match='prepared transaction "import 7"'):
+            build(connection, WANTED, replace(SETTINGS, build_timeout=1))
+    finally:
+        connection.execute("ROLLBACK PREPARED 'import 7'")
+
+
+def test_a_blockers_query_is_shown_when_asked_for_without_its_literals(
+    connection: Connection, pg_dsn: str
+) -> None:
+    settings = replace(SETTINGS, build_timeout=1, blocker_queries=True)
+    with psycopg.connect(pg_dsn) as writer:
+        writer.execute("UPDATE words SET word = 'secret' WHERE id = 1")
+        with pytest.raises(MigrationError) as caught:
+            build(connection, WANTED, settings)
+        writer.rollback()
+    assert "UPDATE words SET word = $1 WHERE id = $2" in str(caught.value)
+    assert "left; the next run mends it" in str(caught.value)
+    assert Action.REBUILD is build(connection, WANTED).action
+
+
+# --- builds that go on without us
+
+
+def test_one_being_built_is_waited_for(connection: Connection, pg_dsn: str) -> None:
+    told: list[str] = []
+    looks: list[Progress] = []
+    with (
+        old_snapshot(pg_dsn) as blocker,
+        connect(pg_dsn, application_name="somebody") as other,
+        in_background(lambda: ddl.create(other, WANTED, concurrently=True)),
+    ):
+        wait_until(lambda: being_built(connection), what="the build to show")
+        assert audit(catalog.read(connection), IndexSettings()) == []
+        with (
+            connect(pg_dsn) as mine,
+            in_background(
+                lambda: build(mine, WANTED, tell=told.append, report=looks.append)
+            ) as raised,
+        ):
+            wait_until(lambda: looks, what="a look at the other's build")
+            blocker.rollback()
+    assert raised == []
+    assert names(connection) == {"words_word": True}
+    assert "by pid" in looks[0].phase
+    assert ", another session: waiting for it." in told[0]
+
+
+def test_anothers_build_is_never_cancelled(connection: Connection, pg_dsn: str) -> None:
+    with (
+        old_snapshot(pg_dsn) as blocker,
+        connect(pg_dsn, application_name="somebody") as other,
+        in_background(lambda: ddl.create(other, WANTED, concurrently=True)) as raised,
+    ):
+        wait_until(lambda: being_built(connection), what="the build to show")
+        with pytest.raises(DeadlinePassed, match=r"which pid .* somebody"):
+            build(connection, WANTED, deadline=Deadline.after(0.5))
+        blocker.rollback()
+    assert raised == []
+    assert names(connection) == {"words_word": True}
+
+
+def test_our_own_orphan_is_cancelled_at_the_deadline(connection: Connection, pg_dsn: str) -> None:
+    """A dbopt that was killed: its session has our role and our application_name."""
+    with (
+        old_snapshot(pg_dsn),
+        connect(pg_dsn) as orphan,
+        in_background(lambda: ddl.create(orphan, WANTED, concurrently=True)) as raised,
+    ):
+        wait_until(lambda: being_built(connection), what="the build to show")
+        with pytest.raises(DeadlinePassed, match=r"a run|which pid"):
+            build(connection, WANTED, deadline=Deadline.after(0.5))
+    assert [psycopg.errors.QueryCanceled] == list(map(type, raised))
+    assert names(connection) == {}
+
+
+def test_a_drop_that_is_blocked_says_by_whom(connection: Connection, pg_dsn: str) -> None:
+    build(connection, WANTED)
+    step = drop_step(connection, "words_word")
+    with psycopg.connect(pg_dsn, application_name="reader") as reader:
+        reader.execute("SELECT * FROM words LIMIT 1")
+        with pytest.raises(MigrationError, match=r"(?s)reader.*End the long transactions"):
+            operations.perform(Work(connection, replace(SETTINGS, build_timeout=1)), step)
+        reader.rollback()
+    operations.perform(Work(connection, SETTINGS), step)
+    assert names(connection) == {}
+
+
+# --- the application comes first
+
+
+def test_a_build_gives_way_to_an_alter_table_that_waits_for_it(
+    connection: Connection, pg_dsn: str
+) -> None:
+    """The ALTER waits for the build, and every reader behind the ALTER: the build ends, later
+    it is built again."""
+    journal = Kept()
+    settings = replace(SETTINGS, lock_timeout=0.5)
+    with (
+        old_snapshot(pg_dsn) as blocker,
+        connect(pg_dsn) as mine,
+        in_background(lambda: build(mine, WANTED, settings, journal=journal)) as raised,
+    ):
+        wait_until(lambda: being_built(connection), what="the build to show")
+        with connect(pg_dsn) as reader:
+            reader.execute("SET statement_timeout = '2s'")
+            with elsewhere(pg_dsn, "ALTER TABLE words ADD COLUMN more int") as pid:
+                wait_until(lambda: _waits(connection, pid), what="the ALTER to wait")
+                reader.execute("SELECT count(*) FROM words")
+        blocker.rollback()
+    assert raised == []
+    assert names(connection) == {"words_word": True}
+    outcomes = [outcome for _, outcome, _ in journal.ends]
+    assert outcomes[0] == "cancelled"
+    assert outcomes[-1] == "done"
+
+
+def test_a_build_that_a_blocker_of_its_own_waits_for_is_no_deadlock(
+    connection: Connection, pg_dsn: str
+) -> None:
+    """PostgreSQL would end one of both after deadlock_timeout, perhaps the application's."""
+    settings = replace(SETTINGS, lock_timeout=30)
+    with psycopg.connect(pg_dsn) as writer, connect(pg_dsn) as mine:
+        writer.execute("INSERT INTO words VALUES (1, 'x')")
+        with in_background(lambda: build(mine, WANTED, settings)) as raised:
+            wait_until(lambda: being_built(connection), what="the build to show")
+            writer.execute("ALTER TABLE words ADD COLUMN more int")
+            writer.commit()
+    assert raised == []
+    assert names(connection) == {"words_word": True}
+
+
+def _waits(connection: Connection, pid: int) -> bool:
+    row = connection.execute(
+        "SELECT count(*) AS n FROM pg_locks WHERE pid = %s AND NOT granted", (pid,)
+    ).fetchone()
+    return row != {"n": 0}
