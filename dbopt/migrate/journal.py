@@ -159,12 +159,9 @@ class StoreJournal:
         except (DboptError, ServerError) as error:
             self._warn("Which indexes dbopt manages is not known, so none is dropped", error)
             return set()
-        actual = None if there is None else {(i.definition.schema, i.name): i for i in there}
-        return {
-            (one.schema, one.name)
-            for one in found
-            if actual is None or _is_still(one, actual.get((one.schema, one.name)))
-        }
+        if there is None:
+            return {(one.schema, one.name) for one in found}
+        return still_managed(found, there)
 
     def note_present(self, definitions: Iterable[IndexDefinition]) -> None:
         """Note that these are there as declared: dbopt manages them from now on."""
@@ -281,10 +278,18 @@ def _left(read: Read) -> tuple[str, str] | None:
     return read.name if isinstance(read, Created) else None
 
 
-def _is_still(one: Managed, found: Index | None) -> bool:
-    if found is None:
-        return False
+def still_managed(known: Iterable[Managed], there: Iterable[Index]) -> set[tuple[str, str]]:
+    """Schema and name of those that are there with the meaning that they were managed with."""
+    actual = {(index.definition.schema, index.name): index for index in there}
+    return {
+        (one.schema, one.name)
+        for one in known
+        if (found := actual.get((one.schema, one.name))) and _is_still(one.sql, found)
+    }
+
+
+def _is_still(sql: str, found: Index) -> bool:
     try:
-        return same_index(parse_index(one.sql), found.definition)
+        return same_index(parse_index(sql), found.definition)
     except DboptError:
         return False

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dbopt.errors import DboptError
-from dbopt.migrate.journal import target_of
-from dbopt.migrate.steps import same_index
+from dbopt.migrate.journal import still_managed, target_of
 from dbopt.pg.catalog import Index
 from dbopt.pg.connect import Connection
 from dbopt.pg.ddl import ServerError
 from dbopt.settings import Settings
-from dbopt.sql.indexdef import parse_index
 from dbopt.store import indexruns
 from dbopt.store.link import StoreLink
 
@@ -31,16 +29,4 @@ def managed_indexes(
         return set()
     finally:
         link.close()
-    actual = {(index.definition.schema, index.name): index for index in there}
-    return {
-        (one.schema, one.name)
-        for one in known
-        if (found := actual.get((one.schema, one.name))) and _is_still(one.sql, found)
-    }
-
-
-def _is_still(sql: str, found: Index) -> bool:
-    try:
-        return same_index(parse_index(sql), found.definition)
-    except DboptError:
-        return False
+    return still_managed(known, there)

@@ -276,6 +276,8 @@ class Run:
         self._throttle.wait(self._deadline)
         if self._guard.ensure(min(self._wait, self._deadline.left)):
             self._tell("The migration lock was lost with its session, and is held again.")
+            if isinstance(self._journal, StoreJournal):
+                self._journal.served = self._guard.connection
         now = self._scene.again(step)
         if now is None:
             return ()
