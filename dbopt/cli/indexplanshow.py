@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 
 from dbopt.cli.context import shown
@@ -47,8 +48,16 @@ def show(
         console.print(
             shown(f"Left alone, since not declared: {names}. --prune drops them."), style="dim"
         )
+    for same in _grouped(findings):
+        _finding(console, same)
+
+
+def _grouped(findings: Sequence[Finding]) -> list[list[Finding]]:
+    """One old transaction is in the way of many indexes: it is said once."""
+    groups: dict[tuple[str, str, str], list[Finding]] = {}
     for finding in findings:
-        _finding(console, finding)
+        groups.setdefault((finding.rule, finding.message, finding.remedy), []).append(finding)
+    return list(groups.values())
 
 
 def _steps(
@@ -87,13 +96,13 @@ def _below(
         more = _more(step, found, blockers.get(key(step.definition), ()))
         for word, text in zip(words, more, strict=True):
             if text:
-                console.print(f"  {word}: {shown(text)}", soft_wrap=False)
+                console.print(Padding(f"{word}: {shown(text)}", (0, 0, 0, 2), expand=False))
 
 
 def _more(step: Step, found: Estimate, sessions: Sequence[Session]) -> tuple[str, str, str]:
     """Why, which locks, and who is in the way."""
-    if found.benefit >= _LEAST_BENEFIT:
-        read = f"{found.benefit:.0%} of the rows that sequential scans read are this table's"
+    if found.benefit >= _LEAST_BENEFIT and step.action is Action.CREATE:
+        read = f"its table has {found.benefit:.0%} of the rows that sequential scans read"
         why = "; ".join(filter(None, (step.reason, read)))
     else:
         why = step.reason
@@ -122,25 +131,24 @@ def _time(found: Estimate) -> str:
         return ""
     if most < 1:
         return "< 1 s"
-    return f"{spell(least) if least >= 1 else '0 s'} to {spell(most)}"
+    return f"{spell(least)} to {spell(most)}" if least >= 1 else f"up to {spell(most)}"
 
 
 def _summary(todo: Sequence[Step], estimates: Mapping[str, Estimate], present: int) -> str:
-    there = f"{present} declared index{'' if present == 1 else 'es'} as declared"
+    there = f"{present} index{'' if present == 1 else 'es'} as declared"
     if not todo:
         return f"Nothing to do: {there}."
     counts = Counter(step.action.value for step in todo)
     words = ", ".join(f"{number} to {action}" for action, number in counts.items())
     most = sum(estimates[key(step.definition)].seconds[1] for step in todo)
     time = f" All of it takes {spell(most)} at most, waits for others apart." if most >= 1 else ""
-    return f"{words}; {there}.{time}"
+    return f"{words}{f'; {there}' if present else ''}.{time}"
 
 
-def _finding(console: Console, finding: Finding) -> None:
+def _finding(console: Console, same: Sequence[Finding]) -> None:
+    finding = max(same, key=lambda one: one.severity)
     word = finding.severity.name.lower() if finding.examined else "not examined"
-    head = (
-        f"[{_COLOURS[finding.severity]}]{word}[/] {finding.rule} [bold]{shown(finding.object)}[/]"
-    )
-    console.print(f"{head}: {shown(finding.message)}")
+    colour, names = _COLOURS[finding.severity], ", ".join(shown(one.object) for one in same)
+    console.print(f"[{colour}]{word}[/] {finding.rule} [bold]{names}[/]: {shown(finding.message)}")
     if finding.remedy:
-        console.print(f"  {shown(finding.remedy)}", style="dim")
+        console.print(Padding(shown(finding.remedy), (0, 0, 0, 2), expand=False), style="dim")

@@ -61,6 +61,13 @@ def key(definition: IndexDefinition) -> str:
     return f"{definition.schema}.{definition.name}"
 
 
+def tree(step: Step) -> Iterator[Step]:
+    """A step and the parts of it, at every level of partitions."""
+    yield step
+    for part in step.partitions:
+        yield from tree(part)
+
+
 def built(step: Step) -> Iterator[Step]:
     """What a step builds: itself, or of a partitioned table each partition's part that it builds.
 
@@ -75,8 +82,7 @@ def built(step: Step) -> Iterator[Step]:
 
 def touched(step: Step) -> set[look.Name]:
     """Schema and name of the tables that a step touches."""
-    own = {(step.definition.schema, step.definition.table)}
-    return own.union(*(touched(part) for part in step.partitions))
+    return {(part.definition.schema, part.definition.table) for part in tree(step)}
 
 
 def estimate(

@@ -33,7 +33,7 @@ SELECT pg_try_advisory_lock({KEY}) AS alone \\gset
 _TAIL = f"""
 RESET lock_timeout;
 RESET statement_timeout;
-SELECT pg_advisory_unlock({KEY});
+SELECT pg_advisory_unlock({KEY}) \\gset
 """
 
 
@@ -75,7 +75,7 @@ def script(
     """
     lines = [_HEAD]
     if search_path:
-        lines.append(f"SELECT set_config('search_path', {_literal(search_path)}, false);")
+        lines.append(f"SELECT set_config('search_path', {_literal(search_path)}, false) \\gset")
     if version >= 17:
         lines.append("SET transaction_timeout = 0;")
     patient: bool | None = None

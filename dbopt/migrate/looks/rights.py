@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dbopt.migrate.estimate import BUILDS, key
+from dbopt.migrate.estimate import BUILDS, key, tree
 from dbopt.migrate.looks.sight import Sight
 from dbopt.migrate.steps import Action, Step
 from dbopt.pg import look
@@ -107,8 +107,7 @@ def _of_table(sight: Sight, table: look.Table, step: Step) -> Iterator[Finding]:
 
 def _all(steps: tuple[Step, ...]) -> Iterator[Step]:
     for step in steps:
-        yield step
-        yield from (part for part in step.partitions if part.action is not Action.PRESENT)
+        yield from (part for part in tree(step) if part.action is not Action.PRESENT)
 
 
 def _refused(rule: str, name: str, message: str, remedy: str) -> Finding:

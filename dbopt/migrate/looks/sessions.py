@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from dbopt.migrate.estimate import BUILDS, key
+from dbopt.migrate.estimate import BUILDS, key, tree
 from dbopt.migrate.looks.sight import Sight
 from dbopt.migrate.steps import Action, Step
 from dbopt.pg import look
@@ -24,8 +24,10 @@ _READERS = frozenset(("AccessShareLock", "RowShareLock"))
 """Modes that no build waits for."""
 _BRIEF = 1.0
 """Seconds: younger transactions end by themselves before anybody has read of them."""
-_ANY = (Action.DROP, Action.REBUILD, Action.REPLACE)
+_DROPPING = (Action.DROP, Action.REBUILD, Action.REPLACE)
 """Actions that drop an index, which waits for readers of its table too."""
+_ACTING = (*_DROPPING, Action.CREATE, Action.ATTACH)
+"""Actions that wait for others. A rename waits for who changes the same index alone."""
 
 
 def old_transactions(sight: Sight) -> Iterator[Finding]:
@@ -89,29 +91,32 @@ def evidence(session: look.Session) -> dict[str, Any]:
 
 
 def _blocks(step: Step, tables: Mapping[look.Name, look.Table], session: look.Session) -> bool:
-    parts = [part for part in (step, *step.partitions) if _acts(part)]
-    gives_way = session.kind == "autovacuum worker" and not session.wraparound
-    if not parts or gives_way:
+    if session.kind == "autovacuum worker" and not session.wraparound:
         return False
-    return any(_blocks_part(part, tables, session) for part in parts)
+    return bool(_reasons(step, tables, session))
 
 
-def _acts(part: Step) -> bool:
-    return part.action not in (Action.PRESENT, Action.CONFLICT, Action.RENAME)
+def _reasons(
+    step: Step, tables: Mapping[look.Name, look.Table], session: look.Session
+) -> list[str]:
+    """Why a step would wait for the session, in words; nothing where it would not."""
+    found = (_reason(part, tables, session) for part in tree(step) if part.action in _ACTING)
+    return [reason for reason in found if reason]
 
 
-def _blocks_part(part: Step, tables: Mapping[look.Name, look.Table], session: look.Session) -> bool:
+def _reason(part: Step, tables: Mapping[look.Name, look.Table], session: look.Session) -> str:
     existing = {part.existing.oid} if part.existing else set()
+    table = tables.get((part.definition.schema, part.definition.table))
     if part.action is Action.ATTACH:
         # ACCESS EXCLUSIVE on the partition's index: whoever has planned with it has it locked.
-        return bool(session.modes(existing))
-    table = tables.get((part.definition.schema, part.definition.table))
+        return "holds the index of a partition" if session.modes(existing) else ""
     if table is None:
-        return False
+        return ""
     modes = session.modes({table.oid} | existing)
-    waits = bool(modes) if part.action in _ANY else bool(modes - _READERS)
-    scans = part.action in BUILDS and not table.partitioned
-    return waits or (scans and session.snapshot)
+    if modes - (frozenset() if part.action in _DROPPING else _READERS):
+        return f"holds {table.name}"
+    scans = part.action in BUILDS and part.ready is None and not table.partitioned
+    return "holds an old snapshot" if scans and session.snapshot else ""
 
 
 def _blocked(sight: Sight, step: Step, session: look.Session) -> Finding:
@@ -119,6 +124,7 @@ def _blocked(sight: Sight, step: Step, session: look.Session) -> Finding:
     builds = step.action is not Action.DROP
     old = bool(limit) and session.age > limit
     severity = Severity.CRITICAL if old and builds else Severity.WARNING if old else Severity.INFO
+    why = _reasons(step, sight.tables, session)[0]
     rule = "prepared-transaction" if session.gid else "old-transaction"
     if session.doing:
         rule, severity = session.doing.replace(" ", "-"), min(severity, Severity.WARNING)
@@ -126,17 +132,10 @@ def _blocked(sight: Sight, step: Step, session: look.Session) -> Finding:
         rule,
         severity,
         key(step.definition),
-        f"It would wait for {who(session)}, which {_why(sight, step, session)}.",
+        f"It would wait for {who(session)}, which {why}.",
         evidence(session) | {"max_transaction_age": limit},
         _remedy(session),
     )
-
-
-def _why(sight: Sight, step: Step, session: look.Session) -> str:
-    oids = {table.oid for table in sight.tables.values()}
-    if session.modes(oids):
-        return f"holds {step.definition.table} or a partition of it"
-    return "holds an old snapshot" if session.snapshot else "holds its index"
 
 
 def _remedy(session: look.Session) -> str:
