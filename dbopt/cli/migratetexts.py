@@ -133,7 +133,7 @@ def _moved(one: Rendered, python: RevisionSource, finding: Finding, place: Place
     at = place.start - start
     above = piece.text.rfind("\n", 0, at) + 1
     text = piece.text[above:].split("\n", 1)[0]
-    line, column = python.place(piece.line, text)
+    line, column = python.place(piece.line, text, at - above)
     if any(python.ignores(finding.rule, where) for where in {line, piece.line}):
         return None
     evidence = {k: v for k, v in finding.evidence.items() if not k.startswith("end_")}

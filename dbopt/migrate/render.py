@@ -24,12 +24,13 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, MigrationStep
 from alembic.script import Script, ScriptDirectory
+from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from dbopt.errors import DboptError, UsageError
-from dbopt.sql.lexer import code
+from dbopt.sql.lexer import Lexeme, code, tokens
 from dbopt.sql.split import statements
 
 _GAP = "\n\n"
@@ -92,13 +93,16 @@ def render(
         try:
             directory = ScriptDirectory.from_config(config)
             scripts = _scripts(directory, chosen)
-        except CommandError as error:
+        except (CommandError, RevisionError) as error:
             raise UsageError(f"Alembic: {_safe(str(error))}") from None
         except Exception as error:
             raise UsageError(
                 f"{_place(error)}the revisions cannot be loaded: {_why(error)}",
                 hint="`alembic history` must work: is what they import installed?",
             ) from None
+        if not scripts and not chosen:
+            where = ", ".join(map(str, directory.version_locations))
+            raise UsageError(f"{where}: there are no revisions.")
         return [_render(config, directory, one) for one in scripts if wanted(Path(one.path))]
 
 
@@ -173,7 +177,8 @@ class _Recorder:
 
     def _take(self, text: str) -> None:
         if self._running:
-            self._pieces.append(Piece(text, _line(sys._getframe(1), self._script.path)))
+            line = _line(sys._getframe(1), self._script.path)
+            self._pieces.append(Piece(_ended(text), line))
         else:
             self._pieces += [Piece(kept) for kept in self._kept(text)]
 
@@ -182,6 +187,13 @@ class _Recorder:
         for statement in statements(text):
             if all(token.text != self._version_table for token in code(statement.sql)):
                 yield f"{statement.sql};"
+
+
+def _ended(text: str) -> str:
+    """With the semicolon that Alembic has put behind a comment, and so into it."""
+    last = list(tokens(text))[-1:]
+    in_comment = text.endswith(";") and [token.lexeme for token in last] == [Lexeme.COMMENT]
+    return f"{text[:-1]}\n;" if in_comment else text
 
 
 def _line(frame: FrameType | None, path: str) -> int:

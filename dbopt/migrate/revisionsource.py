@@ -32,18 +32,21 @@ class RevisionSource:
     markers: tuple[Marker, ...] = ()
     lines: tuple[str, ...] = field(default=())
 
-    def place(self, line: int, written: str) -> tuple[int, int]:
-        """Line and column, from 1, of a line of SQL that the call in `line` has sent.
+    def place(self, line: int, written: str, offset: int = 0) -> tuple[int, int]:
+        """Line and column, from 1, of an offset in a line of SQL that the call in `line` has sent.
 
-        Found where the call holds it as it is, or one line alone of the file; else it is where
-        the call starts.
+        Found where the call holds that line as it is, or one line alone of the file; else it is
+        where the call starts.
         """
-        wanted = written.strip()
+        # Alembic strips what it is given, and ends it.
+        wanted = written.strip().removesuffix(";").rstrip()
         everywhere = range(1, len(self.lines) + 1)
         found = [at for at in everywhere if wanted and wanted in self.lines[at - 1]]
-        near = [at for at in found if at in self._call(line)] or found
-        if near and (len(near) == 1 or near[0] in self._call(line)):
-            return near[0], self.lines[near[0] - 1].index(wanted) + 1
+        near = [at for at in found if at in self._call(line)]
+        if near or len(found) == 1:
+            at = (near or found)[0]
+            inside = max(offset - (len(written) - len(written.lstrip())), 0)
+            return at, self.lines[at - 1].index(wanted) + min(inside, len(wanted)) + 1
         start = self.lines[line - 1] if 0 < line <= len(self.lines) else ""
         return max(line, 1), len(start) - len(start.lstrip()) + 1
 

@@ -41,7 +41,7 @@ def line(part: str) -> int:
     ("called", "written", "expected"),
     [
         ("op.execute(\n", "CREATE INDEX t_c ON t (c)", ("CREATE INDEX t_c", 9)),
-        ("ADD COLUMN b", "ALTER TABLE t ADD COLUMN b text;", ("ADD COLUMN b", 5)),
+        ("ADD COLUMN b", "ALTER TABLE t ADD COLUMN b text;", ("ADD COLUMN b", 17)),
         ("create_index", "CREATE INDEX t_d ON t (d);", ("create_index", 9)),
         ("drop_index", "CREATE TABLE a (id bigint)", ("CREATE TABLE a", 12)),
     ],
@@ -50,6 +50,13 @@ def test_the_place_of_a_line_of_sql(called: str, written: str, expected: tuple[s
     source = read(TEXT)
     at = LINES.index("    op.execute(") + 1 if called.endswith("\n") else line(called)
     assert (line(expected[0]), expected[1]) == source.place(at, written)
+
+
+def test_the_place_of_an_offset_in_a_line() -> None:
+    number, column = read(TEXT).place(
+        line("ADD COLUMN b"), "  ALTER TABLE t ADD COLUMN b text;", 16
+    )
+    assert LINES[number - 1][column - 1 :].startswith("ADD COLUMN b text")
 
 
 def test_a_line_that_no_one_called_is_the_files_first() -> None:
