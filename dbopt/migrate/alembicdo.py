@@ -35,6 +35,10 @@ MAKING = frozenset(
 """All that may be needed for one index to be there; never the drop of another."""
 
 
+_ROBUST = "prefer-robust-stmts"
+"""The lint rule that wants to know why this can be run again."""
+
+
 def create(context: MigrationContext, definition: IndexDefinition) -> None:
     """Make the index exist, valid. Raises as `run.apply` does, and as `beside`."""
     with beside(context) as own:
@@ -72,6 +76,7 @@ def offline_create(context: MigrationContext, definition: IndexDefinition) -> No
     _print(
         context,
         [
+            f"-- dbopt:ignore {_ROBUST} with a connection it finds what a failed one has left",
             f"-- If this fails it leaves an invalid index {name}: drop it, then try again.",
             f"{definition.create_sql(concurrently=True)};",
         ],

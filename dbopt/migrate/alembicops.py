@@ -25,7 +25,7 @@ from sqlalchemy.types import NullType
 from dbopt.errors import DeclarationError
 from dbopt.migrate.alembicdo import create, drop, offline_create, offline_drop
 from dbopt.migrate.alembicsession import commanded, one_at_a_time
-from dbopt.migrate.alembictext import call
+from dbopt.migrate.alembictext import call, comment
 from dbopt.sql.indexdef import IndexDefinition, parse_index
 
 __all__ = ["CreateIndexSafelyOp", "DropIndexSafelyOp", "one_at_a_time"]
@@ -237,7 +237,7 @@ def lines(operation: _IndexOp, prefix: str = "op.") -> list[str]:
     """The operation as a revision's source, its notes before it as comments."""
     definition = operation.definition
     function = f"{prefix}{operation.diff}"
-    notes = [f"# {line}" for note in operation.notes for line in note.splitlines()]
+    notes = [line for note in operation.notes for line in comment(note)]
     if isinstance(operation, CreateIndexSafelyOp):
         return [*notes, call(function, definition.create_sql(concurrently=False))]
     schema = {"schema": definition.schema} if definition.schema else {}

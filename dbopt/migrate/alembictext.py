@@ -1,40 +1,50 @@
-"""Python source for revisions: calls whose long texts are cut as formatters would leave them."""
+"""Python source for revisions: calls and comments as black and ruff would leave them."""
 
 from __future__ import annotations
 
 import re
+import textwrap
 
 WIDTH = 88
 """Columns: what black and ruff allow by default."""
 _INDENT = 4
-"""Spaces before a revision's statements, which Alembic adds."""
+"""Spaces before a revision's statements, which Alembic adds, and before a call's arguments."""
+
+
+def comment(text: str) -> list[str]:
+    """Lines of comment."""
+    lines = [
+        piece for line in text.splitlines() for piece in textwrap.wrap(line, WIDTH - _INDENT - 2)
+    ]
+    return [f"# {line}" for line in lines]
 
 
 def call(function: str, *arguments: str, **keywords: str) -> str:
     """A call with texts as its arguments, on one line where it fits."""
-    texts = [literal(one) for one in arguments]
     named = [f"{name}={literal(one)}" for name, one in keywords.items()]
-    line = f"{function}({', '.join([*texts, *named])})"
-    if len(line) + _INDENT <= WIDTH:
-        return line
-    parts = [_wrapped(one) for one in arguments] + named
-    inside = "".join(f"    {part},\n" for part in parts)
-    if len(parts) == 1 and "\n" in parts[0]:
-        inside = f"    {parts[0]}\n"
-    return f"{function}(\n{inside})"
+    together = ", ".join([*map(literal, arguments), *named])
+    if len(function) + len(together) + 2 + _INDENT <= WIDTH:
+        return f"{function}({together})"
+    if len(together) + 2 * _INDENT <= WIDTH:
+        return f"{function}(\n    {together}\n)"
+    if len(arguments) == 1 and not named:
+        return f"{function}(\n    {_wrapped(arguments[0])}\n)"
+    parts = [*map(_wrapped, arguments), *named]
+    return f"{function}(\n" + "".join(f"    {part},\n" for part in parts) + ")"
 
 
 def literal(text: str) -> str:
-    """A text as Python writes it, in double quotes where that needs no escape."""
-    written = repr(text)
-    if written.startswith("'") and '"' not in written:
-        return '"' + written[1:-1].replace("\\'", "'") + '"'
-    return written
+    """A text as Python writes it, in the quotes that need fewer escapes, else in double ones."""
+    # Python puts what has both quotes in single ones.
+    inside = repr(f'{text}"')[1:-2].replace("\\'", "'")
+    if inside.count('"') > inside.count("'"):
+        return "'" + inside.replace("'", "\\'") + "'"
+    return '"' + inside.replace('"', '\\"') + '"'
 
 
 def _wrapped(text: str) -> str:
     """Pieces side by side, which Python joins: a line break within would change the text."""
-    room = WIDTH - _INDENT * 2 - 3
+    room = WIDTH - 2 * _INDENT
     lines = [""]
     for word in re.split(r"(?<= )", text):
         if lines[-1] and len(literal(lines[-1] + word)) > room:

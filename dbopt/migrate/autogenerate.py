@@ -15,7 +15,7 @@ Source: Alembic's documentation, "Registering Comparison Functions".
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +24,9 @@ from typing import Any
 from alembic.autogenerate import comparators
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations.ops import (
+    AddColumnOp,
     CreateIndexOp,
+    CreateTableOp,
     DropIndexOp,
     DropTableOp,
     MigrateOperation,
@@ -35,7 +37,7 @@ from alembic.operations.ops import (
 from dbopt.errors import MigrationError
 from dbopt.migrate.alembicsession import commanded, reading_dsn, settings_of
 from dbopt.migrate.declared import declared, read
-from dbopt.migrate.difference import Difference, compare
+from dbopt.migrate.difference import Difference, Table, compare
 from dbopt.migrate.environment import SCHEMA
 from dbopt.migrate.plan import Step
 from dbopt.pg.catalog import Catalog
@@ -74,13 +76,26 @@ def _compare(context: AutogenContext, found: UpgradeOps, schemas: Iterable[str |
     if context.dialect.name != "postgresql" or context.connection is None:
         return
     with commanded():
-        difference = _difference(context)
-        ours = Ours(difference, context.connection.dialect.default_schema_name or "public")
+        default = context.connection.dialect.default_schema_name or "public"
+        difference = _difference(context, set(_pending(found.ops, default)))
+        ours = Ours(difference, default)
         found.ops[:] = list(ours.without(found.ops))
         found.ops.extend(difference.operations())
 
 
-def _difference(context: AutogenContext) -> Difference:
+def _pending(operations: Iterable[MigrateOperation], default: str) -> Iterator[Table]:
+    """The tables that Alembic's own operations make, or add columns to."""
+    for operation in operations:
+        if isinstance(operation, ModifyTableOps):
+            yield from _pending(operation.ops, default)
+        elif isinstance(operation, CreateTableOp | AddColumnOp):
+            schema = operation.schema or default
+            yield schema, operation.table_name
+            if schema == default:
+                yield "", operation.table_name
+
+
+def _difference(context: AutogenContext, pending: Collection[Table]) -> Difference:
     assert context.connection is not None  # noqa: S101 - looked at before
     settings = settings_of(context.migration_context)
     (directory,) = _directory
@@ -95,7 +110,7 @@ def _difference(context: AutogenContext) -> Difference:
     dsn = reading_dsn(context.migration_context, context.connection)
     settings = replace(settings, server=replace(settings.server, dsn=dsn))
     with closing(connect(dsn, timeout=settings.server.connect_timeout)) as connection:
-        return compare(settings, connection, declarations)
+        return compare(settings, connection, declarations, pending=pending)
 
 
 class Ours:

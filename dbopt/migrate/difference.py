@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -18,6 +18,9 @@ from dbopt.pg import catalog
 from dbopt.pg.catalog import Catalog
 from dbopt.pg.connect import Connection
 from dbopt.settings import Settings
+
+Table = tuple[str, str]
+"""Schema, "" for that of the search path, and name."""
 
 IndexOp = CreateIndexSafelyOp | DropIndexSafelyOp
 
@@ -85,7 +88,12 @@ class Difference:
         found = self.estimates.get(key(step.definition))
         if found is None or not found.size_bytes:
             return ""
-        return f"about {found.size_bytes / 1024 / 1024:.1f} MiB"
+        kilobytes = found.size_bytes / 1024
+        return (
+            f"about {kilobytes:.0f} KiB"
+            if kilobytes < 1024
+            else f"about {kilobytes / 1024:.0f} MiB"
+        )
 
 
 def compare(
@@ -93,15 +101,19 @@ def compare(
     connection: Connection,
     found: Sequence[Declared],
     only: Sequence[str] = (),
+    pending: Collection[Table] = (),
 ) -> Difference:
     """What the database lacks of the declared indexes, and what it has that was declared once.
 
-    Raises MigrationError, QueryFailed, ServerLost, and UsageError for an `only` that is no name.
+    `pending` are tables that the same revision makes, or adds columns to: an index of one that
+    cannot be made yet comes after that. Raises MigrationError, QueryFailed, ServerLost, and
+    UsageError for an `only` that is no name.
     """
     here = catalog.read(connection)
-    steps = make_plan(
-        wanted(connection, found), here, managed=managed_indexes(settings, connection, here.indexes)
-    )
+    later = [one for one in found if _is_later(connection, one, pending)]
+    now = wanted(connection, [one for one in found if one not in later])
+    managed = managed_indexes(settings, connection, here.indexes)
+    steps = [*make_plan(now, here, managed=managed), *_creations(later)]
     todo = [step for step in chosen(steps, only) if step.action is not Action.PRESENT]
     estimates: Mapping[str, Estimate] = {}
     with suppress(DboptError):  # a comment in the revision: none is no reason not to write it
@@ -111,5 +123,18 @@ def compare(
 
 def from_nothing(found: Sequence[Declared], only: Sequence[str] = ()) -> Difference:
     """All of the declared indexes, where no database is asked."""
-    steps = [Step(Action.CREATE, one.definition, where=one.where) for one in found]
-    return Difference(chosen(steps, only), {one.where: one for one in found})
+    return Difference(chosen(_creations(found), only), {one.where: one for one in found})
+
+
+def _is_later(connection: Connection, one: Declared, pending: Collection[Table]) -> bool:
+    if (one.definition.schema, one.definition.table) not in pending:
+        return False
+    try:
+        wanted(connection, [one])
+    except MigrationError:
+        return True
+    return False
+
+
+def _creations(found: Sequence[Declared]) -> list[Step]:
+    return [Step(Action.CREATE, one.definition, where=one.where) for one in found]

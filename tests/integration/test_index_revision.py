@@ -1,0 +1,193 @@
+"""`dbopt index revision`: revisions in an application's environment, run by plain Alembic."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+
+import psycopg
+import pytest
+from alembic.script import ScriptDirectory
+from click.testing import CliRunner, Result
+
+from dbopt.cli.root import root
+from dbopt.errors import MigrationError, UsageError
+from tests.integration.alembic_support import ENV, Application, url_of
+from tests.integration.test_alembic_operations import TABLE, indexes
+
+DECLARED = """
+-- why: the list of those who have gone, newest first, as the moderators see it
+-- dbopt: owner=team-moderation expires=2099-12-31
+CREATE INDEX people_gone ON people (gone, id DESC)
+    WHERE gone AND mail <> 'it''s "x"\\n';
+CREATE UNIQUE INDEX people_mail ON people (lower(mail));
+"""
+
+
+@pytest.fixture
+def app(
+    tmp_path: Path, pg_dsn: str, pg_conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> Application:
+    made = Application.make(tmp_path, url_of(pg_dsn), more="file_template = %%(rev)s-%%(slug)s\n")
+    made.revision("a1", TABLE, 'op.execute("DROP TABLE people")', labels=("shop",))
+    made.upgrade()
+    (tmp_path / "indexes").mkdir()
+    (tmp_path / "indexes/people.sql").write_text(DECLARED)
+    monkeypatch.chdir(tmp_path)
+    return made
+
+
+def revise(dsn: str, *arguments: str) -> Result:
+    command = ["--dsn", dsn, "index", "revision", "-m", "the indexes", *arguments]
+    return CliRunner().invoke(root, command, catch_exceptions=True)
+
+
+def test_it_is_written_as_the_application_has_it_and_runs(
+    app: Application, pg_dsn: str, pg_conn: psycopg.Connection
+) -> None:
+    done = revise(pg_dsn, "--rev-id", "b2")
+
+    assert done.exit_code == 0, done.output
+    text = (app.versions / "b2-the_indexes.py").read_text()
+    ast.parse(text)
+    assert "down_revision = 'a1'" in text
+    assert max(map(len, text.splitlines())) <= 88
+    assert "# the list of those who have gone" in text
+    assert "# owner team-moderation, until 2099-12-31" in text
+    assert "indexes/people.sql:4" in text
+
+    app.upgrade()
+    before = indexes(pg_conn)
+    assert [valid for _, valid in before.values()] == [True, True]
+    assert """'it''s "x"\\n'""" in before["people_gone"][0]
+    assert "Nothing to do" in revise(pg_dsn).output
+    app.downgrade("a1")
+    assert indexes(pg_conn) == {}
+    assert app.upgrade("a1:b2", sql=True).count(" INDEX CONCURRENTLY ") == 2
+    assert app.downgrade("b2:a1", sql=True).count(" INDEX CONCURRENTLY ") == 2
+    arguments = ["migrate", "lint", "--alembic", "alembic.ini", "--range", "a1:b2"]
+    linted = CliRunner().invoke(root, arguments)
+    assert linted.exit_code == 0, linted.output
+
+
+def test_nothing_to_do_writes_nothing(
+    app: Application, pg_dsn: str, pg_conn: psycopg.Connection
+) -> None:
+    pg_conn.execute("CREATE UNIQUE INDEX people_mail ON people (lower(mail))")
+    done = revise(pg_dsn, "--only", "people_mail", "--json")
+    assert (done.exit_code, json.loads(done.output)) == (
+        0,
+        {"revision": None, "path": None, "operations": []},
+    )
+    assert [path.name for path in app.versions.glob("*.py")] == ["a1.py"]
+
+
+def test_what_is_there_already_goes_back_to_what_it_was(
+    app: Application, pg_dsn: str, pg_conn: psycopg.Connection
+) -> None:
+    pg_conn.execute("CREATE INDEX people_gone ON people (gone)")
+    pg_conn.execute("CREATE UNIQUE INDEX old_name ON people (lower(mail))")
+    was = indexes(pg_conn)
+
+    done = revise(pg_dsn, "--rev-id", "b2")
+
+    assert done.exit_code == 0, done.output
+    text = (app.versions / "b2-the_indexes.py").read_text()
+    assert "replaces people_gone" in text
+    assert "renames old_name" in text
+    app.upgrade()
+    assert sorted(indexes(pg_conn)) == ["people_gone", "people_mail"]
+    assert "lower" in indexes(pg_conn)["people_mail"][0]
+    app.downgrade("a1")
+    assert indexes(pg_conn) == was
+
+
+def test_branches_heads_and_several_places(
+    app: Application, pg_dsn: str, pg_conn: psycopg.Connection
+) -> None:
+    ini = app.place / "alembic.ini"
+    places = "%(here)s/alembic/versions:%(here)s/other"
+    ini.write_text(ini.read_text() + f"version_locations = {places}\n")
+    app.revision("o1", "pass", labels=("other",), folder="other")
+
+    nowhere = revise(pg_dsn)
+    assert isinstance(nowhere.exception, UsageError)
+    assert "Give --branch or --head" in str(nowhere.exception)
+    on = revise(pg_dsn, "--branch", "shop", "--only", "people_mail", "--rev-id", "a2", "--json")
+    assert Path(json.loads(on.output)["path"]).parent == app.versions
+    split = revise(pg_dsn, "--head", "a1", "--only", "people_gone", "--rev-id", "a3")
+    assert "splice" in str(split.exception)
+    spliced = revise(pg_dsn, "--head", "a1", "--splice", "--only", "people_gone", "--rev-id", "a3")
+    assert spliced.exit_code == 0, spliced.output
+    new = revise(
+        pg_dsn, "--branch", "indexes", "--version-path", str(app.place / "other"),
+        "--depends-on", "a1", "--rev-id", "n1",
+    )  # fmt: skip
+    assert new.exit_code == 0, new.output
+    script = ScriptDirectory.from_config(app.config())
+    assert set(script.get_heads()) == {"a2", "a3", "o1", "n1"}
+    made = script.get_revision("n1")
+    assert (made.branch_labels, made.dependencies) == ({"indexes"}, "a1")
+
+    app.upgrade("heads")
+    assert sorted(indexes(pg_conn)) == ["people_gone", "people_mail"]
+
+
+def test_without_a_database_all_are_written(app: Application) -> None:
+    done = revise("host=127.0.0.1 port=1", "--offline", "--rev-id", "b2")
+    assert done.exit_code == 0, done.output
+    assert (app.versions / "b2-the_indexes.py").read_text().count("op.create_index_safely(") == 2
+
+
+def test_an_environment_that_runs_for_revisions(app: Application, pg_dsn: str) -> None:
+    """revision_environment: script.py.mako may need what env.py says."""
+    ini = app.place / "alembic.ini"
+    ini.write_text(ini.read_text() + "revision_environment = true\n")
+    env = app.place / "alembic/env.py"
+    env.write_text(env.read_text() + "\nprint('env.py was here')\n")
+
+    done = revise(pg_dsn, "--rev-id", "b2", "--json")
+
+    assert json.loads(done.output)["revision"] == "b2"
+    text = (app.versions / "b2-the_indexes.py").read_text()
+    assert "import dbopt.migrate.alembicops" in text
+    app.upgrade()
+    app.downgrade("a1")
+
+
+def test_an_environment_in_pyproject(
+    tmp_path: Path, pg_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "db/versions").mkdir(parents=True)
+    (tmp_path / "indexes").mkdir()
+    (tmp_path / "indexes/a.sql").write_text("CREATE INDEX a ON people (id);")
+    (tmp_path / "pyproject.toml").write_text('[tool.alembic]\nscript_location = "%(here)s/db"\n')
+    (tmp_path / "db/env.py").write_text(ENV)
+    app = Application.make(tmp_path / "app", url_of(pg_dsn))
+    (tmp_path / "db/script.py.mako").write_text((app.place / "alembic/script.py.mako").read_text())
+    monkeypatch.chdir(tmp_path)
+    done = revise(pg_dsn, "--offline", "--rev-id", "b2")
+    assert done.exit_code == 0, done.output
+    assert [path.name for path in (tmp_path / "db/versions").glob("*.py")] == ["b2_the_indexes.py"]
+
+
+def test_where_no_environment_may_be_written_to_it_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "indexes").mkdir()
+    (tmp_path / "indexes/a.sql").write_text("CREATE INDEX a ON people (id);")
+    monkeypatch.chdir(tmp_path)
+    done = revise("", "--offline")
+    assert isinstance(done.exception, UsageError)
+    assert "dbopt init" in str(done.exception)
+
+
+def test_a_conflict_is_no_revision(
+    app: Application, pg_dsn: str, pg_conn: psycopg.Connection
+) -> None:
+    pg_conn.execute("ALTER TABLE people ADD CONSTRAINT people_mail UNIQUE (mail)")
+    done = revise(pg_dsn)
+    assert isinstance(done.exception, MigrationError)
+    assert "people_mail" in str(done.exception)
+    assert [path.name for path in app.versions.glob("*.py")] == ["a1.py"]
