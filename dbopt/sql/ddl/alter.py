@@ -45,9 +45,7 @@ _FIRST_WORDS = (
 def read_alter(cursor: Cursor, at: Span, kind: str) -> Alter:
     """ALTER from behind the kind of object on; raises Unreadable."""
     guarded = cursor.accept("if", "exists")
-    cursor.accept("only")
-    target = cursor.name()
-    cursor.accept("*")
+    target = cursor.relation()
     actions = tuple(_action(item, kind) for item in cursor.items())
     return Alter(at, kind, target, guarded, actions)
 

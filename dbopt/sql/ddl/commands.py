@@ -24,6 +24,7 @@ from dbopt.sql.lexer import Lexeme, Token
 from dbopt.sql.reader import string_value
 
 _ON_TABLES = frozenset({"trigger", "rule", "policy"})
+_AFTER_NAMES = frozenset({"=", "to", "."})
 _OFF = frozenset({"false", "off", "0"})
 MODES = (
     "access share",
@@ -113,8 +114,7 @@ def read_maintain(cursor: Cursor, at: Span, command: str) -> Maintain:
         options.add(word)
     tables: list[Name] = []
     while cursor.lexeme() in {Lexeme.WORD, Lexeme.NAME} and cursor.word() != "using":
-        cursor.accept("only")
-        tables.append(cursor.name())
+        tables.append(cursor.relation())
         cursor.skip_group()
         if not cursor.accept(","):
             break
@@ -137,15 +137,13 @@ def read_lock(cursor: Cursor, at: Span) -> LockTable:
 
 def read_update(cursor: Cursor, at: Span) -> Write:
     """UPDATE from behind that word on; raises Unreadable."""
-    cursor.accept("only")
-    return Write(at, "update", cursor.name(), filtered=cursor.finds("where"))
+    return Write(at, "update", cursor.relation(), filtered=cursor.finds("where"))
 
 
 def read_delete(cursor: Cursor, at: Span) -> Write:
     """DELETE from behind that word on; raises Unreadable."""
     cursor.expect("from")
-    cursor.accept("only")
-    return Write(at, "delete", cursor.name(), filtered=cursor.finds("where"))
+    return Write(at, "delete", cursor.relation(), filtered=cursor.finds("where"))
 
 
 def read_insert(cursor: Cursor, at: Span, command: str) -> Write:
@@ -158,8 +156,9 @@ def read_insert(cursor: Cursor, at: Span, command: str) -> Write:
 
 def read_setting(cursor: Cursor, at: Span) -> Setting | Transaction:
     """SET from behind that word on; raises Unreadable."""
-    local = cursor.accept("local")
-    cursor.accept("session")
+    local = cursor.word(1) not in _AFTER_NAMES and cursor.accept("local")
+    if cursor.word(1) not in _AFTER_NAMES:
+        cursor.accept("session")
     if cursor.word() in {"transaction", "characteristics", "constraints"}:
         return Transaction(at, "set")
     name = str(cursor.name())

@@ -108,7 +108,10 @@ class Cursor:
         """A name without a schema; raises Unreadable."""
         if self.lexeme() not in _NAMES:
             raise Unreadable("expected a name")
-        return unquote(self.next().text)
+        token = self.next()
+        if token.text[:2] in {"u&", "U&"} and self.accept("uescape"):
+            self.next()
+        return unquote(token.text)
 
     def name(self) -> Name:
         """A name, maybe with its schema (and its database, which is passed over)."""
@@ -120,11 +123,20 @@ class Cursor:
         schema = parts[-2] if len(parts) > 1 else ""
         return Name(schema, parts[-1], Span(start, self.last_end))
 
+    def relation(self) -> Name:
+        """The name of a table, maybe with ONLY before it, or * behind it; raises Unreadable."""
+        bracketed = self.accept("only") and self.accept("(")
+        name = self.name()
+        if bracketed:
+            self.expect(")")
+        self.accept("*")
+        return name
+
     def names(self) -> tuple[Name, ...]:
-        """Names with commas between; each may have ONLY, or * behind it."""
-        found = [self._relation()]
+        """Names with commas between; see `relation`."""
+        found = [self.relation()]
         while self.accept(","):
-            found.append(self._relation())
+            found.append(self.relation())
         return tuple(found)
 
     def group(self) -> Cursor:
@@ -206,15 +218,6 @@ class Cursor:
                 return True
             self.step()
         return False
-
-    def _relation(self) -> Name:
-        self.accept("only")
-        bracketed = self.accept("(")
-        name = self.name()
-        if bracketed:
-            self.expect(")")
-        self.accept("*")
-        return name
 
     def _skip_group(self) -> None:
         depth = 0
