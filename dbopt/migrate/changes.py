@@ -73,8 +73,20 @@ def read_changes(sql: str) -> list[Read]:
 def read_definition(sql: str) -> IndexDefinition:
     """The definition that one CREATE INDEX statement gives; DeclarationError for anything else.
 
-    Stricter than `parse_index`, which takes what follows WHERE as it stands.
+    Stricter than `parse_index`, which takes what follows WHERE as it stands: what is written from
+    the definition says the same again, in one statement.
     """
+    _require_one(sql)
+    definition = parse_index(sql)
+    written = definition.create_sql(concurrently=False)
+    _require_one(written)
+    if parse_index(written) != definition:
+        raise DeclarationError("It is not of the form that dbopt writes.", hint="It is left out.")
+    return definition
+
+
+def _require_one(sql: str) -> None:
+    """Raise DeclarationError where more than one statement may hide in it."""
     tokens = code(sql)
     if any(token.text == ";" for token in tokens[:-1]) or "\0" in sql:
         raise DeclarationError("This is more than one statement.", hint="Nothing of it was run.")
@@ -85,7 +97,6 @@ def read_definition(sql: str) -> IndexDefinition:
             break
     if depth:
         raise DeclarationError("Its parentheses do not match.", hint="Nothing of it was run.")
-    return parse_index(sql)
 
 
 def _dropped(tokens: list[Token], words: list[str]) -> Dropped:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from dbopt import clock
+from dbopt.errors import ServerLost
 from dbopt.pg.connect import Connection, connect, resolve
 from dbopt.pg.pool import session_options
 
@@ -39,7 +40,19 @@ class StoreLink:
         return clock.monotonic() < self._rests
 
     def use(self, work: Callable[[Connection], T]) -> T:
-        """Do `work` with the connection; raises what the store or `work` raises."""
+        """Do `work` with the connection; raises what the store or `work` raises.
+
+        What is lost with an old connection is done again with a new one, at once.
+        """
+        was_open = self._connection is not None
+        try:
+            return self._try(work)
+        except ServerLost:
+            if not was_open:
+                raise
+        return self._try(work)
+
+    def _try(self, work: Callable[[Connection], T]) -> T:
         try:
             if self._connection is None or self._connection.broken:
                 self._connection = connect_store(self._dsn)
@@ -49,7 +62,7 @@ class StoreLink:
             self._rests = clock.monotonic() + next(self._delays)
             self.close()
             raise
-        self._delays = clock.backoff(first=2.0, most=60.0)
+        self._rests, self._delays = 0.0, clock.backoff(first=2.0, most=60.0)
         return found
 
     def close(self) -> None:

@@ -285,6 +285,18 @@ def test_what_could_not_be_written_is_written_later(
     assert 1 == len(told)
 
 
+def test_a_session_that_was_ended_is_opened_again_at_once(
+    connection: Connection, journal: StoreJournal, told: list[str]
+) -> None:
+    connection.execute(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    journal.ended(journal.began(CREATE), "done")
+    assert ["done"] == [s.outcome for s in indexruns.steps(connection, journal.run.id)]
+    assert [] == told
+
+
 def test_a_row_that_is_refused_does_not_hold_up_the_others(
     connection: Connection, journal: StoreJournal, told: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

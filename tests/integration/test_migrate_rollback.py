@@ -158,6 +158,19 @@ def test_a_partitioned_table(settings: Settings, connection: Connection) -> None
     assert [{}, {}, {}] == [indexes(connection, name) for name in ("logs", "logs_1", "logs_2a")]
 
 
+def test_on_15_with_the_store_in_the_served_database(pg15_dsn: str, tmp_path: Path) -> None:
+    create_store(pg15_dsn)
+    settings = Settings(server=Server(dsn=pg15_dsn), index=Index(directory=str(tmp_path)))
+    with connect(pg15_dsn) as connection:
+        connection.execute("CREATE TABLE people (id int, mail text, name text)")
+        connection.execute("CREATE INDEX x ON people (lower(mail))")
+        declare(settings, "CREATE INDEX a ON people (id); CREATE INDEX x ON people (lower(mail));")
+        run = declare(settings, "CREATE INDEX x ON people (name);").run
+        assert {"x": "btree (name)"} == indexes(connection)
+        assert 0 == back(settings, run).exit_code
+        assert {"a": "btree (id)", "x": "btree (lower(mail))"} == indexes(connection)
+
+
 def test_a_killed_run_is_taken_back(settings: Settings, connection: Connection, store: str) -> None:
     run = declare(settings, "CREATE INDEX a ON people (id);").run
     with connect(store) as held:

@@ -452,7 +452,7 @@ def test_the_examples_of_the_document_run(dsn: str) -> None:
     on_connection(dsn, work)
     with psycopg.connect(dsn) as connection:
         found = [connection.execute(query).fetchall() for query in examples]
-    assert 3 == len(found)
+    assert 4 == len(found)
     assert ("f000000000000002", 2.5, "SELECT $1 AS doc") in found[1]
     assert ("statements", ["total_exec_us"], []) in found[2]
 

@@ -74,6 +74,8 @@ def test_what_only_looks_like_them_is_refused(sql: str) -> None:
         "CREATE INDEX a ON t (x) WHERE true) FROM t; COMMIT",
         "CREATE INDEX a ON t (x) WHERE true) OR (true",
         "CREATE INDEX a ON t (x) WHERE (true",
+        'CREATE INDEX a ON t USING "btree (x); DROP TABLE t; --" (x)',
+        'CREATE INDEX a ON t USING "btree (f(x)) WHERE f" (x)',
         "CREATE INDEX a ON t (x) WHERE x = '\0'",
         "DROP INDEX a",
         "",
