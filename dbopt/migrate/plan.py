@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from dbopt.migrate.leftovers import drops
-from dbopt.migrate.matching import Matching
+from dbopt.migrate.settling import Settling
 from dbopt.migrate.steps import Action, Step, Wanted, needed, required, same_index
 from dbopt.pg.catalog import Catalog, Index
 from dbopt.sql.indexdef import IndexDefinition
@@ -38,10 +38,10 @@ def make_plan(
     should be done only when all other steps of its table are: what it drops may serve until then.
     `managed`, `prune` and `asked`: see `leftovers.drops`. Never raises.
     """
-    matching = Matching(wanted, catalog, frozenset(managed), prune)
-    steps = matching.steps()
+    settling = Settling(wanted, catalog, frozenset(managed), prune)
+    steps = settling.steps()
     return steps + drops(
-        steps, catalog, matching.claimed, managed=managed, prune=prune, asked=asked
+        steps, catalog, settling.claimed, managed=managed, prune=prune, asked=asked
     )
 
 
@@ -57,7 +57,7 @@ def one(
 
     Without them an index that is declared under another name, and means the same, is renamed.
     """
-    steps = Matching((*others, Wanted(definition, where)), catalog, frozenset(managed)).steps()
+    steps = Settling((*others, Wanted(definition, where)), catalog, frozenset(managed)).steps()
     return next(step for step in steps if step.definition is definition)
 
 
