@@ -9,6 +9,8 @@ import pytest
 from alembic.util import CommandError
 from psycopg.conninfo import make_conninfo
 
+from dbopt.demo.cluster import EmbeddedCluster
+from tests.fix_gateway import GatewayFactory
 from tests.fix_pg import Server, fresh_database
 from tests.integration.alembic_support import (
     ASYNC,
@@ -256,6 +258,53 @@ def test_a_direct_address_must_lead_to_the_same_database(
 
     app.upgrade("head", f"dbopt_dsn={pg_dsn}")
     assert list(indexes(pg_conn)) == ["people_mail"]
+
+
+def test_behind_a_pooler_the_direct_address_is_asked_for(
+    tmp_path: Path,
+    pg_dsn: str,
+    pg_conn: psycopg.Connection,
+    make_gateway: GatewayFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gateway = make_gateway()
+    app = Application.make(tmp_path, url_of(gateway.dsn()))
+    app.revision("a1", TABLE, GONE)
+    app.upgrade()
+    app.revision("a2", PLAIN, after="a1")
+
+    with pytest.raises(CommandError, match=r"connection pooler.*-x dbopt_dsn=DSN"):
+        app.upgrade()
+    assert indexes(pg_conn) == {}
+
+    app.upgrade("head", f"dbopt_dsn={pg_dsn}")
+    assert list(indexes(pg_conn)) == ["people_mail"]
+    monkeypatch.setenv("DBOPT_SERVER__DSN", pg_dsn)
+    app.revision("a3", PLAIN.replace("people_mail", "again"), after="a2")
+    app.upgrade()
+    assert list(indexes(pg_conn)) == ["again"]
+
+
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2", "asyncpg", "pg8000"])
+def test_the_password_of_alembics_connection_is_ours_too(
+    tmp_path: Path, scram_server: EmbeddedCluster, driver: str
+) -> None:
+    """Also one that only env.py knows, since it makes the connections."""
+    dsn = scram_server.dsn()
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("DROP TABLE IF EXISTS people, alembic_version")
+        app = Application.make(
+            tmp_path, url_of(dsn, driver), ASYNC if driver == "asyncpg" else EACH_ITS_OWN
+        )
+        if driver.startswith("psycopg"):
+            env = app.place / "alembic/env.py"
+            made = f"creator=lambda: __import__('{driver}').connect({dsn!r}), "
+            url = f"'postgresql+{driver}://'"
+            text = env.read_text().replace("create_engine(URL, ", f"create_engine({url}, {made}")
+            env.write_text(text)
+        app.revision("a1", f"{TABLE}\n    {PLAIN}")
+        app.upgrade()
+        assert list(indexes(connection)) == ["people_mail"]
 
 
 def test_an_index_without_a_name_is_refused(app: Application) -> None:
