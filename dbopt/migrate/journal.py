@@ -169,9 +169,9 @@ class StoreJournal:
             self._manage(definition, definition.table, made=False)
         self._flush()
 
-    def mark_rolled_back(self, run: str) -> None:
-        """Note that another run has been taken back as a whole."""
-        self._todo[("outcome", run)] = lambda conn: indexruns.set_outcome(conn, run, "rolled back")
+    def mark(self, run: str, outcome: str) -> None:
+        """Note what another run has come to: "rolled back" as a whole, or "done" again."""
+        self._todo[("outcome", run)] = lambda conn: indexruns.set_outcome(conn, run, outcome)
         self._flush()
 
     def close(self, outcome: str, message: str = "") -> bool:

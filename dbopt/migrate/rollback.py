@@ -201,7 +201,10 @@ class _Undoing(Run):
         self._undos = self._undoing.undos
         whole = self.applied.outcome is Outcome.DONE and not self.rollback.stuck
         if whole and isinstance(self._journal, StoreJournal):
-            self._journal.mark_rolled_back(self._record.run.id)
+            run = self._record.run
+            self._journal.mark(run.id, "rolled back")
+            if run.of_run:  # It was a rollback: what it took back holds again.
+                self._journal.mark(run.of_run, "done")
         super()._close()
 
 

@@ -337,7 +337,7 @@ def test_a_rolled_back_run_is_marked(
 ) -> None:
     journal.close("done")
     undo = begin(settings, of_run=journal.run.id)
-    undo.mark_rolled_back(journal.run.id)
+    undo.mark(journal.run.id, "rolled back")
     undo.close("done")
     found = {run.id: (run.outcome, run.of_run) for run in indexruns.runs(connection)}
     assert {journal.run.id: ("rolled back", ""), undo.run.id: ("done", journal.run.id)} == found

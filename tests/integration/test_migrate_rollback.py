@@ -16,7 +16,7 @@ from dbopt.cli.context import Context
 from dbopt.cli.index import index
 from dbopt.errors import UsageError
 from dbopt.migrate.outcome import Applied
-from dbopt.migrate.plan import Action
+from dbopt.migrate.plan import Action, Step
 from dbopt.migrate.rollback import RolledBack, preview, roll_back
 from dbopt.migrate.run import Options, apply
 from dbopt.pg.connect import Connection, connect
@@ -102,6 +102,9 @@ def test_what_a_run_made_is_dropped_and_what_it_dropped_is_made(
     # The rollback is a run, and can be taken back.
     assert 0 == back(settings, done.applied.run).exit_code
     assert ["b"] == list(indexes(connection))
+    with connect(store) as held:
+        outcomes = {run.id: run.outcome for run in indexruns.runs(held)}
+    assert ("done", "rolled back") == (outcomes[second.run], outcomes[done.applied.run])
 
 
 def test_a_name_and_a_replacement(settings: Settings, connection: Connection) -> None:
@@ -135,6 +138,39 @@ def test_what_has_changed_since_is_left_alone(
     assert 4 == done.exit_code
     with connect(store) as held:
         assert "done" == {r.id: r.outcome for r in indexruns.runs(held)}[run]
+
+
+def test_a_rollback_that_is_stopped_goes_on_when_run_again(
+    settings: Settings, connection: Connection, store: str
+) -> None:
+    run = declare(settings, "CREATE INDEX a ON people (id); CREATE INDEX b ON people (mail);").run
+    told: list[str] = []
+
+    def stop(number: int, total: int, step: Step) -> None:
+        if number == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        roll_back(settings, preview(settings, run), stepping=stop, tell=told.append)
+    assert ["a"] == list(indexes(connection))
+    assert "Stopped. Done: b. Left: a. Run again: it goes on from there." in told
+    with connect(store) as held:
+        assert "cancelled" in {r.outcome for r in indexruns.runs(held) if r.of_run == run}
+        assert 0 == back(settings, run).exit_code
+        assert {} == indexes(connection)
+        assert "rolled back" == {r.id: r.outcome for r in indexruns.runs(held)}[run]
+
+
+def test_an_index_that_is_needed_by_now_is_kept(settings: Settings, connection: Connection) -> None:
+    run = declare(settings, "CREATE UNIQUE INDEX u ON people (id);").run
+    shown = preview(settings, run)
+    connection.execute("CREATE TABLE pets (of int REFERENCES people (id))")
+
+    done = roll_back(settings, shown)
+
+    assert ["u"] == list(indexes(connection))
+    assert 4 == done.exit_code
+    assert ["a foreign key points at it"] == [undo.reason for undo in done.rollback.stuck]
 
 
 def test_a_partitioned_table(settings: Settings, connection: Connection) -> None:
