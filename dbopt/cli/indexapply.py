@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dbopt.cli.context import Context, print_json, shown
-from dbopt.cli.indexplan import plan_of, show_plan
+from dbopt.cli.indexplan import Planned, plan_of, show_plan
 from dbopt.cli.migratebars import progress
 from dbopt.errors import EXIT_FINDINGS, DboptError, UsageError
 from dbopt.migrate import selection
@@ -115,11 +115,13 @@ def apply_command(
         record=not no_record,
         verify=verify,
     )
-    applied = _run(context, people, options, as_json)
+    applied = _run(context, people, planned, options, as_json)
     sys.exit(applied.exit_code)
 
 
-def _run(context: Context, people: Console, options: Options, as_json: bool) -> Applied:
+def _run(
+    context: Context, people: Console, planned: Planned, options: Options, as_json: bool
+) -> Applied:
     """Do it; whatever ends it, what is done by then is told."""
     settings = context.settings
     wait = settings.migrate.lock_wait if options.wait is None else options.wait
@@ -130,7 +132,8 @@ def _run(context: Context, people: Console, options: Options, as_json: bool) -> 
         try:
             applied = run.go()
             live.finish()
-            _show(people, applied)
+            if planned.todo or applied.changed or applied.failed:
+                _show(people, applied)
         except BaseException as error:
             live.finish()
             if run.applied.changed or run.applied.failed:

@@ -187,8 +187,9 @@ class Run:
     def _ended_by(self, error: BaseException) -> None:
         """An error, or a signal, has ended the run before its end."""
         cancelled = not isinstance(error, Exception)
+        self.applied = replace(self.applied, left=self._not_done())
         outcome = Outcome.CANCELLED if cancelled else self.applied.so_far
-        self.applied = replace(self.applied, outcome=outcome, left=self._not_done())
+        self.applied = replace(self.applied, outcome=outcome)
         if cancelled:
             self._tell(self.applied.stopped())
         self._close()

@@ -34,5 +34,5 @@ def _is_there(dsn: str) -> bool:
         connect_store(dsn) as connection,
         translated("Looking for the store's schema", store=True),
     ):
-        row = connection.execute("SELECT to_regclass('dbopt.index_runs') AS found").fetchone()
+        row = connection.execute("SELECT to_regclass('dbopt.index_run') AS found").fetchone()
     return row is not None and row["found"] is not None
