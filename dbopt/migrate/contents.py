@@ -55,6 +55,7 @@ def type_of(connection: Connection, table: look.Table, text: str) -> str:
     """The name of the expression's type, "" where the table is empty."""
     rows = tried(
         connection,
+        table,
         "SELECT t.typname::text AS name FROM pg_type t WHERE t.oid = (SELECT "  # noqa: S608
         f"pg_typeof({text}) FROM ONLY {table_name(table)} LIMIT 1)",
     )
@@ -76,7 +77,7 @@ def elements(
         sample=sample(table),
         limit=SAMPLE_ROWS,
     )
-    groups = tried(connection, query)
+    groups = tried(connection, table, query)
     count = sum(group["elements"] for group in groups)
     if not count:
         return {}

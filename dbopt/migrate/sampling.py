@@ -30,8 +30,11 @@ def distinct(sampled: float, found: float, once: float, rows: float) -> float:
     return sampled * found / (sampled - once + once * sampled / rows)
 
 
-def tried(connection: Connection, text: str) -> list[Row]:
-    """The rows of a query; none where the server refuses, as of a type without such a function."""
+def tried(connection: Connection, table: look.Table, text: str) -> list[Row]:
+    """The rows of a query of that table; none where it is locked, or the server refuses, as of a
+    type without such a function."""
+    if table.locked:
+        return []
     try:
         with connection.transaction():
             return look.run(connection, text)

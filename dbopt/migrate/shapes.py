@@ -59,7 +59,7 @@ def _rows(connection: Connection, table: look.Table, predicate: str) -> float:
     """The planner's own estimate of the rows that the predicate takes."""
     # Names are quoted, and a predicate is the operator's own code.
     text = f"EXPLAIN (FORMAT JSON) SELECT 1 FROM ONLY {table_name(table)}"  # noqa: S608
-    rows = tried(connection, f"{text} WHERE {predicate}" if predicate else text)
+    rows = tried(connection, table, f"{text} WHERE {predicate}" if predicate else text)
     if not rows:
         return table.rows
     plan: Any = next(iter(rows[0].values()))
@@ -119,6 +119,7 @@ class _Asked:
     def _sampled(self, text: str, column: look.Column | None) -> Key:
         rows = tried(
             self.connection,
+            self.table,
             _SAMPLE.format(
                 unknown=_UNKNOWN,
                 expression=text,

@@ -55,7 +55,10 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table that a step is about. `writes` and `seq_tup_read`: rows since the counters began."""
+    """A table that a step is about. `writes` and `seq_tup_read`: rows since the counters began.
+
+    `locked`: somebody holds ACCESS EXCLUSIVE on it, or waits for it, so that nothing can be read.
+    """
 
     oid: int
     schema: str
@@ -72,6 +75,7 @@ class Table:
     writes: float
     seq_tup_read: float
     namesakes: tuple[str, ...]
+    locked: bool = False
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}"
@@ -189,18 +193,33 @@ def settings(connection: Connection) -> dict[str, float | str]:
 
 
 def tables(connection: Connection, names: Iterable[Name]) -> dict[Name, Table]:
-    """Those of the named tables that are there, with their size now where that can be asked."""
+    """Those of the named tables that are there, with their size now where that can be asked.
+
+    Waits LOCK_TIMEOUT for each that is locked, some times more the more tables there are.
+    """
     asked = sorted(set(names))
     rows = _rows(connection, "look_tables", **_split(asked))
     found = {(row["schema"], row["name"]): Table(**_tuples(row)) for row in rows}
-    oids = [table.oid for table in found.values()]
+    sizes = _sizes(connection, [table.oid for table in found.values()])
+    return {
+        name: replace(
+            table, size_bytes=sizes.get(table.oid, table.size_bytes), locked=table.oid not in sizes
+        )
+        for name, table in found.items()
+    }
+
+
+def _sizes(connection: Connection, oids: list[int]) -> dict[int, int]:
+    """The size of each table now, but for those that somebody has locked for himself."""
     try:
         with connection.transaction():
-            sizes = _rows(connection, "look_sizes", tables=oids)
+            rows = _rows(connection, "look_sizes", tables=oids)
     except ServerError:
-        return found
-    now = {row["oid"]: row["size_bytes"] for row in sizes}
-    return {name: replace(table, size_bytes=now[table.oid]) for name, table in found.items()}
+        if connection.broken:
+            raise
+        halves = (oids[: len(oids) // 2], oids[len(oids) // 2 :]) if len(oids) > 1 else ()
+        return {oid: size for half in halves for oid, size in _sizes(connection, half).items()}
+    return {row["oid"]: row["size_bytes"] for row in rows}
 
 
 def columns(connection: Connection, table: Table) -> dict[str, Column]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from dbopt.migrate.estimate import key
 from dbopt.migrate.looks.sight import Sight
-from dbopt.migrate.sampling import SAMPLE_ROWS, sample, table_name
+from dbopt.migrate.sampling import SAMPLE_ROWS, sample, table_name, tried
 from dbopt.migrate.steps import Step
 from dbopt.pg import look
 from dbopt.pg.connect import Connection
@@ -40,7 +40,7 @@ def duplicates(connection: Connection, sight: Sight) -> Iterator[Finding]:
         if found:
             yield _duplicated(step)
         elif found is None:
-            yield _not_searched(step, reason or "it took too long, or the table is locked")
+            yield _not_searched(step, reason or "it took too long")
 
 
 def long_values(connection: Connection, sight: Sight) -> Iterator[Finding]:
@@ -79,6 +79,8 @@ def _value(key: IndexKey) -> str:
 
 def _unfit(definition: IndexDefinition, table: look.Table) -> str:
     """Why the query would not tell, or not in time; "" where it would."""
+    if table.locked:
+        return "somebody has locked the table"
     if table.size_bytes > DUPLICATES_BYTES:
         return f"the table has more than {DUPLICATES_BYTES >> 30} GiB"
     classes = [key.opclass for key in definition.keys if key.opclass]
@@ -103,11 +105,10 @@ def _exists(connection: Connection, text: str) -> bool | None:
 
 def _longest(connection: Connection, table: look.Table, definition: IndexDefinition) -> int:
     """Bytes of the longest of some rows, as they are stored; 0 where it cannot be said."""
-    columns = [
-        key.expression if key.is_column else f"({key.expression})" for key in definition.keys
+    names = [
+        quote_name(key.expression) if key.is_column else f"({key.expression})"
+        for key in definition.keys
     ]
-    names = [quote_name(c) if k.is_column else c
-             for k, c in zip(definition.keys, columns, strict=True)]  # fmt: skip
     names += [quote_name(name) for name in definition.include]
     total = " + ".join(f"coalesce(pg_column_size({name}), 0)" for name in names)
     where = f" WHERE {definition.predicate}" if definition.predicate else ""
@@ -115,14 +116,8 @@ def _longest(connection: Connection, table: look.Table, definition: IndexDefinit
         f"SELECT max(s.size) AS longest FROM (SELECT {total} AS size "  # noqa: S608 - as above
         f"FROM ONLY {table_name(table)} {sample(table)}{where} LIMIT {SAMPLE_ROWS}) AS s"
     )
-    try:
-        with connection.transaction():
-            rows = look.run(connection, text)
-    except ServerError:
-        if connection.broken:
-            raise
-        return 0
-    return int(rows[0]["longest"] or 0)
+    rows = tried(connection, table, text)
+    return int(rows[0]["longest"] or 0) if rows else 0
 
 
 def _duplicated(step: Step) -> Finding:
