@@ -232,8 +232,12 @@ def scene(cluster: EmbeddedCluster, name: str, directory: Path) -> Iterator[Scen
     """A database of that name; it is dropped afterwards."""
     with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy")
+    made = Scene(cluster, name, directory)
     try:
-        yield Scene(cluster, name, directory)
+        with made.admin() as connection:
+            # The registry knows databases by name.
+            connection.execute("UPDATE dbopt.managed_index SET database = current_database()")
+        yield made
     finally:
         with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
