@@ -17,6 +17,7 @@ from dbopt.errors import EXIT_FINDINGS, DboptError, UsageError
 from dbopt.migrate import selection
 from dbopt.migrate.outcome import Applied, Outcome
 from dbopt.migrate.run import Options, Run
+from dbopt.migrate.steps import Action
 from dbopt.migrate.storeschema import make_store
 from dbopt.stats.report.numbers import duration
 
@@ -94,7 +95,8 @@ def apply_command(
     "built": [{"name", "table", "ms", "valid", "action"}],
     "failed": [{"name", "table", "action", "message", "remedy", "where"}], "left": [steps],
     "uses": [{"index", "statements", "used", "fingerprints", "unseen"}]}, and "error" where the
-    whole run was refused or given up. The progress goes to standard error.
+    whole run was refused or given up; with --dry-run that of `dbopt index plan`. The progress
+    goes to standard error.
     """
     people = Console(stderr=True) if as_json else context.console
     planned = plan_of(context.settings, only, prune)
@@ -102,9 +104,9 @@ def apply_command(
     todo = planned.todo
     if dry_run:
         if as_json:
-            print_json(Applied(left=tuple(todo)).to_dict())
+            print_json(planned.to_dict())
         sys.exit(EXIT_FINDINGS if todo else 0)
-    if todo and not yes:
+    if not yes and any(step.action is not Action.CONFLICT for step in todo):
         _ask(people)
     options = Options(
         only=only,

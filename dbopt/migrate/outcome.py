@@ -99,6 +99,8 @@ class Applied:
 
     def stopped(self) -> str:
         """For whoever has stopped it: what is done, what is left."""
+        if not (self.built or self.left):
+            return "Stopped before anything was changed."
         done = ", ".join(built.name for built in self.changed) or "nothing"
         left = ", ".join(step.definition.name for step in self.left) or "nothing"
         return f"Stopped. Done: {done}. Left: {left}. Run again: it goes on from there."

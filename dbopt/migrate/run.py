@@ -115,6 +115,7 @@ class Run:
         self._deadline = Deadline.after(granted)
         self._wait = settings.migrate.lock_wait if options.wait is None else options.wait
         self._steps: list[Step] = []
+        self._journal: Journal = Unrecorded()
         self.applied = Applied(outcome=Outcome.FAILED)
         """What has become of it until now."""
 
@@ -123,16 +124,8 @@ class Run:
         options = self._options
         found = declared(self._settings) if options.found is None else options.found
         with ExitStack() as stack:
-            self._guard = guard or self._locked(stack)
-            self._scene = stack.enter_context(self._open_scene(found))
-            self._throttle = stack.enter_context(
-                Throttle(self._session, self._settings.migrate, self._tell)
-            )
-            self._patience = Patience(
-                self._back, self._tell, self._deadline, self._settings.migrate.attempts
-            )
-            self._journal = self._opened()
             try:
+                self._set_up(stack, guard, found)
                 self._do()
             except BaseException as error:
                 self._ended_by(error)
@@ -140,7 +133,15 @@ class Run:
             self._close()
         return self.applied
 
-    # The lock and the journal.
+    # The lock, the sessions and the journal.
+
+    def _set_up(self, stack: ExitStack, guard: Guard | None, found: Sequence[Declared]) -> None:
+        limits = self._settings.migrate
+        self._guard = guard or self._locked(stack)
+        self._scene = stack.enter_context(self._open_scene(found))
+        self._throttle = stack.enter_context(Throttle(self._session, limits, self._tell))
+        self._patience = Patience(self._back, self._tell, self._deadline, limits.attempts)
+        self._journal = self._opened()
 
     def _open_scene(self, found: Sequence[Declared]) -> Scene:
         options = self._options
@@ -261,8 +262,11 @@ class Run:
         try:
             built = self._patience.lasting(lambda: self._step(step, findings), what)
         except (DboptError, ServerError) as error:
-            if is_lost(error) or isinstance(error, MigrationBusy) or not self._deadline.left:
+            if isinstance(error, MigrationBusy) or not self._deadline.left:
                 raise
+            if is_lost(error):
+                # Five times, and it is back at once: it is this step that ends its session.
+                self._back()
             told = translate(what, error) if isinstance(error, ServerError) else error
             failed = (*self.applied.failed, Failed.of(step, told))
             self.applied = replace(self.applied, failed=failed)
@@ -277,6 +281,8 @@ class Run:
         self._throttle.wait(self._deadline)
         if self._guard.ensure(min(self._wait, self._deadline.left)):
             self._tell("The migration lock was lost with its session, and is held again.")
+        if isinstance(self._journal, StoreJournal):
+            self._journal.served = self._guard.connection
             if isinstance(self._journal, StoreJournal):
                 self._journal.served = self._guard.connection
         now = self._scene.again(step)

@@ -126,10 +126,11 @@ def test_a_dry_run_changes_nothing(settings: Settings, connection: Connection) -
     assert (result.exit_code, "people_mail" in shown) == (1, True)
     result, _ = _call(settings, "--dry-run", "--json")
     assert result.exit_code == 1
-    assert [step["name"] for step in json.loads(result.stdout)["left"]] == [
-        "people_mail",
-        "people_lower",
-    ]
+    document = json.loads(result.stdout)
+    assert {step["name"]: step["action"] for step in document["steps"]} == {
+        "people_mail": "create",
+        "people_lower": "create",
+    }
     assert _states(connection) == {}
     _call(settings, "--yes", "--no-record")
     assert _call(settings, "--dry-run")[0].exit_code == 0
@@ -282,6 +283,35 @@ def test_a_signal_in_the_middle_cleans_up_and_says_what_is_left(
     # The lock is free, and no build runs on.
     with migration_lock(connection, 1):
         assert _recorded(connection, "pid FROM pg_stat_progress_create_index") == []
+
+
+def test_a_signal_while_it_waits_for_another_run(
+    settings: Settings, connection: Connection
+) -> None:
+    runner.upgrade(settings, indexes=False)
+    with migration_lock(connection, 1), _start(settings, "--yes", "--json") as process:
+        assert process.stderr is not None
+        while "Waiting for another migration" not in process.stderr.readline():
+            pass
+        process.terminate()
+        code, out, said = _finish(process)
+
+    assert code == 143
+    assert "Stopped before anything was changed." in said
+    assert json.loads(out)["outcome"] == "cancelled"
+
+
+def test_what_can_only_fail_is_not_asked_about(settings: Settings, connection: Connection) -> None:
+    connection.execute("CREATE TABLE people_mail (); CREATE INDEX people_lower ON people (id)")
+    connection.execute("ALTER TABLE people REPLICA IDENTITY FULL, ALTER id SET NOT NULL")
+    connection.execute("DROP INDEX people_lower; CREATE UNIQUE INDEX people_lower ON people (id)")
+    connection.execute("ALTER TABLE people REPLICA IDENTITY USING INDEX people_lower")
+
+    result, shown = _call(settings)
+
+    assert result.exit_code == 4, (result.exception, shown)
+    assert "0 done, 2 failed." in shown
+    assert "replica identity" in shown
 
 
 def test_after_sigkill_the_next_run_ends_in_the_declared_state(

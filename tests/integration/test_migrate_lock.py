@@ -44,7 +44,8 @@ def other(pg_dsn: str) -> Iterator[Connection]:
 
 
 def _guard(settings: Settings, told: list[str] | None = None) -> Guard:
-    return Guard(lambda: direct_session(settings), [].append if told is None else told.append)
+    lines: list[str] = [] if told is None else told
+    return Guard(lambda: direct_session(settings), lines.append)
 
 
 def _terminate(by: Connection, guard: Guard) -> None:
