@@ -6,6 +6,7 @@ one that leaves a name comes first, and of two that change names one steps aside
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
@@ -38,20 +39,34 @@ class Settling:
         self._managed = managed
         self._prune = prune
         self._done: dict[int, Step] = {}
+        self._first: defaultdict[int, list[int]] = defaultdict(list)
         self.claimed = set(self._matching.claimants)
 
     def steps(self) -> list[Step]:
         """A step for each declared index: in their order, but that names are freed first."""
         for number in range(len(self._wanted)):
             self._settle(number, ())
-        return list(self._done.values())
+        order: dict[int, None] = {}
+        for number in range(len(self._wanted)):
+            self._place(number, order)
+        return [self._done[number] for number in order]
+
+    def _place(self, number: int, order: dict[int, None]) -> None:
+        """After those that must free a name for it."""
+        if number in order:
+            return
+        for first in self._first[number]:
+            self._place(first, order)
+        order[number] = None
 
     def _settle(self, number: int, open_: tuple[int, ...]) -> Step:
         """The step of one; `open_` are those that wait for it, whose names it may free."""
         if number not in self._done:
             step, before = self._step(number, (*open_, number))
             if before in open_:
-                step = self._aside(step, self._matching.named(number), open_)
+                step = self._aside(number, step, self._matching.named(number), open_)
+            elif before is not None:
+                self._first[number].append(before)
             self._done[number] = replace(step, where=self._wanted[number].where)
         return self._done[number]
 
@@ -127,7 +142,7 @@ class Settling:
                 return self._unnamed(definition, source), claimant
             return self._taken(definition, holder, "which serves another declaration"), None
         self.claimed.add(holder.oid)
-        return self._in_the_way(definition, holder, source, open_), None
+        return self._in_the_way(number, holder, source, open_), None
 
     def _moves(self, index: Index, claimant: int, open_: tuple[int, ...]) -> bool:
         """Whether the one that the index serves gives it another name."""
@@ -149,29 +164,29 @@ class Settling:
             Action.CREATE, definition, None, reason, partitions=self._parts(definition, None)
         )
 
-    def _aside(self, step: Step, holder: Index | None, open_: tuple[int, ...]) -> Step:
+    def _aside(self, number: int, step: Step, holder: Index | None, open_: tuple[int, ...]) -> Step:
         """Of two that change names, the one that goes first: the other steps aside."""
         definition = step.definition
-        if why := self._occupied(definition, (old_name(definition.name),), open_):
+        if why := self._occupied(number, (old_name(definition.name),), open_):
             return Step(Action.CONFLICT, definition, holder, why)
         return replace(step, holder=holder)
 
-    def _occupied(
-        self, definition: IndexDefinition, names: Sequence[str], open_: tuple[int, ...]
-    ) -> str:
+    def _occupied(self, number: int, names: Sequence[str], open_: tuple[int, ...]) -> str:
         """Why one of the names that are used for a moment cannot be; what is there otherwise is a
         leftover, which is dropped first.
         """
+        definition = self._wanted[number].definition
         for name in names:
             key = (definition.schema, name)
             index = self._catalog.indexes_by_name.get(key)
-            number = self._matching.claimants.get(index.oid) if index else None
-            if index is None or number is None:
+            claimant = self._matching.claimants.get(index.oid) if index else None
+            if index is None or claimant is None:
                 why = needed(index, self._catalog) if index else self._catalog.kinds.get(key, "")
                 if index and index.definition.table != definition.table:
                     why = f"it is on {index.definition.table}"
             else:
-                free = number not in open_ and self._moves(index, number, open_)
+                free = claimant not in open_ and self._moves(index, claimant, open_)
+                self._first[number] += [claimant] if free else []
                 why = "" if free else "it serves another declaration"
             if why:
                 return f"the name {name} is needed for a moment, and is taken: {why}"
@@ -184,13 +199,10 @@ class Settling:
         return Step(Action.BUSY, definition, index, reason)
 
     def _in_the_way(
-        self,
-        definition: IndexDefinition,
-        holder: Index,
-        source: Index | None,
-        open_: tuple[int, ...],
+        self, number: int, holder: Index, source: Index | None, open_: tuple[int, ...]
     ) -> Step:
         """The name is that of an index of another meaning, which is not declared."""
+        definition = self._wanted[number].definition
         if why := needed(holder, self._catalog):
             return self._taken(definition, holder, why)
         if holder.definition.table != definition.table and not self._may_go(holder):
@@ -204,7 +216,7 @@ class Settling:
         if source is None and (refused := self._matching.unfinishable(definition)):
             return Step(Action.CONFLICT, definition, holder, refused)
         new = () if source else (new_name(definition.name),)
-        if why := self._occupied(definition, (*new, old_name(definition.name)), open_):
+        if why := self._occupied(number, (*new, old_name(definition.name)), open_):
             return Step(Action.CONFLICT, definition, holder, why)
         half = self._matching.half(definition) if source is None else None
         if half is not None:

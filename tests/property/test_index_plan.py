@@ -13,6 +13,7 @@ from dbopt.migrate.plan import Action, Step, Wanted, make_plan, needed, one, sam
 from dbopt.pg.catalog import Index, Table
 from dbopt.sql.indexdef import IndexDefinition, IndexKey
 from tests.property.index_world import World
+from tests.support import examples
 
 TABLES = (
     Table(1, "public", "a"),
@@ -125,7 +126,7 @@ def _swap(one_name: str, other: str) -> World:
     return World(TABLES, [Index(oid, 1, _definition(name, "a", c)) for oid, name, c in pairs])
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(_worlds(), _declared())
 @example(_swap("i", "j"), [Wanted(_definition("i", "a", "y")), Wanted(_definition("j", "a", "x"))])
 def test_what_is_planned_leads_to_what_is_declared(world: World, wanted: list[Wanted]) -> None:
@@ -164,7 +165,7 @@ def _is_wanted(index: Index, wanted: Sequence[Wanted]) -> bool:
     return any(index.definition.keys == one.definition.keys for one in wanted)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(_worlds(), _declared())
 def test_one_pass_is_enough_where_nobody_builds(world: World, wanted: list[Wanted]) -> None:
     world.finish_builds(valid=False)
@@ -182,7 +183,7 @@ def _names(steps: Sequence[Step], action: Action) -> set[str]:
     return {step.definition.name for step in steps if step.action is action}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(_worlds(), _declared(), st.sets(_actual_names), st.booleans())
 def test_drops_spare_what_is_needed(
     world: World, wanted: list[Wanted], managed: set[str], prune: bool
@@ -209,7 +210,7 @@ def test_drops_spare_what_is_needed(
         assert gone & (spared - attached) == set()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(_worlds(), _declared(), st.randoms(use_true_random=False))
 def test_the_order_of_different_declarations_does_not_matter(
     world: World, wanted: list[Wanted], random: object
@@ -229,7 +230,7 @@ def _actions(steps: Sequence[Step]) -> set[tuple[str, Action]]:
     return {(step.definition.name, step.action) for step in steps}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(_worlds(), _declared())
 def test_the_step_of_one_is_that_of_the_plan(world: World, wanted: list[Wanted]) -> None:
     catalog = world.catalog()
