@@ -173,6 +173,7 @@ TABLES: tuple[str, ...] = (
 
 def upgrade() -> None:
     """Make the tables; the schema dbopt is there, since Alembic's own table is in it."""
+    # dbopt:ignore prefer-bigint-over-int process ids, versions and counts of sessions stay small
     for statement in STATEMENTS:
         op.execute(statement)
 

@@ -90,6 +90,7 @@ STATEMENTS: tuple[str, ...] = (
 
 def upgrade() -> None:
     """Make the tables."""
+    # dbopt:ignore prefer-bigint-over-int process ids, and the steps of one run, stay small
     for statement in STATEMENTS:
         op.execute(statement)
 
