@@ -22,7 +22,7 @@ OLDEST, NEWEST, USUAL = 10, 19, 18
 @click.command("lint")
 @click.argument("given", metavar="[FILE|FOLDER|-]...", nargs=-1)
 @click.option(
-    "--alembic", "environment", type=click.Path(path_type=Path, exists=True),
+    "--alembic", "environment", type=click.Path(path_type=Path),
     metavar="alembic.ini|FOLDER", help="Lint the revisions of this Alembic environment.",
 )  # fmt: skip
 @click.option(

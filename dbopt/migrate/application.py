@@ -21,6 +21,8 @@ def application_config(path: Path, arguments: Sequence[str] = ()) -> Config:
     A directory is one that holds either of them, or the env.py itself. `arguments` are those of
     `alembic -x`. Raises UsageError where there is none.
     """
+    if not path.exists():
+        raise UsageError(f"{path}: there is no such file or folder.")
     file = path
     if path.is_dir():
         named = [path / INI, path / TOML]

@@ -45,3 +45,8 @@ def test_what_is_none(tmp_path: Path, name: str, text: str) -> None:
             application_config(tmp_path / name)
     with pytest.raises(UsageError, match=r"holds no alembic\.ini"):
         application_config(tmp_path)
+
+
+def test_what_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no such file or folder"):
+        application_config(tmp_path / "alembic.ini")
