@@ -18,9 +18,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Other(Node):
-    """A statement that no rule asks more about; `words` are its first ones, in lower case."""
-
-    words: tuple[str, ...]
+    """A statement that no rule asks more about."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from dbopt.sql.ddl.elements import Name, Span
 from dbopt.sql.ddl.indexes import read_create_index, read_reindex
 from dbopt.sql.ddl.model import (
     AddEnumValue,
+    Alter,
     Block,
     Create,
     Node,
@@ -82,13 +83,12 @@ def _statement(number: int, source: Source) -> Statement:
 
 
 def _node(source: Source) -> Node:
-    tokens = source.tokens
-    cursor = Cursor(tokens)
-    last = tokens[-1]
-    at = Span(tokens[0].start, last.start + len(last.text))
-    reader = _READERS.get(cursor.word())
+    first = source.tokens[0]
+    at = Span(first.start, first.start + len(source.text))
+    reader = _READERS.get(first.text.lower())
     if reader is None:
-        return Other(at, source.words)
+        return Other(at)
+    cursor = Cursor(source.tokens)
     cursor.next()
     try:
         return reader(cursor, at)
@@ -115,15 +115,16 @@ def _create(cursor: Cursor, at: Span) -> Node:
 
 
 def _alter(cursor: Cursor, at: Span) -> Node:
-    words = cursor.words[:6]
     kind = _kind(cursor)
     if kind == "domain":
         return read_alter_domain(cursor, at)
     if kind == "type":
         return _alter_type(cursor, at)
+    if kind == "system":
+        return Alter(at, kind, Name("", kind, at), if_exists=False)
     if kind in _ALTERED and not cursor.accept("all", "in", "tablespace"):
         return read_alter(cursor, at, kind)
-    return Other(at, words)
+    return Other(at)
 
 
 def _alter_type(cursor: Cursor, at: Span) -> Node:
@@ -137,10 +138,9 @@ def _alter_type(cursor: Cursor, at: Span) -> Node:
 
 
 def _drop(cursor: Cursor, at: Span) -> Node:
-    words = cursor.words[:6]
     kind = _kind(cursor)
     if kind in _DROPPED_BY_OTHER_NAMES:
-        return Other(at, words)
+        return Other(at)
     return read_drop(cursor, at, kind)
 
 
@@ -174,15 +174,24 @@ def _chains(cursor: Cursor) -> bool:
 def _prepare(cursor: Cursor, at: Span) -> Node:
     if cursor.accept("transaction"):
         return Transaction(at, "prepare")
-    return Other(at, cursor.words[:6])
+    return Other(at)
 
 
 def _select(cursor: Cursor, at: Span) -> Node:
-    words = cursor.words[:6]
     cursor.accept("pg_catalog", ".")
     if cursor.accept("set_config"):
         return read_set_config(cursor, at)
-    return Other(at, words)
+    return Other(at)
+
+
+def _with(cursor: Cursor, at: Span) -> Node:
+    """The write that common table expressions stand before, if it is one."""
+    while not cursor.done:
+        reader = _READERS.get(cursor.any_of("update", "delete", "insert", "merge"))
+        if reader is not None:
+            return reader(cursor, at)
+        cursor.step()
+    return Other(at)
 
 
 def _reset(cursor: Cursor, at: Span) -> Node:
@@ -190,12 +199,11 @@ def _reset(cursor: Cursor, at: Span) -> Node:
 
 
 def _copy(cursor: Cursor, at: Span) -> Node:
-    words = cursor.words[:6]
     if cursor.word() == "(":
-        return Other(at, words)
+        return Other(at)
     table = cursor.name()
     cursor.skip_group()
-    return Write(at, "copy", table, query=True) if cursor.accept("from") else Other(at, words)
+    return Write(at, "copy", table, query=True) if cursor.accept("from") else Other(at)
 
 
 _NOBODY = Name("", "", Span(0, 0))
@@ -227,6 +235,7 @@ _READERS: dict[str, Callable[[Cursor, Span], Node]] = {
     "delete": read_delete,
     "insert": lambda cursor, at: read_insert(cursor, at, "insert"),
     "merge": lambda cursor, at: read_insert(cursor, at, "merge"),
+    "with": _with,
     "copy": _copy,
     "do": lambda _, at: Block(at, "do"),
     "call": lambda _, at: Block(at, "call"),

@@ -17,7 +17,7 @@ _Key = tuple[str, str]
 def _check_migration(migration: Migration) -> Iterator[Match]:
     checked: dict[tuple[_Key, str], Constraint] = {}
     proven: set[tuple[_Key, str]] = set()
-    for subject in migration.subjects:
+    for subject in migration.telling:
         for table, added in altered(subject, AddConstraint):
             one = added.constraint
             checked[table.target.key, one.name] = one

@@ -13,7 +13,7 @@ from dbopt.sql.migration.support import Group, Match, Rule, altered
 
 def _check_migration(migration: Migration) -> Iterator[Match]:
     checked: set[tuple[str, str]] = set()
-    for subject in migration.subjects:
+    for subject in migration.telling:
         for table, added in altered(subject, AddConstraint):
             if added.constraint.kind is ConstraintKind.CHECK:
                 checked.add(table.target.key)

@@ -15,7 +15,7 @@ from dbopt.sql.migration.support import Group, Match, Rule
 def _check_migration(migration: Migration) -> Iterator[Match]:
     held: Lock | None = None
     current: int | None = None
-    for subject in migration.subjects:
+    for subject in migration.telling:
         if subject.transaction is None or subject.transaction != current:
             held, current = None, subject.transaction
         if current is None:

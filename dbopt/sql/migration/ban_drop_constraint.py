@@ -13,10 +13,10 @@ from dbopt.sql.migration.support import Group, Match, Rule, altered
 def _check_migration(migration: Migration) -> Iterator[Match]:
     """But for one that is made again, or that the text itself has added."""
     named: set[tuple[tuple[str, str], str]] = set()
-    for subject in migration.subjects:
+    for subject in migration.telling:
         for table, added in altered(subject, AddConstraint):
             named.add((table.target.key, added.constraint.name))
-    for subject in migration.subjects:
+    for subject in migration.telling:
         for table, action in altered(subject, DropConstraint):
             if (table.target.key, action.name) not in named:
                 message = f"{action.name} of {table.target} holds no longer."

@@ -13,7 +13,7 @@ from dbopt.sql.migration.support import Group, Match, Rule, altered
 def _check_migration(migration: Migration) -> Iterator[Match]:
     """But for the default of a column that the text itself has added."""
     added: set[tuple[tuple[str, str], str]] = set()
-    for subject in migration.subjects:
+    for subject in migration.telling:
         for table, one in altered(subject, AddColumn):
             added.add((table.target.key, one.column.name))
         for table, action in altered(subject, AlterColumn):

@@ -12,7 +12,6 @@ from dbopt.sql.ddl.model import (
     Drop,
     Maintain,
     Node,
-    Other,
     Reindex,
 )
 from dbopt.sql.findings import Severity
@@ -35,11 +34,11 @@ def _refused(does: Node, version: int) -> bool:
         alone = does.command in {"cluster", "repack"} and not does.tables
         return does.command == "vacuum" or does.concurrently or alone
     if isinstance(does, Alter):
-        return any(isinstance(one, DetachPartition) and one.concurrently for one in does.actions)
+        return does.kind == "system" or any(
+            isinstance(one, DetachPartition) and one.concurrently for one in does.actions
+        )
     if isinstance(does, AddEnumValue):
         return version < 12
-    if isinstance(does, Other):
-        return does.words[:2] == ("alter", "system")
     return isinstance(does, Create) and does.kind in {"database", "tablespace"}
 
 

@@ -42,7 +42,7 @@ _APART = (
 def _check_migration(migration: Migration) -> Iterator[Match]:
     """VALIDATE in the transaction that added it: the first lock is held all the while."""
     added: dict[tuple[tuple[str, str], str], int | None] = {}
-    for subject in migration.subjects:
+    for subject in migration.telling:
         for table, action in altered(subject, AddConstraint):
             added[table.target.key, action.constraint.name] = subject.transaction
         for table, validated in altered(subject, ValidateConstraint):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from dbopt.sql.ddl import read
 from dbopt.sql.ddl.elements import Name, Span
@@ -14,6 +15,7 @@ from dbopt.sql.ddl.model import (
     CreateIndex,
     CreateTable,
     Node,
+    Other,
     Rename,
     Statement,
     Transaction,
@@ -118,6 +120,11 @@ class Migration:
     assumed: bool
     ends_open: Subject | None = None
     cut: bool = False
+
+    @cached_property
+    def telling(self) -> tuple[Subject, ...]:
+        """The statements but for those that are Other, of which there may be very many."""
+        return tuple(one for one in self.subjects if not isinstance(one.does, Other))
 
 
 def migration(

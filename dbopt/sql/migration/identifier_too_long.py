@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterator
 
 from dbopt.sql.ddl.elements import Span
 from dbopt.sql.findings import Severity
-from dbopt.sql.lexer import Lexeme, tokens, unquote
-from dbopt.sql.migration.context import Migration
+from dbopt.sql.lexer import Lexeme, Token, code, unquote
+from dbopt.sql.migration.context import Migration, Subject
 from dbopt.sql.migration.support import Group, Match, Rule
-from dbopt.sql.parse import LONGEST_READ
 
 _LONGEST = 63
+_NAMES = frozenset({Lexeme.WORD, Lexeme.NAME})
 _SHORTEST_LOOKED_AT = 16
 """Characters: none has more than 4 bytes."""
 
 
 def _check_migration(migration: Migration) -> Iterator[Match]:
-    starts = [subject.start for subject in migration.subjects]
-    for token in tokens(migration.text[:LONGEST_READ]):
-        if token.lexeme not in {Lexeme.WORD, Lexeme.NAME} or len(token.text) < _SHORTEST_LOOKED_AT:
+    for subject in migration.subjects:
+        if len(subject.sql) < _SHORTEST_LOOKED_AT:
             continue
-        size = len(unquote(token.text).encode("utf-8", "replace"))
-        if size > _LONGEST:
-            subject = migration.subjects[bisect_right(starts, token.start) - 1]
-            at = Span(token.start, token.start + len(token.text))
-            yield Match(subject, f"A name of {size} bytes is cut to {_LONGEST}.", at)
+        for token in code(subject.sql):
+            if token.lexeme in _NAMES and len(token.text) >= _SHORTEST_LOOKED_AT:
+                yield from _match(subject, token)
+
+
+def _match(subject: Subject, token: Token) -> Iterator[Match]:
+    size = len(unquote(token.text).encode("utf-8", "replace"))
+    if size > _LONGEST:
+        start = subject.start + token.start
+        at = Span(start, start + len(token.text))
+        yield Match(subject, f"A name of {size} bytes is cut to {_LONGEST}.", at)
 
 
 RULE = Rule(

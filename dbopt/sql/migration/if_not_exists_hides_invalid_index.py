@@ -12,7 +12,7 @@ from dbopt.sql.migration.support import Group, Match, Rule
 
 def _check_migration(migration: Migration) -> Iterator[Match]:
     dropped: set[str] = set()
-    for subject in migration.subjects:
+    for subject in migration.telling:
         does = subject.does
         if isinstance(does, Drop) and does.kind == "index":
             dropped.update(name.name for name in does.names)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+from dbopt.sql.ddl.model import Transaction
 from dbopt.sql.findings import Finding
 from dbopt.sql.lint import MOST_FINDINGS, MOST_OF_A_RULE
 from dbopt.sql.migration import DEFAULT_RULES, RULES
@@ -84,7 +85,9 @@ def _places(whole: Migration, rules: Sequence[Rule]) -> Iterator[_Placed]:
 
 def _matches(whole: Migration, rules: Sequence[Rule]) -> Iterator[tuple[Rule, Match]]:
     single = [(rule, rule.check) for rule in rules if rule.check is not None]
-    for subject in whole.subjects:
+    for subject in whole.telling:
+        if isinstance(subject.does, Transaction):
+            continue
         for rule, check in single:
             for match in islice(check(subject), MOST_OF_A_RULE):
                 yield rule, match

@@ -12,7 +12,7 @@ from dbopt.sql.migration.support import Group, Match, Rule
 
 def _check_migration(migration: Migration) -> Iterator[Match]:
     bounded = False
-    for subject in migration.subjects:
+    for subject in migration.telling:
         does = subject.does
         if isinstance(does, Setting) and does.name == "lock_timeout":
             bounded = not does.local and does.value not in {None, "0"}

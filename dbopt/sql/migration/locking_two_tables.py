@@ -17,7 +17,7 @@ def _check_migration(migration: Migration) -> Iterator[Match]:
     current: int | None = None
     held: dict[tuple[str, str], Name] = {}
     told = False
-    for subject in migration.subjects:
+    for subject in migration.telling:
         if subject.transaction is None or subject.transaction != current:
             current, held, told = subject.transaction, {}, False
         if current is None or told:

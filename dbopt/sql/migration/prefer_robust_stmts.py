@@ -26,7 +26,7 @@ _AGAIN = "It cannot be run again after a later statement has failed"
 
 def _check_migration(migration: Migration) -> Iterator[Match]:
     dropped: set[str] = set()
-    for subject in migration.subjects:
+    for subject in migration.telling:
         does = subject.does
         if isinstance(does, Drop) and does.if_exists:
             dropped.update(name.name for name in does.names)

@@ -49,7 +49,8 @@ class Rule:
     `reason` says which lock is taken and who waits, or what else goes wrong; `remedy` is the safe
     way. `fires` is a migration in which it finds something and `passes` one, as like it as can
     be, in which it finds nothing, both read with the defaults of lint_migration. A rule about one
-    statement has `check`, one about several has `check_migration`. `squawk` is what squawk 2.70
+    statement has `check`, which never sees an Other or a Transaction; one about several has
+    `check_migration`. `squawk` is what squawk 2.70
     calls it, "" where it has no such rule; `aliases` are names of it that markers may use too.
     `default` is False for a rule that has to be asked for.
     """

@@ -10,7 +10,7 @@ from dbopt.sql.migration.locks import Lock, Mode, strongest
 def first_unbounded(migration: Migration, setting: str) -> tuple[Subject, Lock] | None:
     """The first statement that takes a SHARE lock or a stronger one without this timeout set."""
     bounded = False
-    for subject in migration.subjects:
+    for subject in migration.telling:
         does = subject.does
         if isinstance(does, Setting) and does.name == setting:
             # SET LOCAL outside of a transaction sets nothing.

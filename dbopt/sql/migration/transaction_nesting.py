@@ -14,7 +14,7 @@ _ENDS = frozenset({"commit", "rollback", "prepare"})
 
 def _check_migration(migration: Migration) -> Iterator[Match]:
     opened, by_tool = migration.assumed, migration.assumed
-    for subject in migration.subjects:
+    for subject in migration.telling:
         does = subject.does
         if not isinstance(does, Transaction):
             continue

@@ -350,7 +350,7 @@ def test_drop(sql: str, expected: tuple[object, ...]) -> None:
             Setting(Span(0, 56), "lock_timeout", "1s", local=True),
         ),
         ("DO $$ BEGIN END $$", Block(Span(0, 18), "do")),
-        ("SELECT 1", Other(Span(0, 8), ("select", "1"))),
+        ("SELECT 1", Other(Span(0, 8))),
     ],
 )
 def test_commands(sql: str, expected: Node) -> None:
@@ -388,6 +388,7 @@ def test_commands_on_tables() -> None:
         ("DELETE FROM t", ("delete", "t", False, False)),
         ("INSERT INTO t (a) VALUES (1)", ("insert", "t", False, False)),
         ("INSERT INTO t SELECT * FROM u", ("insert", "t", False, True)),
+        ("WITH x AS (DELETE FROM u) UPDATE t SET a = 1", ("update", "t", False, False)),
         ("COPY t (a) FROM STDIN", ("copy", "t", False, True)),
     ],
 )

@@ -1,0 +1,298 @@
+from __future__ import annotations
+
+import pytest
+
+from dbopt.sql.findings import Severity
+from dbopt.sql.migration import RULES
+from dbopt.sql.migration.lint import aliases, lint_migration
+from dbopt.sql.migration.support import Rule
+
+ROBUST = ("prefer-robust-stmts", "require-timeout-settings")
+
+
+def rules(text: str, **options: object) -> list[str]:
+    """What fires, by name, in the text's order, without the rules that nearly always do."""
+    found = lint_migration(text, ignore=ROBUST, **options)  # type: ignore[arg-type]
+    return [one.rule for one in found]
+
+
+def named(name: str) -> Rule:
+    return next(rule for rule in RULES if rule.name == name)
+
+
+def test_a_finding_tells_its_place_and_its_group() -> None:
+    text = "SELECT 1;\n\n  ALTER TABLE s.t\n  ADD COLUMN a\n  json;"
+    (found,) = lint_migration(text, rules=[named("prefer-jsonb")])
+    assert {
+        "line": 5,
+        "column": 3,
+        "end_line": 5,
+        "end_column": 7,
+        "statement": 2,
+        "group": "type",
+    } == found.evidence
+    assert ("5:3", Severity.WARNING, True) == (found.object, found.severity, found.examined)
+    assert "s.t.a is json, which has no equality." == found.message
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("CREATE TABLE t (a text); CREATE INDEX i ON t (a); ALTER TABLE t ADD UNIQUE (a)", []),
+        ("CREATE TABLE s.t (a text); CREATE INDEX i ON s.t (a); DROP INDEX s.i", []),
+        ("CREATE TABLE t (a text); CREATE INDEX i ON public.t (a)", []),
+        ("CREATE TABLE t (a text); ALTER TABLE t RENAME TO u; CREATE INDEX i ON u (a)", []),
+        (
+            "CREATE TABLE s.t (a text); CREATE INDEX i ON v.t (a)",
+            ["require-concurrent-index-creation"],
+        ),
+        (
+            "CREATE INDEX i ON t (a); CREATE TABLE t (a text)",
+            ["require-concurrent-index-creation"],
+        ),
+        ("CREATE TEMP TABLE t (a int); UPDATE t SET a = 1; DROP TABLE t", []),
+        ("ALTER TABLE pg_temp.t ADD COLUMN a text NOT NULL", []),
+        (
+            "CREATE TABLE t (a bigint, CONSTRAINT f FOREIGN KEY (a) REFERENCES u (a)); "
+            "ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES u (a)",
+            [],
+        ),
+        ("CREATE TYPE mood AS ENUM ('a'); DROP TYPE mood", []),
+        ("CREATE TABLE alembic_version (version_num varchar(32) NOT NULL)", []),
+    ],
+)
+def test_what_the_text_makes_is_new(text: str, expected: list[str]) -> None:
+    assert expected == rules(text)
+
+
+def test_what_an_earlier_text_made_is_new_too() -> None:
+    assert [] == rules("CREATE INDEX i ON t (a)", known=["t"])
+    assert [] == rules("CREATE INDEX i ON s.t (a)", known=["s.t"])
+    assert ["require-concurrent-index-creation"] == rules("CREATE INDEX i ON t (a)", known=["u"])
+
+
+@pytest.mark.parametrize(
+    ("text", "in_transaction", "expected"),
+    [
+        ("CREATE INDEX CONCURRENTLY i ON t (a)", False, []),
+        (
+            "CREATE INDEX CONCURRENTLY i ON t (a)",
+            True,
+            ["ban-concurrent-index-creation-in-transaction"],
+        ),
+        ("COMMIT; CREATE INDEX CONCURRENTLY i ON t (a)", True, ["transaction-nesting"]),
+        (
+            "-- squawk-disable-assume-in-transaction\nCREATE INDEX CONCURRENTLY i ON t (a)",
+            True,
+            [],
+        ),
+        (
+            "-- squawk-enable-assume-in-transaction\nDROP INDEX CONCURRENTLY i",
+            False,
+            ["cannot-run-in-transaction"],
+        ),
+        ("BEGIN; COMMIT AND CHAIN; VACUUM t; COMMIT", False, ["cannot-run-in-transaction"]),
+        ("BEGIN; ROLLBACK TO a; VACUUM t; ROLLBACK", False, ["cannot-run-in-transaction"]),
+        ("BEGIN; END; VACUUM t", False, []),
+        ("SET LOCAL work_mem = '1GB'", True, []),
+    ],
+)
+def test_what_runs_in_a_transaction(text: str, in_transaction: bool, expected: list[str]) -> None:
+    assert expected == rules(text, in_transaction=in_transaction)
+
+
+@pytest.mark.parametrize(
+    ("text", "version", "expected"),
+    [
+        ("ALTER TABLE t ADD COLUMN a text DEFAULT ''", 10, ["adding-field-with-default"]),
+        ("ALTER TABLE t ADD COLUMN a text DEFAULT ''", 11, []),
+        ("ALTER TABLE t ADD COLUMN a text DEFAULT NULL::text", 10, []),
+        ("ALTER TABLE t DETACH PARTITION p", 13, []),
+        ("ALTER TABLE t DETACH PARTITION p", 14, ["require-concurrent-partition-detach"]),
+        (
+            "ALTER TABLE t VALIDATE CONSTRAINT c; ALTER TABLE t ALTER a SET NOT NULL",
+            11,
+            ["adding-not-nullable-field"],
+        ),
+        ("ALTER TABLE t VALIDATE CONSTRAINT c; ALTER TABLE t ALTER a SET NOT NULL", 12, []),
+        (
+            "BEGIN; ALTER TYPE m ADD VALUE 'a' AFTER 'b'; COMMIT",
+            11,
+            ["cannot-run-in-transaction"],
+        ),
+        ("BEGIN; ALTER TYPE m ADD VALUE 'a' AFTER 'b'; COMMIT", 12, []),
+    ],
+)
+def test_what_the_version_changes(text: str, version: int, expected: list[str]) -> None:
+    assert expected == rules(text, version=version)
+
+
+@pytest.mark.parametrize(
+    ("default", "fires"),
+    [
+        ("1 + 1", False),
+        ("'x'::varchar(3)", False),
+        ("now()", False),
+        ("current_timestamp", False),
+        ("pg_catalog.now()", False),
+        ("(now() at time zone 'utc')", False),
+        ("lower('A')", False),
+        ("clock_timestamp()", True),
+        ("random()", True),
+        ("nextval('s')", True),
+        ("app.token()", True),
+        ('"token"()', True),
+        ("1 + coalesce(random(), 1)", True),
+    ],
+)
+def test_volatile_defaults(default: str, fires: bool) -> None:
+    found = rules(f"ALTER TABLE t ADD COLUMN a text DEFAULT {default}")
+    assert (["adding-field-with-default"] if fires else []) == found
+
+
+@pytest.mark.parametrize(
+    ("check", "fires"),
+    [
+        ("a IS NOT NULL", False),
+        ("(a IS NOT NULL)", False),
+        ("b > 0 AND a IS NOT NULL", False),
+        ("b IS NOT NULL", True),
+        ("a IS NOT NULL OR b", True),
+    ],
+)
+def test_checks_that_prove_not_null(check: str, fires: bool) -> None:
+    text = f"""
+        ALTER TABLE t ADD CONSTRAINT c CHECK ({check}) NOT VALID;
+        ALTER TABLE t VALIDATE CONSTRAINT c;
+        ALTER TABLE t ALTER a SET NOT NULL;
+    """
+    assert (["adding-not-nullable-field"] if fires else []) == rules(text)
+
+
+def test_a_constraint_validated_in_its_own_transaction() -> None:
+    text = "ALTER TABLE t ADD CONSTRAINT c CHECK (a > 0) NOT VALID; {}ALTER TABLE t VALIDATE "
+    text += "CONSTRAINT c"
+    assert [] == rules(text.format(""))
+    assert ["constraint-missing-not-valid"] == rules(text.format(""), in_transaction=True)
+    assert ["transaction-nesting"] == rules(text.format("COMMIT; "), in_transaction=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "missing"),
+    [
+        ("ALTER TABLE t ADD a text", ["lock", "statement"]),
+        ("SET lock_timeout = '1s'; ALTER TABLE t ADD a text", ["statement"]),
+        ("SET statement_timeout = '1s'; ALTER TABLE t ADD a text", ["lock"]),
+        ("SET lock_timeout = 0; ALTER TABLE t ADD a text", ["lock", "statement"]),
+        ("SET LOCAL lock_timeout = 9; ALTER TABLE t ADD a text", ["lock", "statement"]),
+        ("BEGIN; SET LOCAL lock_timeout = 9; ALTER TABLE t ADD a text; END", ["statement"]),
+        ("SET lock_timeout = 9; RESET lock_timeout; DROP TABLE t", ["lock", "statement"]),
+        ("SELECT set_config('lock_timeout', '1s', false); DROP TABLE t", ["statement"]),
+        ("CREATE INDEX CONCURRENTLY i ON t (a)", []),
+        ("CREATE TABLE t (a text); ALTER TABLE t ADD b text", []),
+        ("ALTER TABLE t VALIDATE CONSTRAINT c", []),
+        ("UPDATE t SET a = 1 WHERE id = 1", []),
+        ("CREATE TABLE t (a bigint REFERENCES u)", ["lock", "statement"]),
+    ],
+)
+def test_timeouts(text: str, missing: list[str]) -> None:
+    asked = [named("require-lock-timeout"), named("require-statement-timeout")]
+    found = lint_migration(text, rules=asked)
+    assert [f"require-{one}-timeout" for one in missing] == [one.rule for one in found]
+
+
+def test_severities_of_one_case() -> None:
+    asked = [named("prefer-bigint-over-int"), named("changing-column-type")]
+    text = "CREATE TABLE t (id int PRIMARY KEY, age int, up int REFERENCES t); "
+    text += "ALTER TABLE u ALTER a TYPE text; ALTER TABLE u ALTER a TYPE text USING a::text"
+    found = [one.severity for one in lint_migration(text, rules=asked)]
+    assert [
+        Severity.WARNING,
+        Severity.INFO,
+        Severity.WARNING,
+        Severity.WARNING,
+        Severity.CRITICAL,
+    ] == found
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("DROP TABLE t", ["ban-drop-table"]),
+        ("-- dbopt:ignore ban-drop-table unused since May\nDROP TABLE t", []),
+        ("-- dbopt:ignore all unused since May\nDROP TABLE t", []),
+        ("DROP TABLE t; -- dbopt:ignore ban-drop-table unused since May", []),
+        ("-- dbopt:ignore ban-drop-table\nDROP TABLE t", ["ignore-without-reason"]),
+        ("-- dbopt:ignore ban-drop-table --\nDROP TABLE t", ["ignore-without-reason"]),
+        ("-- dbopt:ignore all\nDROP TABLE t", ["ignore-without-reason"]),
+        ("-- squawk-ignore ban-drop-table\nDROP TABLE t", []),
+        ("-- squawk-ignore renaming-table, ban-drop-table\nDROP TABLE t", []),
+        ("-- squawk-ignore renaming-table\nDROP TABLE t", ["ban-drop-table"]),
+        ("-- squawk-ignore-file ban-drop-table\nSELECT 1; DROP TABLE t; DROP TABLE u", []),
+        ("-- squawk-ignore-file\nDROP TABLE t; ALTER TABLE u RENAME TO v", []),
+        ("-- squawk-ignore-next\nDROP TABLE t", ["ban-drop-table"]),
+        ("-- squawk-ignore prefer-repack\nVACUUM FULL t", []),
+    ],
+)
+def test_markers(text: str, expected: list[str]) -> None:
+    assert expected == rules(text)
+
+
+def test_one_marker_for_both_timeouts() -> None:
+    text = "-- dbopt:ignore require-timeout-settings the role has them\nDROP TABLE IF EXISTS t"
+    assert ["ban-drop-table"] == [one.rule for one in lint_migration(text)]
+
+
+def test_ignore_takes_squawks_names() -> None:
+    assert [] == rules("SELECT 1")
+    found = lint_migration("VACUUM FULL t", ignore=["prefer-repack", *ROBUST])
+    assert [] == found
+
+
+def test_rules_that_have_to_be_asked_for() -> None:
+    text = "DROP TABLE IF EXISTS t"
+    assert "require-table-schema" not in rules(text)
+    assert "require-table-schema" in rules(text, rules=RULES)
+
+
+def test_aliases_name_rules() -> None:
+    names = {rule.name for rule in RULES}
+    assert all(set(rules) <= names for rules in aliases().values())
+    assert ["require-lock-timeout", "require-statement-timeout"] == sorted(
+        aliases()["require-timeout-settings"]
+    )
+
+
+def test_never_more_findings_than_the_limit() -> None:
+    assert 3 == len(lint_migration("DROP TABLE t;" * 50, limit=3))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        ";",
+        "-- nothing",
+        "-- dbopt:ignore all",
+        "SELECT 1",
+        """
+        BEGIN;
+        SET LOCAL lock_timeout = '2s';
+        SET LOCAL statement_timeout = '1min';
+        ALTER TABLE users ADD COLUMN seen timestamptz DEFAULT now();
+        COMMIT;
+        """,
+        """
+        SET lock_timeout = '2s';
+        SET statement_timeout = '1min';
+        ALTER TABLE orders DROP CONSTRAINT IF EXISTS f;
+        ALTER TABLE orders ADD CONSTRAINT f FOREIGN KEY (user_id) REFERENCES users (id) NOT VALID;
+        ALTER TABLE orders VALIDATE CONSTRAINT f;
+        SET lock_timeout = 0;
+        DROP INDEX CONCURRENTLY IF EXISTS i;
+        CREATE INDEX CONCURRENTLY i ON orders (user_id);
+        """,
+    ],
+)
+def test_safe_migrations_are_clean(text: str) -> None:
+    assert [] == lint_migration(text)
