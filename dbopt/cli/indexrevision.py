@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.command("revision")
 @click.option("-m", "--message", required=True, help="What the revision is for.")
 @click.option(
-    "--alembic", "environment", type=click.Path(path_type=Path, exists=True),
+    "--alembic", "environment", type=click.Path(path_type=Path),
     metavar="alembic.ini|FOLDER",
     help="The Alembic environment to write into.  [default: that of ./alembic.ini or "
     "./pyproject.toml, else dbopt's own]",
