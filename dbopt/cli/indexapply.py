@@ -106,8 +106,8 @@ def apply_command(
         if as_json:
             print_json(planned.to_dict())
         sys.exit(EXIT_FINDINGS if todo else 0)
-    if not yes and any(step.action is not Action.CONFLICT for step in todo):
-        _ask(people)
+    if not yes:
+        _agree(people, planned)
     options = Options(
         only=only,
         prune=prune,
@@ -148,8 +148,12 @@ def _run(
     return applied
 
 
-def _ask(people: Console) -> None:
-    """Go on, or end the command."""
+def _agree(people: Console, planned: Planned) -> None:
+    """Ask, where there is something to agree to. Raises MigrationRefused where nothing can be."""
+    todo = [step for step in planned.todo if step.action is not Action.CONFLICT]
+    if not todo:
+        return
+    selection.refuse(planned.findings, todo)
     if not (sys.stdin.isatty() and people.is_terminal):
         raise UsageError(
             "There is nobody to ask: this is no terminal.", hint="Look at the plan, then add --yes."

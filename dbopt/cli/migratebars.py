@@ -13,6 +13,7 @@ from typing import Protocol
 import click
 from rich import progress as bars
 from rich.console import Console, RenderableType
+from rich.padding import Padding
 from rich.text import Text
 
 from dbopt import clock
@@ -106,7 +107,8 @@ class _Bars(bars.Progress):
         """The bars, then the note, whole: it may name several sessions."""
         yield self.make_tasks_table(self.tasks)
         if self._note:
-            yield Text.from_markup(self._note, style="dim", overflow="fold")
+            note = Text.from_markup(self._note, style="dim", overflow="fold")
+            yield Padding(note, (0, 0, 0, 2))
 
     def look(self, look: Progress) -> None:
         """See Shown."""
@@ -117,7 +119,7 @@ class _Bars(bars.Progress):
                 self.update(self._one, completed=look.fraction)
             if self._all is not None:
                 self.update(self._all, completed=self._done + look.fraction)
-            self._note = f"  {shown(look.note)}"
+            self._note = shown(look.note)
 
     def tell(self, line: str) -> None:
         """See Shown."""

@@ -28,7 +28,7 @@ from dbopt.pg.catalog import Index
 from dbopt.pg.connect import Connection
 from dbopt.pg.ddl import ServerError, translate
 from dbopt.settings import Settings
-from dbopt.sql.findings import Finding, Severity
+from dbopt.sql.findings import Finding
 
 ALL = selection.CHANGING
 """Every action."""
@@ -250,10 +250,7 @@ class Run:
         if not todo:
             return []
         findings = preflight.look(self._scene.connection, todo, self._settings.migrate)
-        if selection.of_all(findings, todo) or all(
-            selection.forbidden(step, findings) for step in todo
-        ):
-            raise selection.refusal([f for f in findings if f.severity >= Severity.CRITICAL])
+        selection.refuse(findings, todo)
         return findings
 
     def _try(self, step: Step, findings: Sequence[Finding]) -> None:

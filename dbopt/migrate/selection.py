@@ -112,6 +112,12 @@ def of_all(findings: Iterable[Finding], steps: Sequence[Step]) -> list[Finding]:
     ]
 
 
+def refuse(findings: Sequence[Finding], steps: Sequence[Step]) -> None:
+    """Raise MigrationRefused, with all that is critical, where not one of the steps can be done."""
+    if of_all(findings, steps) or all(forbidden(step, findings) for step in steps):
+        raise refusal([one for one in findings if one.severity >= Severity.CRITICAL])
+
+
 def refusal(findings: Sequence[Finding]) -> MigrationRefused:
     """All of the findings as one error."""
     remedies = dict.fromkeys(found.remedy for found in findings if found.remedy)

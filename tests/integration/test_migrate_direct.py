@@ -1,16 +1,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from dbopt.errors import MigrationError
+from dbopt.errors import MigrationRefused
 from dbopt.gateway.link import Observed
 from dbopt.gateway.supervisor import Supervisor
-from dbopt.migrate import runner
+from dbopt.migrate import run, runner
 from dbopt.migrate.direct import require_direct
 from dbopt.pg.connect import connect
 from dbopt.settings import Gateway, Server, Settings
@@ -30,7 +31,10 @@ def test_the_server_itself_is_direct(pg_dsn: str) -> None:
         require_direct(connection)
 
 
-def test_through_our_own_gateway_a_migration_is_refused(pg_dsn: str) -> None:
+@pytest.mark.parametrize("act", [runner.upgrade, run.apply])
+def test_through_our_own_gateway_a_migration_is_refused(
+    pg_dsn: str, act: Callable[[Settings], object]
+) -> None:
     settings = Settings(
         server=Server(dsn=pg_dsn),
         gateway=Gateway(port=0),
@@ -43,11 +47,12 @@ def test_through_our_own_gateway_a_migration_is_refused(pg_dsn: str) -> None:
         try:
             host, port = supervisor.address
             pooled = make_conninfo(pg_dsn, host=host, port=port)
-            await asyncio.to_thread(runner.upgrade, replace(settings, server=Server(dsn=pooled)))
+            await asyncio.to_thread(act, replace(settings, server=Server(dsn=pooled)))
         finally:
             await supervisor.drain()
 
-    with pytest.raises(MigrationError, match="is a connection pooler"):
+    with pytest.raises(MigrationRefused, match="is a connection pooler") as caught:
         asyncio.run(through_gateway())
+    assert "server.dsn" in caught.value.hint
     with psycopg.connect(pg_dsn) as direct:
         assert direct.execute("SELECT to_regnamespace('dbopt')").fetchone() == (None,)

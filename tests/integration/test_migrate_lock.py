@@ -17,6 +17,7 @@ from dbopt.migrate.lock import holder, is_held, migration_lock
 from dbopt.migrate.lockguard import Guard, direct_session
 from dbopt.pg.connect import Connection, connect
 from dbopt.settings import Server, Settings
+from tests.fix_standby import Standby
 from tests.support import wait_until
 
 HOLDER = """
@@ -159,6 +160,13 @@ def test_what_only_reads_is_refused_before_anything_else(settings: Settings, pg_
         _guard(Settings(server=Server(dsn=dsn)))
     with psycopg.connect(pg_dsn) as plain:
         assert plain.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_standby_is_refused(pg_standby: Standby) -> None:
+    settings = Settings(server=Server(dsn=pg_standby.dsn("postgres")))
+    with pytest.raises(MigrationRefused, match="is a standby: it takes its indexes") as caught:
+        _guard(settings)
+    assert caught.value.exit_code == 7
 
 
 def test_postgresql_15_has_the_same_lock(pg15_dsn: str) -> None:

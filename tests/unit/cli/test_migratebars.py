@@ -81,7 +81,7 @@ def test_bars_show_the_step_the_index_and_whom_it_waits_for(width: int) -> None:
     assert "users_[mail]" in shown
     assert "25%" in shown
     # The note is whole, if need be on two lines.
-    assert "idle in transaction" in shown.replace("\n", " ").replace("  ", " ")
+    assert "idle in transaction, its transaction 12 min old" in " ".join(shown.split())
     assert "Going on after [5] s." in shown
 
 

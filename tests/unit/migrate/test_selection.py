@@ -100,6 +100,15 @@ def test_findings_about_the_server_forbid_all() -> None:
     assert selection.of_all([server, _critical("a")], STEPS) == [server]
 
 
+def test_a_run_is_refused_where_not_one_step_can_be_done() -> None:
+    selection.refuse([], STEPS)
+    selection.refuse([_critical("a"), _critical("c")], STEPS)
+    with pytest.raises(MigrationRefused, match="a: It cannot be"):
+        selection.refuse([_critical("a")], STEPS[:1])
+    with pytest.raises(MigrationRefused, match=r"a: It cannot be\. the server: It cannot be\."):
+        selection.refuse([_critical("a"), _critical("the server")], STEPS)
+
+
 def test_warnings_forbid_nothing() -> None:
     warning = replace(_critical("a"), severity=Severity.WARNING)
     elsewhere = replace(warning, object="the server")
