@@ -154,20 +154,32 @@ class StoreJournal:
         `there`: the catalog's indexes. Given them, one that has another meaning by now than the
         one that was managed is left out: somebody has made it under the old one's name.
         """
-        try:
-            found = self._link.use(lambda conn: indexruns.managed(conn, self.run.target))
-        except (DboptError, ServerError) as error:
-            self._warn("Which indexes dbopt manages is not known, so none is dropped", error)
-            return set()
+        found = self._known("so none is dropped")
         if there is None:
             return {(one.schema, one.name) for one in found}
         return still_managed(found, there)
 
     def note_present(self, definitions: Iterable[IndexDefinition]) -> None:
-        """Note that these are there as declared: dbopt manages them from now on."""
+        """Note that these are there as declared: dbopt manages them from now on.
+
+        One that is managed already stays the run's that made it.
+        """
+        known = {(one.schema, one.name): one.sql for one in self._known("for now")}
         for definition in definitions:
-            self._manage(definition, definition.table, made=False)
+            sql = known.get((definition.schema, definition.name), "")
+            if not _means(sql, definition):
+                self._manage(definition, definition.table, made=False)
         self._flush()
+
+    def _known(self, then: str) -> list[Managed]:
+        """What the store says is managed; nothing while it is away."""
+        if self._link.resting:
+            return []
+        try:
+            return self._link.use(lambda conn: indexruns.managed(conn, self.run.target))
+        except (DboptError, ServerError) as error:
+            self._warn(f"Which indexes dbopt manages is not known, {then}", error)
+            return []
 
     def mark(self, run: str, outcome: str) -> None:
         """Note what another run has come to: "rolled back" as a whole, or "done" again."""
@@ -284,12 +296,12 @@ def still_managed(known: Iterable[Managed], there: Iterable[Index]) -> set[tuple
     return {
         (one.schema, one.name)
         for one in known
-        if (found := actual.get((one.schema, one.name))) and _is_still(one.sql, found)
+        if (found := actual.get((one.schema, one.name))) and _means(one.sql, found.definition)
     }
 
 
-def _is_still(sql: str, found: Index) -> bool:
+def _means(sql: str, definition: IndexDefinition) -> bool:
     try:
-        return same_index(parse_index(sql), found.definition)
+        return bool(sql) and same_index(parse_index(sql), definition)
     except DboptError:
         return False

@@ -138,15 +138,23 @@ def test_a_run_is_written_as_it_goes(
     assert [] == told
 
 
-def test_what_is_managed_follows_the_steps(connection: Connection, journal: StoreJournal) -> None:
+def test_what_is_managed_follows_the_steps(
+    settings: Settings, connection: Connection, begin: Begin, journal: StoreJournal
+) -> None:
     assert set() == journal.managed()
     do(connection, journal, CREATE)
     assert {("public", "people_mail")} == journal.managed()
-    made = rows(connection, "SELECT run, since FROM dbopt.managed_index")
-
-    # To be found again as it is changes nothing; as another index it does.
-    journal.note_present([MAIL])
-    assert made == rows(connection, "SELECT run, since FROM dbopt.managed_index")
+    # To be found again, in whatever words, changes nothing; as another index it does.
+    sql_now = "SELECT run, sql, since FROM dbopt.managed_index"
+    made = rows(connection, sql_now)
+    second = begin(settings)
+    second.note_present(
+        [parse_index("CREATE INDEX people_mail ON public.people ((mail) text_ops)")]
+    )
+    assert made == rows(connection, sql_now)
+    second.note_present([replace(MAIL, unique=True)])
+    [now] = rows(connection, sql_now)
+    assert (second.run.id, True) == (now["run"], "UNIQUE" in now["sql"])
 
     rename = "ALTER INDEX public.people_mail RENAME TO people_by_mail"
     do(connection, journal, Change(Action.RENAME, MAIL, rename))
