@@ -103,11 +103,12 @@ def _show_unexamined(console: Console, said: Sequence[Said]) -> None:
 
 
 def github(said: Iterable[Said]) -> str:
-    """Workflow commands that annotate a pull request, a line each.
+    """Workflow commands that annotate a pull request, a line each; what nobody could look at too.
 
     Source: GitHub's documentation, "Workflow commands for GitHub Actions".
     """
-    return "\n".join(_annotation(one) for one in said if one.finding.examined)
+    shown = (one for one in said if one.finding.examined or one.place is not None)
+    return "\n".join(map(_annotation, shown))
 
 
 def _annotation(said: Said) -> str:

@@ -130,6 +130,8 @@ def _render(config: Config, directory: ScriptDirectory, script: Script) -> Rende
             _complain(directory, error)
         line = _line_of(error, script.path)
         return recorder.rendered(_why(error), line)
+    if not recorder.began:
+        _complain(directory, CommandError("it runs no migrations there."))
     return recorder.rendered()
 
 
@@ -146,14 +148,16 @@ class _Recorder:
         self.began = False
         self._script = script
         self._pieces: list[Piece] = []
-        self._around: list[Piece] = []
         self._running = False
         self._version_table = ""
 
     def step(self, directory: ScriptDirectory, context: MigrationContext) -> MigrationStep:
         """The revision's upgrade, from whose start on everything printed is taken down."""
         self._version_table = context.version_table
-        self._pieces = [Piece(text) for text in self._kept(self.buffer.getvalue())]
+        # An env.py for several databases comes by more than once.
+        self._pieces += [Piece(text) for text in self._kept(self.buffer.getvalue())]
+        self.buffer.seek(0)
+        self.buffer.truncate()
         context.impl.static_output = self._take  # type: ignore[method-assign]
         step = MigrationStep.upgrade_from_script(directory.revision_map, self._script)
         step.migration_fn = self._marked(step.migration_fn)

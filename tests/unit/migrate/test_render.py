@@ -153,6 +153,37 @@ def test_an_env_py_that_connects_is_refused_and_says_no_address(application: App
     assert "context.is_offline_mode()" in error.value.hint
 
 
+def test_an_env_py_that_does_nothing_offline(application: App) -> None:
+    application.environment(offline="None", configure="", before="pass")
+    env = application.where / "db/alembic/env.py"
+    env.write_text("from alembic import context\nprint(context.is_offline_mode())\n")
+    application.revision("one", CREATE)
+    with pytest.raises(UsageError, match="cannot run offline: it runs no migrations there"):
+        rendered(application)
+
+
+def test_an_environment_of_several_databases(application: App) -> None:
+    application.environment()
+    env = application.where / "db/alembic/env.py"
+    env.write_text(
+        """
+import io
+from alembic import context
+for name in ("users", "orders"):
+    # As Alembic's template does: each has a file of its own.
+    context.configure(dialect_name="postgresql", output_buffer=io.StringIO())
+    with context.begin_transaction():
+        context.run_migrations(engine_name=name)
+"""
+    )
+    path = application.revision("one", 'op.execute(f"SELECT {engine_name}()")')
+    path.write_text(path.read_text().replace("def upgrade()", "def upgrade(engine_name)"))
+    (one,) = rendered(application).values()
+    assert ["SELECT users();", "SELECT orders();"] == [
+        line for line in lines(one.sql) if line.startswith("SELECT")
+    ]
+
+
 @pytest.mark.parametrize(
     ("imports", "message"),
     [
