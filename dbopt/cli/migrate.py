@@ -28,8 +28,9 @@ migrate.add_command(lint_command)
 def upgrade(context: Context, revision: str, schema_only: bool, as_json: bool) -> None:
     """Upgrade to REVISION (default: head).
 
-    Each declared index is built concurrently: nobody who reads or writes waits for it.
-    A leftover invalid index is dropped and built again.
+    At the newest revision each declared index that is missing is built concurrently, those too
+    that were declared since: nobody who reads or writes waits for it. A leftover invalid index is
+    mended. None is replaced or dropped: that is `dbopt index apply`'s.
 
     \b
     Examples:

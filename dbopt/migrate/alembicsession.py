@@ -89,14 +89,15 @@ def beside(context: MigrationContext) -> Iterator[Beside]:
 def one_at_a_time(context: Any) -> Iterator[None]:
     """For an application's env.py: one process migrates, the others wait for it here.
 
-    `context` is `alembic.context`, configured; it must be in no transaction yet. Offline, and for
-    commands that change nothing, it does nothing. Raises CommandError.
+    `context` is `alembic.context`, configured; it must be in no transaction yet. Offline, for
+    commands that change nothing, and on other databases it does nothing. Raises CommandError.
 
         with one_at_a_time(context), context.begin_transaction():
             context.run_migrations()
     """
     own: MigrationContext = context.get_context()
-    if own.as_sql or own.opts.get("dont_mutate") or own.connection is None:
+    postgres = own.dialect.name == "postgresql"
+    if own.as_sql or own.opts.get("dont_mutate") or own.connection is None or not postgres:
         yield
         return
     with ExitStack() as stack:
@@ -148,6 +149,11 @@ def _outside(context: MigrationContext) -> Iterator[Link]:
     link = context.connection
     if link is None:
         raise MigrationRefused("Indexes are built where Alembic is connected; here it is not.")
+    if link.dialect.name != "postgresql":
+        raise MigrationRefused(
+            f"This operation is PostgreSQL's, and Alembic migrates {link.dialect.name} here.",
+            hint="Use op.create_index or op.drop_index there.",
+        )
     if link.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
         yield link  # in a block of the revision's own; Alembic refuses one inside another
         return

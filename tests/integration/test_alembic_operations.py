@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 from psycopg.conninfo import make_conninfo
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
 
 from dbopt.demo.cluster import EmbeddedCluster
+from dbopt.migrate import runner
+from dbopt.settings import Server as Served
+from dbopt.settings import Settings
 from tests.fix_gateway import GatewayFactory
 from tests.fix_pg import Server, fresh_database
 from tests.integration.alembic_support import (
+    ALONE,
     ASYNC,
     EACH_ITS_OWN,
     ONE_TRANSACTION,
@@ -305,6 +314,63 @@ def test_the_password_of_alembics_connection_is_ours_too(
         app.revision("a1", f"{TABLE}\n    {PLAIN}")
         app.upgrade()
         assert list(indexes(connection)) == ["people_mail"]
+
+
+def test_an_index_of_a_partitioned_table(app: Application, pg_conn: psycopg.Connection) -> None:
+    pg_conn.execute("CREATE TABLE days (day int, of text) PARTITION BY RANGE (day)")
+    for n in range(3):
+        bounds = f"FROM ({n}) TO ({n + 1})"
+        pg_conn.execute(f"CREATE TABLE days_{n} PARTITION OF days FOR VALUES {bounds}")
+    create, drop = '("days_of", "days", ["of"])', '("days_of", "days")'
+    app.revision("a2", f"op.create_index_safely{create}", f"op.drop_index_safely{drop}", "a1")
+    count = (
+        "SELECT count(*), bool_and(indisvalid) FROM pg_index"
+        " WHERE indrelid::regclass::text ~ '^days'"
+    )
+
+    app.upgrade()
+    assert pg_conn.execute(count).fetchone() == (4, True)
+    app.downgrade("a1")
+    assert pg_conn.execute(count).fetchone() == (0, None)
+
+
+def test_what_is_done_is_kept_in_the_store_where_there_is_one(
+    app: Application, pg_dsn: str, pg_conn: psycopg.Connection
+) -> None:
+    runner.upgrade(Settings(server=Served(dsn=pg_dsn)), indexes=False)
+    app.revision("a2", PLAIN, UNPLAIN, after="a1")
+    runs = "SELECT command, outcome FROM dbopt.index_run ORDER BY began"
+    managed = "SELECT count(*) FROM dbopt.managed_index"
+
+    app.upgrade()
+    assert pg_conn.execute(runs).fetchall() == [("alembic", "done")]
+    assert pg_conn.execute(managed).fetchone() == (1,)
+    app.downgrade("a1")
+    assert pg_conn.execute(runs).fetchall() == [("alembic", "done")] * 2
+    assert pg_conn.execute(managed).fetchone() == (0,)
+
+
+def test_without_an_environment_the_operations_work_too(
+    pg_dsn: str, pg_conn: psycopg.Connection
+) -> None:
+    pg_conn.execute("CREATE TABLE people (id int, mail text, gone boolean)")
+    engine = create_engine(url_of(pg_dsn), poolclass=NullPool)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection)
+        with context.begin_transaction():
+            operations: Any = Operations(context)
+            operations.execute("INSERT INTO people VALUES (1, 'a')")
+            operations.create_index_safely("people_mail", "people", ["mail"])
+            operations.execute("INSERT INTO people VALUES (2, 'b')")
+    assert list(indexes(pg_conn)) == ["people_mail"]
+    assert pg_conn.execute("SELECT count(*) FROM people").fetchone() == (2,)
+
+
+def test_another_database_is_named(tmp_path: Path) -> None:
+    app = Application.make(tmp_path, "sqlite://", ALONE)
+    app.revision("a1", PLAIN)
+    with pytest.raises(CommandError, match=r"PostgreSQL's, and Alembic migrates sqlite"):
+        app.upgrade()
 
 
 def test_an_index_without_a_name_is_refused(app: Application) -> None:

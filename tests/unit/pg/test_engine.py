@@ -39,7 +39,7 @@ def test_the_session_tells_where_libpqs_lead() -> None:
         "host": "a,b", "port": "1,2", "user": "u", "dbname": "shop", "sslmode": "verify-full",
         "unheard_of": "x", "application_name": "theirs", "client_encoding": "latin1",
     }  # fmt: skip
-    info = SimpleNamespace(dsn_parameters=given, host="b", port=2, password="secret")  # noqa: S106
+    info = SimpleNamespace(dsn_parameters=given, host="b", port=2, password="secret")
     assert conninfo_to_dict(dsn_of(link("postgresql+psycopg2://", info))) == {
         "host": "b", "port": "2", "user": "u", "dbname": "shop", "sslmode": "verify-full",
         "password": "secret", "application_name": "dbopt",
