@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_right
 from typing import NamedTuple
 
 from dbopt.sql.lexer import Lexeme, Token, tokens
@@ -23,6 +25,7 @@ def statements(text: str) -> list[SourceStatement]:
     parentheses end nothing. Never raises.
     """
     found: list[SourceStatement] = []
+    lines = _Lines(text)
     comments: list[str] = []
     body: list[Token] = []
     depth = 0
@@ -30,13 +33,13 @@ def statements(text: str) -> list[SourceStatement]:
         if token.lexeme is Lexeme.PUNCT:
             depth += {"(": 1, ")": -1}.get(token.text, 0)
         if token.text == ";" and depth <= 0:
-            found.extend(_source(text, body, comments))
+            found.extend(_source(lines, body, comments))
             comments, body, depth = [], [], 0
         elif token.lexeme is Lexeme.COMMENT and not body:
             comments.append(_unmarked(token.text))
         elif body or token.lexeme is not Lexeme.SPACE:
             body.append(token)
-    found.extend(_source(text, body, comments))
+    found.extend(_source(lines, body, comments))
     return found
 
 
@@ -56,14 +59,26 @@ def located(text: str, start: int, end: int) -> dict[str, int]:
     return {"line": line, "column": column, "end_line": end_line, "end_column": end_column}
 
 
-def _source(text: str, body: list[Token], comments: list[str]) -> list[SourceStatement]:
+class _Lines:
+    """Where lines begin, so that a place costs no look at all of the text before it."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._starts = [0, *(found.end() for found in re.finditer("\n", text))]
+
+    def position(self, offset: int) -> tuple[int, int]:
+        line = bisect_right(self._starts, offset)
+        return line, offset - self._starts[line - 1] + 1
+
+
+def _source(lines: _Lines, body: list[Token], comments: list[str]) -> list[SourceStatement]:
     while body and body[-1].lexeme in {Lexeme.SPACE, Lexeme.COMMENT}:
         body.pop()
     if not body:
         return []
-    line, column = position(text, body[0].start)
+    line, column = lines.position(body[0].start)
     end = body[-1].start + len(body[-1].text)
-    return [SourceStatement(text[body[0].start : end], line, column, tuple(comments))]
+    return [SourceStatement(lines.text[body[0].start : end], line, column, tuple(comments))]
 
 
 def _unmarked(comment: str) -> str:

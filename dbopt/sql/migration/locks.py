@@ -105,7 +105,8 @@ def _command(node: Node) -> Iterator[Lock]:
         yield from (Lock(table, Mode.ACCESS_EXCLUSIVE) for table in node.tables)
     elif isinstance(node, Reindex) and node.name is not None:
         if node.what in {"index", "table"}:
-            yield Lock(node.name, _online(node.concurrently, Mode.ACCESS_EXCLUSIVE))
+            mode = Mode.SHARE if node.what == "table" else Mode.ACCESS_EXCLUSIVE
+            yield Lock(node.name, _online(node.concurrently, mode))
     elif isinstance(node, Refresh):
         yield Lock(node.view, Mode.EXCLUSIVE if node.concurrently else Mode.ACCESS_EXCLUSIVE)
     elif isinstance(node, Maintain):

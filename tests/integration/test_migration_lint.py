@@ -1,0 +1,212 @@
+"""What the migration lint says of locks and rewrites, held against a real server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from psycopg import pq
+
+from dbopt.sql.ddl import read
+from dbopt.sql.ddl.model import Transaction, Unread
+from dbopt.sql.migration import RULES
+from dbopt.sql.migration.context import migration
+from dbopt.sql.migration.lint import lint_migration
+from dbopt.sql.migration.locks import Mode, locks
+from dbopt.sql.migration.support import Rule
+from tests.fix_pg import Server, fresh_database
+
+SYNTAX_ERROR = b"42601"
+TABLES = """
+    create table t (id bigint constraint t_id_idx primary key, a text, b integer not null default 1);
+    create table u (id bigint constraint u_id_idx primary key, t_id bigint, check (t_id > 0) not valid);
+    create index t_a_idx on t (a);
+    create unique index t_b_idx on t (b);
+    create table p (id bigint, at date) partition by range (at);
+    create table p_one partition of p for values from ('2020-01-01') to ('2021-01-01');
+    create table q (id bigint, at date);
+    create index p_idx on only p (id);
+    create index q_idx on q (id);
+    create materialized view m as select 1 as n;
+    create unique index m_idx on m (n);
+    create view v as select id from t;
+    create function touch() returns trigger language plpgsql as 'begin return new; end';
+    create trigger touch before update on t for each row execute function touch();
+    insert into t (id, a, b) select n, n, n from generate_series(1, 3) n;
+"""
+STATEMENTS = [
+    "ALTER TABLE t ADD COLUMN c text",
+    "ALTER TABLE t ADD COLUMN c bigint REFERENCES u",
+    "ALTER TABLE t ADD CONSTRAINT c CHECK (b > 0) NOT VALID",
+    "ALTER TABLE u ADD CONSTRAINT c FOREIGN KEY (t_id) REFERENCES t NOT VALID",
+    "ALTER TABLE u VALIDATE CONSTRAINT u_t_id_check",
+    "ALTER TABLE t ADD CONSTRAINT c UNIQUE USING INDEX t_b_idx",
+    "ALTER TABLE t ALTER COLUMN a TYPE varchar(20)",
+    "ALTER TABLE t ALTER COLUMN a SET NOT NULL",
+    "ALTER TABLE t ALTER COLUMN b DROP NOT NULL",
+    "ALTER TABLE t ALTER COLUMN b SET DEFAULT 2",
+    "ALTER TABLE t ALTER COLUMN b SET STATISTICS 100",
+    "ALTER TABLE t DROP COLUMN a",
+    "ALTER TABLE t RENAME COLUMN a TO c",
+    "ALTER TABLE t RENAME TO w",
+    "ALTER TABLE t SET (fillfactor = 70)",
+    "ALTER TABLE t SET UNLOGGED",
+    "ALTER TABLE t DISABLE TRIGGER touch",
+    "ALTER TABLE t ENABLE ROW LEVEL SECURITY",
+    "ALTER TABLE t CLUSTER ON t_a_idx",
+    "ALTER TABLE p ATTACH PARTITION q FOR VALUES FROM ('2021-01-01') TO ('2022-01-01')",
+    "ALTER TABLE p DETACH PARTITION p_one",
+    "ALTER INDEX t_a_idx RENAME TO t_c_idx",
+    "ALTER INDEX t_a_idx SET (fillfactor = 70)",
+    "CREATE TABLE p_two PARTITION OF p FOR VALUES FROM ('2021-01-01') TO ('2022-01-01')",
+    "CREATE TABLE w (id bigint REFERENCES t)",
+    "CREATE INDEX i ON t (b)",
+    "CREATE TRIGGER i BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION touch()",
+    "DROP INDEX t_a_idx",
+    "DROP TABLE u",
+    "DROP VIEW v",
+    "DROP MATERIALIZED VIEW m",
+    "DROP TRIGGER touch ON t",
+    "TRUNCATE t, u",
+    "REINDEX TABLE q",
+    "REINDEX INDEX q_idx",
+    "REFRESH MATERIALIZED VIEW m",
+    "REFRESH MATERIALIZED VIEW CONCURRENTLY m",
+    "CLUSTER t USING t_a_idx",
+    "ANALYZE t",
+    "LOCK TABLE t",
+    "LOCK TABLE t, u IN SHARE ROW EXCLUSIVE MODE",
+    "UPDATE t SET a = 'x'",
+    "DELETE FROM t WHERE id = 1",
+    "INSERT INTO t (id, b) VALUES (9, 9)",
+]
+UNTOLD = {
+    "DROP INDEX t_a_idx": {"t"},
+    "REINDEX INDEX q_idx": {"q"},
+}
+"""Tables that are locked too, and cannot be told from the statement."""
+MODES = {f"{str(mode).title().replace(' ', '')}Lock": mode for mode in Mode}
+REWRITING = {"adding-field-with-default", "adding-auto-increment-column", "rewriting-table"}
+REWRITING |= {"changing-column-type"}
+REWRITES = [
+    ("ALTER TABLE t ADD COLUMN c text DEFAULT 'x' NOT NULL", False),
+    ("ALTER TABLE t ADD COLUMN c timestamptz DEFAULT now()", False),
+    ("ALTER TABLE t ADD COLUMN c integer DEFAULT 1 + 1", False),
+    ("ALTER TABLE t ADD COLUMN c text DEFAULT lower('A')", False),
+    ("ALTER TABLE t ADD COLUMN c varchar(3) DEFAULT 'x'::varchar(3)", False),
+    ("ALTER TABLE t ADD COLUMN c text", False),
+    ("ALTER TABLE t ADD COLUMN c timestamptz DEFAULT clock_timestamp()", True),
+    ("ALTER TABLE t ADD COLUMN c uuid DEFAULT gen_random_uuid()", True),
+    ("ALTER TABLE t ADD COLUMN c float DEFAULT 1 + random()", True),
+    ("ALTER TABLE t ADD COLUMN c integer GENERATED ALWAYS AS (b + 1) STORED", True),
+    ("ALTER TABLE t ADD COLUMN c bigint GENERATED ALWAYS AS IDENTITY", True),
+    ("ALTER TABLE t ADD COLUMN c bigserial", True),
+    ("ALTER TABLE t SET UNLOGGED", True),
+    ("ALTER TABLE t ALTER COLUMN b TYPE bigint", True),
+    ("ALTER TABLE t ALTER COLUMN a SET NOT NULL", False),
+    ("ALTER TABLE t SET (fillfactor = 70)", False),
+]
+
+
+each_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+
+
+@pytest.fixture(scope="module")
+def database(pg_backend: Server) -> Iterator[psycopg.Connection]:
+    """A connection to one database for all of these tests, with TABLES."""
+    with (
+        fresh_database(pg_backend) as dsn,
+        psycopg.connect(dsn, autocommit=True) as connection,
+    ):
+        connection.execute(TABLES)
+        yield connection
+
+
+@each_rule
+def test_examples_are_what_postgresql_takes(rule: Rule, database: psycopg.Connection) -> None:
+    """A utility statement is only parsed when it is prepared: it may name what is not there."""
+    for text in (rule.fires, rule.passes):
+        for statement in read(text):
+            result = database.pgconn.prepare(b"", statement.sql.encode())
+            state = result.error_field(pq.DiagnosticField.SQLSTATE)
+            assert (state == SYNTAX_ERROR) == isinstance(statement.does, Unread), statement.sql
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+def test_locks_are_those_that_the_server_takes(
+    statement: str, database: psycopg.Connection
+) -> None:
+    expected: dict[str, Mode] = {}
+    (subject,) = migration(statement).subjects
+    for lock in locks(subject):
+        name = lock.relation.name
+        expected[name] = max(lock.mode, expected.get(name, Mode.ACCESS_SHARE))
+    with database.transaction(force_rollback=True):
+        before = names(database)
+        database.execute(statement)
+        taken = held(database, before)
+
+    assert expected == {name: taken.get(name) for name in expected}
+    strong = {name for name, mode in taken.items() if mode >= Mode.SHARE and name[-3:] != "idx"}
+    assert strong - set(expected) - UNTOLD.get(statement, set()) == set()
+
+
+def names(connection: psycopg.Connection) -> dict[int, str]:
+    """The relations of the schema as they are called before the statement."""
+    found = connection.execute(
+        "select oid, relname from pg_class where relnamespace = 'public'::regnamespace"
+    )
+    return dict(found.fetchall())
+
+
+def held(connection: psycopg.Connection, known: dict[int, str]) -> dict[str, Mode]:
+    """The strongest lock that this session holds on each of them."""
+    found: dict[str, Mode] = {}
+    rows = connection.execute(
+        "select relation, mode from pg_locks where pid = pg_backend_pid() and locktype = 'relation'"
+    )
+    for oid, written in rows.fetchall():
+        if oid in known:
+            mode = MODES[written]
+            found[known[oid]] = max(mode, found.get(known[oid], mode))
+    return found
+
+
+@pytest.mark.parametrize(("statement", "rewrites"), REWRITES)
+def test_what_is_said_to_be_rewritten_is(
+    statement: str, rewrites: bool, database: psycopg.Connection
+) -> None:
+    told = {one.rule for one in lint_migration(statement)} & REWRITING
+    assert rewrites == bool(told)
+
+    with database.transaction(force_rollback=True):
+        before = file_of(database)
+        database.execute(statement)
+        assert rewrites == (before != file_of(database))
+
+
+def file_of(connection: psycopg.Connection) -> int | None:
+    row = connection.execute("select pg_relation_filenode('t')").fetchone()
+    return row[0] if row else None
+
+
+@each_rule
+def test_what_is_refused_in_a_transaction_is(rule: Rule, database: psycopg.Connection) -> None:
+    """Each counterexample that the lint has nothing against in a transaction, and the others."""
+    refused = {"cannot-run-in-transaction", "ban-concurrent-index-creation-in-transaction"}
+    asked = [one for one in RULES if one.name in refused]
+    for statement in read(rule.passes):
+        if isinstance(statement.does, Transaction):
+            continue
+        told = lint_migration(statement.sql, rules=asked, in_transaction=True)
+        with database.transaction(force_rollback=True):
+            try:
+                with database.transaction():
+                    database.execute(statement.sql)
+            except psycopg.errors.ActiveSqlTransaction:
+                assert told, statement.sql
+            except psycopg.Error:
+                pass  # it names what is not there
+            else:
+                assert not told, statement.sql
