@@ -132,8 +132,8 @@ def canonical_declared(connection: Connection, found: Iterable[Declared]) -> lis
 
 
 def _is_same_name(one: IndexDefinition, other: IndexDefinition) -> bool:
-    """As far as files tell: without its schema a table may be the one of that name with it."""
-    if "" in {one.schema, other.schema} and one.schema != other.schema:
+    """As far as files tell: a table without its schema is most likely public's of that name."""
+    if {one.schema, other.schema} == {"", "public"}:
         return one.table == other.table
     return one.schema == other.schema
 

@@ -1,268 +1,295 @@
-"""`dbopt index plan`: what it shows, its JSON, and that psql makes of its SQL what was declared."""
+"""Canonical forms, catalogs and plans of partitioned tables, on PostgreSQL 18 and 15."""
 
 from __future__ import annotations
 
-import io
-import json
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import psycopg
 import pytest
-from click.testing import CliRunner
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from rich.console import Console
 
-from dbopt.cli.context import Context
-from dbopt.cli.index import index
-from dbopt.demo.programs import embedded_bin_dir
-from dbopt.migrate.lock import KEY
+from dbopt.errors import DeclarationError, MigrationError
+from dbopt.migrate.declared import read, wanted
+from dbopt.migrate.names import leaf_name
+from dbopt.migrate.plan import Action, Step, Wanted, make_plan, one
+from dbopt.pg import catalog, ddl
+from dbopt.pg.catalog import Catalog, Relation
 from dbopt.pg.connect import Connection, connect
-from dbopt.settings import Index, Settings
-from dbopt.settings import Server as ServerSettings
-from tests.fix_pg import Server, fresh_database
+from dbopt.sql.indexdef import IndexDefinition, parse_index
+from tests.fix_pg import fresh_database
 
-TABLES = """
-CREATE TABLE people (id int PRIMARY KEY, mail text, nick text, age int, city text);
-INSERT INTO people SELECT n, 'mail' || n, 'nick' || n, n % 90, 'city' || n % 50
-  FROM generate_series(1, 1000) AS n;
-CREATE INDEX other_name ON people (age);
-CREATE INDEX people_city ON people (city, age);
-CREATE INDEX swapped_a ON people (nick);
-CREATE INDEX swapped_b ON people (mail);
-CREATE INDEX undeclared ON people (nick, age);
-CREATE TABLE events (at timestamptz, kind int) PARTITION BY RANGE (at);
-CREATE TABLE events_a PARTITION OF events FOR VALUES FROM ('2024-01-01') TO ('2025-01-01')
-    PARTITION BY LIST (kind);
-CREATE TABLE events_a1 PARTITION OF events_a FOR VALUES IN (1);
-CREATE TABLE events_a2 PARTITION OF events_a DEFAULT;
-CREATE TABLE events_b PARTITION OF events DEFAULT;
-INSERT INTO events SELECT timestamptz '2024-06-01' + n * interval '9 hours', n % 3
-  FROM generate_series(1, 900) AS n;
-CREATE INDEX ready_made ON events_a1 (at);
-CREATE INDEX events_kind ON events (kind, at);
-"""
-DECLARED = """
--- dbopt: owner=shop expires=2024-01-01
-CREATE INDEX people_mail_lower ON people (lower(mail));
-CREATE UNIQUE INDEX people_nick ON people (nick);
-CREATE INDEX people_age ON people (age);
-CREATE INDEX people_city ON people (city);
-CREATE INDEX swapped_a ON people (mail);
-CREATE INDEX swapped_b ON people (nick);
-CREATE INDEX people_broken ON people (id, age);
-CREATE INDEX "odd; name -- x" ON people (age) WHERE city <> E'it''s \\\\ :here';
-CREATE INDEX events_at ON events (at);
-CREATE INDEX events_kind ON events (kind);
+SCHEMA = """
+CREATE TABLE orders (id int, at date, mail text) PARTITION BY RANGE (at);
+CREATE TABLE orders_1 PARTITION OF orders FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
+CREATE TABLE orders_2 PARTITION OF orders FOR VALUES FROM ('2026-01-01') TO ('2027-01-01')
+    PARTITION BY LIST (lower(mail));
+CREATE TABLE orders_2a PARTITION OF orders_2 FOR VALUES IN ('a');
+CREATE TABLE orders_rest PARTITION OF orders DEFAULT;
+CREATE TABLE hashed (id int, at date) PARTITION BY HASH (id);
+CREATE TABLE hashed_0 PARTITION OF hashed FOR VALUES WITH (MODULUS 1, REMAINDER 0)
+    PARTITION BY RANGE (at);
+CREATE TABLE people (id int PRIMARY KEY, mail text, manager int REFERENCES people);
+CREATE TABLE notes (id int, person int REFERENCES people (id));
+CREATE INDEX notes_person ON notes (person);
+CREATE VIEW somebody AS SELECT 1 AS a;
+CREATE MATERIALIZED VIEW summary AS SELECT 1 AS a;
+CREATE SEQUENCE counter;
+CREATE SCHEMA "Other";
+CREATE TABLE "Other".people (id int);
 """
 
 
-@pytest.fixture(params=["pg_backend"])
-def dsn(request: pytest.FixtureRequest) -> Iterator[str]:
-    server: Server = request.getfixturevalue(request.param)
-    with fresh_database(server) as made, connect(made) as connection:
-        for statement in TABLES.split(";\n"):
-            connection.execute(statement.encode())
-        _break(connection)
-        connection.execute("VACUUM ANALYZE people")
+@pytest.fixture(scope="module", params=["pg_backend", "pg15_backend"])
+def connection(request: pytest.FixtureRequest) -> Iterator[Connection]:
+    with (
+        fresh_database(request.getfixturevalue(request.param)) as dsn,
+        connect(dsn) as made,
+    ):
+        made.execute(SCHEMA)
         yield made
 
 
-def _break(connection: Connection) -> None:
-    """An invalid index with the name of a declared one, as a build that failed leaves it."""
-    connection.execute("CREATE INDEX people_broken ON people (id, age)")
-    connection.execute(
-        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'people_broken'::regclass"
-    )
-
-
 @pytest.fixture
-def settings(dsn: str, tmp_path: Path) -> Settings:
-    (tmp_path / "all.sql").write_text(DECLARED)
-    return Settings(server=ServerSettings(dsn=dsn), index=Index(directory=str(tmp_path)))
+def undone(connection: Connection) -> Iterator[Connection]:
+    """A transaction that is rolled back."""
+    with connection.transaction(force_rollback=True):
+        yield connection
 
 
-def _plan(settings: Settings, *words: str, width: int = 140) -> tuple[int, str, str]:
-    """The exit code, what was printed for people, and standard output."""
-    shown = io.StringIO()
-    context = Context(settings, Console(file=shown, width=width, force_terminal=False))
-    result = CliRunner().invoke(index, ["plan", *words], obj=context)
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return result.exit_code, shown.getvalue(), result.stdout
+def _canonical(connection: Connection, text: str) -> IndexDefinition:
+    return ddl.canonical(connection, parse_index(text))
 
 
-def _document(settings: Settings, *words: str) -> Any:
-    return json.loads(_plan(settings, "--json", *words)[2])
+def _plan(connection: Connection, text: str) -> Step:
+    return one(_canonical(connection, text), catalog.read(connection))
 
 
-def _psql(dsn: str, script: str) -> subprocess.CompletedProcess[str]:
-    program = embedded_bin_dir() / "psql"
-    return subprocess.run(
-        [str(program), "-X", "-q", "-d", dsn, "-f", "-"],
-        input=script,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env={**os.environ, "PGOPTIONS": ""},
+def _tree(step: Step) -> dict[str, tuple[Action, str]]:
+    found = {step.definition.table: (step.action, step.existing.name if step.existing else "")}
+    for part in step.partitions:
+        found |= _tree(part)
+    return found
+
+
+# --- canonical
+
+
+def test_a_partitioned_tables_index_is_written_as_the_server_does(connection: Connection) -> None:
+    found = _canonical(
+        connection, "create index i on orders (lower(mail), at desc) with (fillfactor=70)"
+    )
+
+    assert found.schema == "public"
+    assert found.create_sql(concurrently=False) == (
+        "CREATE INDEX i ON public.orders USING btree ((lower(mail)), at DESC)"
+        " WITH (fillfactor='70')"
     )
 
 
-def _invalid(dsn: str) -> list[str]:
-    with psycopg.connect(dsn) as connection:
-        rows = connection.execute(
-            "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid"
-        )
-        return [str(row[0]) for row in rows.fetchall()]
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("create unique index i on orders (id)", r"RANGE \(at\)"),
+        ("create unique index i on orders (id, at)", r"LIST \(lower\(mail\)\)"),
+        ("create unique index i on hashed (id)", r"RANGE \(at\)"),
+    ],
+)
+def test_a_unique_one_must_hold_every_levels_partition_key(
+    connection: Connection, text: str, key: str
+) -> None:
+    with pytest.raises(MigrationError, match=f"does not hold the partition key of .*: {key}"):
+        _canonical(connection, text)
 
 
-@pytest.mark.parametrize("dsn", ["pg_backend", "pg15_backend"], indirect=True)
-def test_psql_makes_the_declared_state_of_its_sql(settings: Settings) -> None:
-    dsn = settings.server.dsn
-    code, _, script = _plan(settings, "--sql", "--prune")
-    assert 1 == code
-
-    done = _psql(dsn, script)
-
-    assert (0, "") == (done.returncode, done.stdout), done.stderr
-    assert [] == _invalid(dsn)
-    code, shown, _ = _plan(settings, "--prune")
-    assert (0, "Nothing to do: 10 indexes as declared.") == (code, shown.splitlines()[0])
-    document = _document(settings)
-    assert {"present": 10} == document["counts"]
-    with connect(dsn) as connection:
-        rows = connection.execute(
-            "SELECT indexname AS n FROM pg_indexes WHERE schemaname = 'public'"
-        )
-        names = {row["n"] for row in rows.fetchall()}
-    assert not {"undeclared", "other_name"} & names
-    assert not [name for name in names if "_dbopt_" in name]
-    # The partition's own index was attached, and not built again.
-    assert "ready_made" in names
+def test_a_unique_one_that_holds_them_is_written(connection: Connection) -> None:
+    assert _canonical(connection, "create unique index i on hashed (at, id)").unique
 
 
-def test_the_script_does_nothing_beside_another_migration(settings: Settings) -> None:
-    script = _plan(settings, "--sql")[2]
-    with connect(settings.server.dsn) as other:
-        other.execute("SELECT pg_advisory_lock(%s)", (KEY,))
-        done = _psql(settings.server.dsn, script)
+@pytest.mark.parametrize(("table", "kind"), [("somebody", "view"), ("passing", "temporary table")])
+def test_what_can_have_no_index_is_refused(undone: Connection, table: str, kind: str) -> None:
+    undone.execute("CREATE TEMPORARY TABLE passing (a int)")
 
-    assert "Another migration is at work: nothing was done." in done.stderr
-    assert 1 == _plan(settings)[0]
+    with pytest.raises(MigrationError, match=f'Index "i" cannot be: {table} is a {kind}'):
+        _canonical(undone, f"create index i on {table} (a)")
 
 
-def test_the_script_ends_at_its_first_error(settings: Settings) -> None:
-    script = _plan(settings, "--sql")[2]
-    with connect(settings.server.dsn) as connection:
-        connection.execute("UPDATE people SET nick = 'same'")
-
-    done = _psql(settings.server.dsn, script)
-
-    assert 3 == done.returncode
-    assert 1 == done.stderr.count("ERROR:")
+def test_a_materialized_view_has_indexes(connection: Connection) -> None:
+    assert _plan(connection, "create index i on summary (a)").action is Action.CREATE
 
 
-def test_the_actions_and_their_order(settings: Settings) -> None:
-    document = _document(settings, "--prune")
-    found = {step["name"]: step["action"] for step in document["steps"]}
+# --- declared
 
-    assert {
-        "people_mail_lower": "create",
-        "people_age": "rename",
-        "people_city": "replace",
-        "people_broken": "rebuild",
-        "events_at": "create",
-        "undeclared": "drop",
-    }.items() <= found.items()
-    assert "drop" == document["steps"][-1]["action"]
-    (broken,) = [one for one in document["steps"] if one["name"] == "people_broken"]
-    assert [
-        "DROP INDEX CONCURRENTLY IF EXISTS public.people_broken",
-        "CREATE INDEX CONCURRENTLY people_broken ON public.people USING btree (id, age)",
-    ] == broken["sql"]
-    (replaced,) = [one for one in document["steps"] if one["name"] == "people_city"]
-    assert [
-        "CREATE INDEX CONCURRENTLY people_city_dbopt_new ON public.people USING btree (city)",
-        "BEGIN; ALTER INDEX public.people_city RENAME TO people_city_dbopt_old; "
-        "ALTER INDEX public.people_city_dbopt_new RENAME TO people_city; COMMIT",
-        "DROP INDEX CONCURRENTLY IF EXISTS public.people_city_dbopt_old",
-    ] == replaced["sql"]
-    assert {"size_bytes", "seconds", "locks", "writes_per_second", "benefit"} == set(
-        broken["estimate"]
+
+def test_what_is_wanted_is_canonical_and_keeps_its_place(
+    connection: Connection, tmp_path: Path
+) -> None:
+    (tmp_path / "a.sql").write_text(
+        'create index i on people (mail);\ncreate index i on "Other".people (id);'
     )
 
+    assert [(w.definition.schema, w.where) for w in wanted(connection, read(tmp_path))] == [
+        ("public", f"{tmp_path}/a.sql:1"),
+        ("Other", f"{tmp_path}/a.sql:2"),
+    ]
 
-def test_who_is_in_the_way_is_shown(settings: Settings) -> None:
-    with psycopg.connect(settings.server.dsn, application_name="worker") as other:
-        other.execute("UPDATE people SET city = 'secret' WHERE id = 1")
-        pid = other.info.backend_pid
-        (step,) = [
-            step
-            for step in _document(settings, "--only", "people_mail_lower")["steps"]
-            if step["action"] == "create"
-        ]
-        wide, narrow = _plan(settings)[1], _plan(settings, width=80)[1]
 
-    (blocker,) = step["blocked_by"]
-    assert (pid, "worker", "idle in transaction") == (
-        blocker["pid"],
-        blocker["application"],
-        blocker["state"],
+def test_two_of_one_name_once_the_schemas_are_known_are_refused(
+    connection: Connection, tmp_path: Path
+) -> None:
+    (tmp_path / "a.sql").write_text("create index i on people (mail);")
+    (tmp_path / "b.sql").write_text("create index i on public.notes (id);")
+
+    with pytest.raises(DeclarationError, match=r"b\.sql:1:1: .* declared at .*a\.sql:1:1 already"):
+        wanted(connection, read(tmp_path))
+
+
+def test_what_the_server_refuses_has_its_place(connection: Connection, tmp_path: Path) -> None:
+    (tmp_path / "a.sql").write_text("create index ok on people (mail);\n create index i on no (a);")
+
+    with pytest.raises(MigrationError, match=r"a\.sql:2:2: The table no of index"):
+        wanted(connection, read(tmp_path))
+
+
+# --- the catalog of a few tables
+
+
+@pytest.mark.parametrize("name", ["people", "notes", "orders", "orders_2a", "hashed_0", "summary"])
+def test_a_part_of_the_catalog_is_the_whole_one_restricted(
+    connection: Connection, name: str
+) -> None:
+    whole = catalog.read(connection)
+    oid = whole.tables_by_name["public", name].oid
+
+    found = catalog.read(connection, {oid})
+
+    tree = _tree_of(whole, oid)
+    assert found.tables == tuple(table for table in whole.tables if table.oid in tree)
+    assert found.indexes == tuple(index for index in whole.indexes if index.table_oid in tree)
+    assert found.foreign_keys == tuple(
+        key for key in whole.foreign_keys if {key.table_oid, key.referenced_oid} & tree
     )
-    assert "query" not in blocker
-    assert "secret" not in wide + narrow
-    assert f"pid {pid}" in wide
-    assert f"blocked by: pid {pid} (user " in narrow
+    assert found.others == ()
+    assert (found.version, found.counted) == (whole.version, whole.counted)
 
 
-@pytest.mark.parametrize("width", [80, 140])
-def test_it_fits_the_terminal(settings: Settings, width: int) -> None:
-    code, shown, _ = _plan(settings, "--prune", width=width)
-
-    assert 1 == code
-    assert max(map(len, shown.splitlines())) <= width
-    assert "2 to replace" in shown
-    assert "expired people_mail_lower: It was wanted until 2024-01-01" in shown.replace("\n", " ")
-
-
-def test_what_is_left_alone_is_said(settings: Settings) -> None:
-    document = _document(settings)
-
-    assert ["public.undeclared"] == document["left_alone"]
-    assert "Left alone, since not declared: public.undeclared." in _plan(settings)[1]
-    assert [] == _document(settings, "--prune")["left_alone"]
+def _tree_of(whole: Catalog, oid: int) -> set[int]:
+    table = whole.by_oid[oid]
+    while table.parent is not None:
+        table = whole.by_oid[table.parent]
+    found = {table.oid}
+    for _ in whole.tables:  # as deep as there are tables
+        found |= {one.oid for one in whole.tables if one.parent in found}
+    return found
 
 
-def test_only_narrows_it(settings: Settings) -> None:
-    assert {"people_age"} == {
-        step["name"] for step in _document(settings, "--only", "people_age")["steps"]
+def test_names_bring_the_tables_of_their_indexes_and_what_else_has_them(
+    connection: Connection,
+) -> None:
+    names = [("public", name) for name in ("notes_person", "somebody", "counter", "people", "no")]
+
+    found = catalog.read(connection, [], names)
+
+    assert [table.name for table in found.tables] == ["notes"]
+    assert found.others == (
+        Relation("public", "counter", "sequence"),
+        Relation("public", "people", "table"),
+        Relation("public", "somebody", "view"),
+    )
+    assert catalog.read(connection, [2**31]).tables == ()
+
+
+def test_the_whole_catalog_knows_what_else_has_names(connection: Connection) -> None:
+    kinds = catalog.read(connection).kinds
+
+    assert kinds["public", "somebody"] == "view"
+    assert kinds["public", "counter"] == "sequence"
+    assert kinds["Other", "people"] == "table"
+    assert ("public", "notes_person") not in kinds
+
+
+# --- plans
+
+
+def test_a_plan_of_a_tree_from_nothing(connection: Connection) -> None:
+    step = _plan(connection, "create index i on orders (id)")
+
+    tables = ("orders", "orders_1", "orders_rest", "orders_2", "orders_2a")
+    assert _tree(step) == dict.fromkeys(tables, (Action.CREATE, ""))
+
+
+def test_a_plan_of_a_tree_half_way(undone: Connection) -> None:
+    definition = _canonical(undone, "create index i on orders (id)")
+    undone.execute(
+        f"""CREATE INDEX i ON ONLY orders (id);
+        CREATE INDEX mine ON orders_1 (id);
+        ALTER INDEX i ATTACH PARTITION mine;
+        CREATE INDEX {leaf_name(definition, "orders_2")} ON ONLY orders_2 (id);
+        CREATE INDEX free ON orders_2a (id);
+        CREATE INDEX ON orders_rest (id, at)"""
+    )
+
+    assert _tree(one(definition, catalog.read(undone))) == {
+        "orders": (Action.ATTACH, "i"),
+        "orders_1": (Action.PRESENT, "mine"),
+        "orders_rest": (Action.CREATE, ""),
+        "orders_2": (Action.ATTACH, leaf_name(definition, "orders_2")),
+        "orders_2a": (Action.ATTACH, "free"),
     }
-    code = _plan_code(settings, "--only", "peple_age")
-    assert 2 == code
 
 
-def _plan_code(settings: Settings, *words: str) -> int:
-    result = CliRunner().invoke(
-        index, ["plan", *words], obj=Context(settings, Console(file=io.StringIO()))
+def test_one_that_the_server_has_made_is_present(undone: Connection) -> None:
+    undone.execute("CREATE INDEX i ON orders (id)")
+
+    step = _plan(undone, "create index i on orders (id)")
+
+    assert {action for action, _ in _tree(step).values()} == {Action.PRESENT}
+
+
+def test_foreign_partitions(undone: Connection) -> None:
+    undone.execute(
+        """CREATE EXTENSION postgres_fdw;
+        CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw;
+        CREATE TABLE mixed (id int) PARTITION BY LIST (id);
+        CREATE TABLE mixed_1 PARTITION OF mixed FOR VALUES IN (1);
+        CREATE FOREIGN TABLE mixed_2 PARTITION OF mixed FOR VALUES IN (2) SERVER far"""
     )
-    return int(getattr(result.exception, "exit_code", result.exit_code))
+
+    assert _plan(undone, "create index i on mixed (id)").action is Action.CONFLICT
+    # What makes it so: attached to all that can have one, it is still invalid.
+    undone.execute("CREATE INDEX i ON ONLY mixed (id); CREATE INDEX i_1 ON mixed_1 (id)")
+    undone.execute("ALTER INDEX i ATTACH PARTITION i_1")
+    step = _plan(undone, "create index i on mixed (id)")
+    assert (step.action, step.existing and step.existing.valid) == (Action.CONFLICT, False)
+    # The server's own way skips it, and locks out writers.
+    undone.execute("DROP INDEX i; CREATE INDEX i ON mixed (id)")
+    assert _plan(undone, "create index i on mixed (id)").action is Action.PRESENT
 
 
-def test_a_role_that_owns_nothing_sees_why(settings: Settings, tmp_path: Path) -> None:
-    role = f"plan_{os.getpid()}"
-    dsn = settings.server.dsn
-    with connect(dsn) as connection:
-        connection.execute(f"CREATE ROLE {role} LOGIN; GRANT SELECT ON people, events TO {role}")
-        try:
-            poor = Settings(
-                server=ServerSettings(dsn=make_conninfo(dsn, user=role)), index=settings.index
-            )
-            document = _document(poor, "--only", "people_mail_lower")
-        finally:
-            connection.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+def test_a_constraint_within_a_part_keeps_the_whole(undone: Connection) -> None:
+    undone.execute(
+        """CREATE TABLE seats (id int, day int) PARTITION BY LIST (day);
+        CREATE TABLE seats_1 PARTITION OF seats FOR VALUES IN (1);
+        ALTER TABLE seats_1 ADD CONSTRAINT once UNIQUE (id, day);
+        CREATE UNIQUE INDEX i ON seats (id, day)"""
+    )
 
-    rules = {(one["rule"], one["severity"]) for one in document["findings"]}
-    assert ("privilege", "critical") in rules
-    assert str(conninfo_to_dict(dsn)["user"]) in str(document["findings"])
+    step = _plan(undone, "create index i on seats (id)")
+
+    assert step.action is Action.CONFLICT
+    assert "once: it is a constraint's" in step.reason
+    there = catalog.read(undone)
+    assert make_plan([], there, managed={("public", "i")}) == []
+
+
+def test_a_plan_of_a_few_tables_is_that_of_all(connection: Connection) -> None:
+    texts = [
+        "create index i on orders (id)",
+        "create index notes_person on people (mail)",
+        "create index somebody on people (mail, id)",
+        "create unique index other_key on people (id)",
+    ]
+    for text in texts:
+        definition = _canonical(connection, text)
+        whole = catalog.read(connection)
+        table = whole.tables_by_name["public", definition.table]
+        few = catalog.read(connection, [table.oid], [("public", definition.name)])
+        assert make_plan([Wanted(definition)], few) == make_plan([Wanted(definition)], whole)

@@ -74,11 +74,11 @@ def test_a_name_given_twice_is_refused(tmp_path: Path) -> None:
 def test_a_name_in_two_schemas_is_two_names(tmp_path: Path) -> None:
     _write(tmp_path, "a.sql", "CREATE INDEX i ON s.a (x); CREATE INDEX i ON b (x);")
     assert len(read(tmp_path)) == 2
-    _write(tmp_path, "b.sql", "CREATE INDEX i ON t.a (x);")
+    _write(tmp_path, "b.sql", "CREATE INDEX i ON public.a (x);")
     assert len(read(tmp_path)) == 3
     # Without its schema it is most likely that table.
-    _write(tmp_path, "c.sql", "CREATE INDEX i ON a (y);")
-    with pytest.raises(DeclarationError, match=r"c\.sql:1:1: .* declared at .*a\.sql:1:1 already"):
+    _write(tmp_path, "c.sql", "CREATE INDEX i ON public.b (y);")
+    with pytest.raises(DeclarationError, match=r"c\.sql:1:1: .* declared at .*a\.sql:1:28 already"):
         read(tmp_path)
 
 
