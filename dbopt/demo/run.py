@@ -28,7 +28,7 @@ from dbopt.index import workload as statements
 from dbopt.index.advisor import Advice
 from dbopt.index.audit import audit
 from dbopt.migrate import runner
-from dbopt.migrate.declared import canonical_declared, declared
+from dbopt.migrate.declared import declared, wanted
 from dbopt.migrate.progress import Progress
 from dbopt.migrate.work import Built
 from dbopt.pg import catalog
@@ -242,10 +242,12 @@ def _trace(sidecar: Sidecar, outcome: Outcome) -> None:
 
 
 def _advise(connection: Connection, settings: Settings) -> list[Advice]:
-    wanted = canonical_declared(connection, declared(settings))
+    definitions = [one.definition for one in wanted(connection, declared(settings))]
     queries = statements.read(connection)
     snapshot = catalog.read(connection)
-    return advisor.advise(connection, queries, snapshot, wanted, settings.index, allow_lock=True)
+    return advisor.advise(
+        connection, queries, snapshot, definitions, settings.index, allow_lock=True
+    )
 
 
 def _reporter(screen: Screen) -> Callable[[Progress], None]:

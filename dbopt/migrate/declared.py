@@ -126,11 +126,6 @@ def wanted(connection: Connection, found: Iterable[Declared]) -> list[Wanted]:
     return made
 
 
-def canonical_declared(connection: Connection, found: Iterable[Declared]) -> list[IndexDefinition]:
-    """Their definitions as this server would store them; raises as `pg.ddl.canonical` does."""
-    return [ddl.canonical(connection, one.definition) for one in found]
-
-
 def _is_same_name(one: IndexDefinition, other: IndexDefinition) -> bool:
     """As far as files tell: a table without its schema is most likely public's of that name."""
     if {one.schema, other.schema} == {"", "public"}:

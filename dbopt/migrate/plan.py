@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 from dbopt.migrate.leftovers import drops
 from dbopt.migrate.settling import Settling
 from dbopt.migrate.steps import Action, Step, Wanted, needed, required, same_index
-from dbopt.pg.catalog import Catalog, Index
+from dbopt.pg.catalog import Catalog
 from dbopt.sql.indexdef import IndexDefinition
 
 __all__ = [
@@ -17,10 +17,8 @@ __all__ = [
     "make_plan",
     "needed",
     "one",
-    "plan",
     "required",
     "same_index",
-    "step",
 ]
 
 
@@ -59,40 +57,3 @@ def one(
     """
     steps = Settling((*others, Wanted(definition, where)), catalog, frozenset(managed)).steps()
     return next(step for step in steps if step.definition is definition)
-
-
-def plan(declared: Iterable[IndexDefinition], actual: Sequence[Index]) -> list[Step]:
-    """A step for each declared index, in their order.
-
-    The declared ones must be canonical (`pg.ddl.canonical`), so that expressions compare.
-    """
-    return [step(definition, actual) for definition in declared]
-
-
-def step(definition: IndexDefinition, actual: Sequence[Index]) -> Step:
-    """What one declared index needs, given the indexes that are there."""
-    named = next((index for index in actual if _same_name(index.definition, definition)), None)
-    if named is not None:
-        return _by_name(definition, named)
-    twin = next((index for index in actual if _serves(index, definition)), None)
-    if twin is not None:
-        return Step(Action.PRESENT, definition, twin, f"as {twin.name}")
-    return Step(Action.CREATE, definition)
-
-
-def _by_name(definition: IndexDefinition, named: Index) -> Step:
-    if not same_index(named.definition, definition):
-        return Step(Action.CONFLICT, definition, named, f"that name is taken: {named.sql}")
-    if named.valid:
-        return Step(Action.PRESENT, definition, named)
-    if named.builder_pid is not None:
-        return Step(Action.BUSY, definition, named, f"pid {named.builder_pid} builds it now")
-    return Step(Action.REBUILD, definition, named, "it is invalid")
-
-
-def _same_name(one: IndexDefinition, other: IndexDefinition) -> bool:
-    return (one.schema, one.name) == (other.schema, other.name)
-
-
-def _serves(index: Index, definition: IndexDefinition) -> bool:
-    return index.valid and same_index(index.definition, definition)
