@@ -19,8 +19,12 @@ from tests.fix_pg import Server, fresh_database
 
 SYNTAX_ERROR = b"42601"
 TABLES = """
-    create table t (id bigint constraint t_id_idx primary key, a text, b integer not null default 1);
-    create table u (id bigint constraint u_id_idx primary key, t_id bigint, check (t_id > 0) not valid);
+    create table t (
+        id bigint constraint t_id_idx primary key, a text, b integer not null default 1
+    );
+    create table u (
+        id bigint constraint u_id_idx primary key, t_id bigint, check (t_id > 0) not valid
+    );
     create index t_a_idx on t (a);
     create unique index t_b_idx on t (b);
     create table p (id bigint, at date) partition by range (at);

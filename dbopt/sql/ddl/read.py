@@ -37,6 +37,7 @@ from dbopt.sql.ddl.model import (
     Unread,
     Write,
 )
+from dbopt.sql.ddl.psql import without_psql
 from dbopt.sql.ddl.tables import read_create_table
 from dbopt.sql.parse import Statement as Source
 from dbopt.sql.parse import split
@@ -73,9 +74,11 @@ def read(text: str) -> list[Statement]:
     """The statements of a text in order, each with what it says.
 
     One of a kind that rules need, and that cannot be read, is Unread; any other one is Other.
-    Offsets are in characters of the text. Linear in the text; never raises.
+    What only psql reads is passed over. Offsets are in characters of the text. Linear in the
+    text; never raises.
     """
-    return [_statement(number, one) for number, one in enumerate(split(text), start=1)]
+    sources = split(without_psql(text))
+    return [_statement(number, one) for number, one in enumerate(sources, start=1)]
 
 
 def _statement(number: int, source: Source) -> Statement:

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+
+from dbopt.sql.ddl import read
+from dbopt.sql.ddl.psql import without_psql
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("select 1;", ["select 1"]),
+        ("\\set ON_ERROR_STOP on\n\\connect shop\ndrop table t;", ["drop table t"]),
+        ("select 1;\n  \\echo it's done\ndrop table t;", ["select 1", "drop table t"]),
+        ("-- x\n\\restrict abc\ndrop table t;", ["drop table t"]),
+        ("select\n\\x\n;", ["select\n\\x"]),
+        ("select $$\n\\x\n$$", ["select $$\n\\x\n$$"]),
+        (
+            "COPY public.t (a) FROM stdin;\n1\tit's\n;drop table u;\n\\.\n\ndrop table t;",
+            ["COPY public.t (a) FROM stdin", "drop table t"],
+        ),
+        ("\\x\ncopy t from stdin;\ndrop table t", ["copy t from stdin", "drop table t"]),
+    ],
+)
+def test_what_the_server_gets(text: str, expected: list[str]) -> None:
+    assert expected == [one.sql for one in read(text)]
+
+
+def test_offsets_and_lines_stay() -> None:
+    text = "\\set a b\r\ncopy t from stdin;\n1\n\\.\nselect 1;"
+    blanked = without_psql(text)
+    assert len(text) == len(blanked)
+    assert text.count("\n") == blanked.count("\n")
+    assert ["copy t from stdin", "select 1"] == [text[one.start : one.end] for one in read(text)]
