@@ -35,7 +35,15 @@ def direct_session(settings: Settings) -> Connection:
     killed one has left running. Raises ConnectError, AuthenticationError, ConfigError, ServerLost.
     """
     server = settings.server
-    made = connect(server.dsn, timeout=server.connect_timeout, application_name=APPLICATION_NAME)
+    made = connect(
+        server.dsn,
+        timeout=server.connect_timeout,
+        application_name=APPLICATION_NAME,
+        # Of a host that is gone without a word libpq would hear in hours.
+        keepalives_idle=30,
+        keepalives_interval=10,
+        keepalives_count=3,
+    )
     try:
         with translated("Preparing a session for migrations"):
             made.execute(statement("migration_session"))

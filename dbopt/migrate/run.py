@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from dbopt.errors import DboptError, DeadlinePassed, MigrationBusy
 from dbopt.migrate import estimate, operations, preflight, selection, verify
@@ -20,6 +20,7 @@ from dbopt.migrate.lockguard import Guard, direct_session
 from dbopt.migrate.outcome import Applied, Failed, Outcome
 from dbopt.migrate.patience import Patience, is_lost
 from dbopt.migrate.progress import Report
+from dbopt.migrate.runoptions import ADDING, ALL, Options, Stepping
 from dbopt.migrate.scene import Scene
 from dbopt.migrate.steps import Action, Step
 from dbopt.migrate.throttle import Throttle
@@ -30,43 +31,11 @@ from dbopt.pg.ddl import ServerError, translate
 from dbopt.settings import Settings
 from dbopt.sql.findings import Finding
 
-ALL = selection.CHANGING
-"""Every action."""
-ADDING = selection.ADDING
-"""The actions that take no index away: what a deploy's migration does by itself."""
+__all__ = ["ADDING", "ALL", "Options", "Run", "Stepping", "apply"]
 
+_DEFAULT = Options()
 _NEW = frozenset({Action.CREATE, Action.REBUILD, Action.REPLACE, Action.ATTACH})
 """Actions after which the planner has an index that it did not have."""
-
-Stepping = Callable[[int, int, Step], None]
-"""Is told of each step that begins: its number from 1, how many there are, the step."""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What a run does.
-
-    `only` names indexes or tables; none: all. `deadline` and `wait` (for another run's lock) are
-    seconds and stand in for migrate.deadline and migrate.lock_wait. `found` stands in for the
-    declared indexes of the configured directory. `shown` has (schema, name) of the steps that may
-    take an index away, since somebody has seen and agreed to them; None: all may. `record` is
-    whether the run is kept in the store, `prepare` what makes the store's schema, if need be:
-    it is called once the server has turned out fit, before the lock is taken. `of_run` is the run
-    that this one takes back. `verify`: ask the planner what it makes of the new indexes.
-    """
-
-    only: tuple[str, ...] = ()
-    prune: bool = False
-    deadline: float | None = None
-    actions: frozenset[Action] = ALL
-    wait: float | None = None
-    found: Sequence[Declared] | None = None
-    shown: frozenset[selection.Name] | None = None
-    record: bool = True
-    prepare: Callable[[], None] | None = None
-    command: str = "dbopt index apply"
-    of_run: str = ""
-    verify: bool = True
 
 
 def _silent(line: str) -> None:
@@ -75,7 +44,7 @@ def _silent(line: str) -> None:
 
 def apply(
     settings: Settings,
-    options: Options = Options(),
+    options: Options = _DEFAULT,
     *,
     report: Report | None = None,
     tell: Callable[[str], None] = _silent,
@@ -115,6 +84,9 @@ class Run:
         self._deadline = Deadline.after(granted)
         self._wait = settings.migrate.lock_wait if options.wait is None else options.wait
         self._steps: list[Step] = []
+        self._undone: list[Step] = []
+        self._failing: set[selection.Name] = set()
+        self._is_set_up = False
         self._journal: Journal = Unrecorded()
         self.applied = Applied(outcome=Outcome.FAILED)
         """What has become of it until now."""
@@ -142,6 +114,7 @@ class Run:
         self._throttle = stack.enter_context(Throttle(self._session, limits, self._tell))
         self._patience = Patience(self._back, self._tell, self._deadline, limits.attempts)
         self._journal = self._opened()
+        self._is_set_up = True
 
     def _open_scene(self, found: Sequence[Declared]) -> Scene:
         options = self._options
@@ -188,16 +161,13 @@ class Run:
     def _ended_by(self, error: BaseException) -> None:
         """An error, or a signal, has ended the run before its end."""
         cancelled = not isinstance(error, Exception)
-        self.applied = replace(self.applied, left=self._not_done())
+        self.applied = replace(self.applied, left=tuple(self._undone))
         outcome = Outcome.CANCELLED if cancelled else self.applied.so_far
         self.applied = replace(self.applied, outcome=outcome)
         if cancelled:
             self._tell(self.applied.stopped())
-        self._close()
-
-    def _not_done(self) -> tuple[Step, ...]:
-        done = {built.name for built in self.applied.built}
-        return tuple(step for step in self._steps if step.definition.name not in done)
+        if self._is_set_up:
+            self._close()
 
     # The plan and the steps.
 
@@ -205,6 +175,7 @@ class Run:
         self._steps = self._patience.lasting(self._plan, "The plan")
         self._note_present()
         todo = self._ordered([one for one in self._steps if one.action is not Action.PRESENT])
+        self._undone = list(todo)
         findings = self._patience.lasting(lambda: self._look(todo), "The look before")
         try:
             for number, step in enumerate(todo, 1):
@@ -219,9 +190,13 @@ class Run:
 
     def _plan(self) -> list[Step]:
         """The steps that this run is to do, or to say of why it does not."""
-        steps = selection.chosen(self._scene.plan(self._managing), self._options.only)
-        drops = Action.DROP in self._options.actions
-        return [step for step in steps if drops or step.action is not Action.DROP]
+        options = self._options
+        steps = self._scene.plan(self._managing)
+        if Action.DROP not in options.actions:
+            steps = [step for step in steps if step.action is not Action.DROP]
+        if not options.of_run:
+            selection.refuse_emptying(steps, self._scene.declares, options.prune)
+        return selection.chosen(steps, options.only)
 
     def _ordered(self, todo: list[Step]) -> list[Step]:
         """What brings most comes first. Without an estimate they stay as declared."""
@@ -267,12 +242,14 @@ class Run:
             told = translate(what, error) if isinstance(error, ServerError) else error
             failed = (*self.applied.failed, Failed.of(step, told))
             self.applied = replace(self.applied, failed=failed)
+            self._failing.add((step.definition.schema, step.definition.table))
         else:
             self.applied = replace(self.applied, built=(*self.applied.built, *built))
+            self._undone.remove(step)
 
     def _step(self, step: Step, findings: Sequence[Finding]) -> tuple[Built, ...]:
         why: DboptError | None = selection.forbidden(step, findings)
-        why = why or selection.held_back(step, self._failed())
+        why = why or selection.held_back(step, self._failing)
         if why is not None:
             raise why
         self._throttle.wait(self._deadline)
@@ -294,12 +271,6 @@ class Run:
 
     def _unwanted(self, step: Step) -> DboptError | None:
         return selection.unwanted(step, self._options.actions, self._options.shown)
-
-    def _failed(self) -> set[selection.Name]:
-        """The schema and table of each step that failed."""
-        names = {failed.name for failed in self.applied.failed}
-        made = (step.definition for step in self._steps if step.action is not Action.DROP)
-        return {(one.schema, one.table) for one in made if one.name in names}
 
     def _work(self) -> Work:
         return Work(

@@ -74,6 +74,11 @@ class Scene:
             self._connection = self._open()
         return self._connection
 
+    @property
+    def declares(self) -> bool:
+        """Whether any index is declared at all."""
+        return bool(self._found)
+
     def answers(self) -> None:
         """Raise ServerLost or ConnectError unless the server answers the session, or a new one."""
         with translated("Asking whether the server is there"):

@@ -66,6 +66,20 @@ def is_own(step: Step) -> bool:
     return there is not None and there.name == step.definition.name and not required(there)
 
 
+def refuse_emptying(steps: Iterable[Step], declares: bool, prune: bool) -> None:
+    """Raise MigrationRefused where nothing is declared, and all that dbopt manages would go.
+
+    That is what a run in the wrong directory looks like.
+    """
+    gone = [step for step in steps if step.action is Action.DROP]
+    if gone and not (declares or prune):
+        raise MigrationRefused(
+            f"No index is declared here, and {len(gone)} that dbopt manages would be dropped.",
+            hint="Run it where the declarations are, or set index.directory. If they are all to "
+            "go, say --prune.",
+        )
+
+
 def taking(steps: Iterable[Step]) -> frozenset[Name]:
     """Those that take an index away, for `unwanted` to compare with later."""
     return frozenset(name_of(step) for step in steps if step.action in TAKING)

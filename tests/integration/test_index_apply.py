@@ -6,13 +6,16 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from dbopt.errors import MigrationBusy, MigrationError, MigrationRefused, UsageError
-from dbopt.migrate import run, runner
+from dbopt.migrate import operations, run, runner
 from dbopt.migrate.lock import migration_lock
 from dbopt.migrate.outcome import Applied, Outcome
 from dbopt.migrate.run import ADDING, Options
-from dbopt.migrate.steps import Action
+from dbopt.migrate.steps import Action, Step
+from dbopt.migrate.storeschema import make_store
+from dbopt.migrate.work import Built, Work
 from dbopt.pg.connect import Connection, connect
 from dbopt.settings import Index, Migrate, Server, Settings
 
@@ -198,6 +201,65 @@ def test_what_dbopt_made_and_nobody_declares_is_dropped(
     assert applied.outcome is Outcome.DONE
     assert [built.name for built in applied.changed] == ["people_lower"]
     assert _states(connection) == {"people_mail": True, "theirs": True}
+
+
+def test_where_nothing_is_declared_nothing_is_dropped(
+    settings: Settings, connection: Connection, tmp_path: Path
+) -> None:
+    """The wrong directory."""
+    runner.upgrade(settings, indexes=False)
+    run.apply(settings)
+    elsewhere = replace(settings, index=Index(directory=str(tmp_path / "empty")))
+    (tmp_path / "empty").mkdir()
+
+    with pytest.raises(MigrationRefused, match="2 that dbopt manages would be dropped"):
+        run.apply(elsewhere)
+    assert len(_states(connection)) == 2
+    assert run.apply(elsewhere, Options(prune=True, actions=ADDING)).changed == ()
+    assert len(run.apply(elsewhere, Options(prune=True)).changed) == 2
+    assert _states(connection) == {}
+
+
+def test_a_role_that_may_not_make_the_store_works_unrecorded(
+    settings: Settings, connection: Connection, pg_dsn: str
+) -> None:
+    connection.execute("DROP ROLE IF EXISTS dbopt_owner; CREATE ROLE dbopt_owner LOGIN")
+    connection.execute("GRANT CREATE ON SCHEMA public TO dbopt_owner")
+    connection.execute("ALTER TABLE people OWNER TO dbopt_owner")
+    dsn = make_conninfo(pg_dsn, user="dbopt_owner")
+    theirs = replace(settings, server=Server(dsn=dsn))
+    told: list[str] = []
+    try:
+        options = Options(prepare=lambda: make_store(theirs, 1.0, told.append))
+        applied = run.apply(theirs, options, tell=told.append)
+    finally:
+        connection.execute("DROP OWNED BY dbopt_owner CASCADE; DROP ROLE dbopt_owner")
+
+    assert applied.outcome is Outcome.DONE, applied
+    assert "The store's schema cannot be made: " in told[0]
+    assert any("not recorded" in line for line in told[1:])
+
+
+def test_a_step_whose_session_is_always_ended_fails_alone(
+    settings: Settings, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody ends each build of that index; the server itself is there."""
+    perform = operations.perform
+
+    def ended(work: Work, step: Step) -> Built:
+        if step.definition.name == "people_mail":
+            pid = work.connection.info.backend_pid
+            connection.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+        return perform(work, step)
+
+    monkeypatch.setattr(operations, "perform", ended)
+    few = replace(settings, migrate=replace(settings.migrate, attempts=2))
+
+    applied = _apply(few)
+
+    assert [failed.name for failed in applied.failed] == ["people_mail"]
+    assert "lost" in applied.failed[0].message
+    assert [built.name for built in applied.changed] == ["people_lower"]
 
 
 def test_a_drop_waits_for_what_replaces_it(settings: Settings, connection: Connection) -> None:

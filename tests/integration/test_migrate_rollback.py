@@ -53,7 +53,7 @@ def settings(connection: Connection, pg_dsn: str, store: str, tmp_path: Path) ->
 
 def declare(settings: Settings, text: str) -> Applied:
     (Path(settings.index.directory) / "people.sql").write_text(text)
-    applied = apply(settings, Options())
+    applied = apply(settings, Options(prune=not text))
     assert 0 == applied.exit_code, applied
     return applied
 

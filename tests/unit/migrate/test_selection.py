@@ -132,6 +132,16 @@ def test_drops_wait_for_what_failed_on_their_table() -> None:
     assert selection.held_back(_step("b"), {("public", "users")}) is None
 
 
+def test_where_nothing_is_declared_all_that_would_go_is_refused() -> None:
+    drops = [_step("a", Action.DROP)]
+
+    selection.refuse_emptying(drops, declares=True, prune=False)
+    selection.refuse_emptying(drops, declares=False, prune=True)
+    selection.refuse_emptying([], declares=False, prune=False)
+    with pytest.raises(MigrationRefused, match=r"and 1 that dbopt manages .* set index\.directory"):
+        selection.refuse_emptying(drops, declares=False, prune=False)
+
+
 def test_ours_is_what_is_there_under_its_own_name_and_needed_by_nothing_else() -> None:
     own = _step("a", Action.PRESENT, existing="a")
     assert own.existing is not None
