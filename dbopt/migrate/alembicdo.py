@@ -6,16 +6,22 @@ where there is one, as `dbopt index apply` does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import signal
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
+from dbopt import clock
 from dbopt.errors import MigrationRefused
 from dbopt.migrate import operations, run
 from dbopt.migrate.alembicsession import Beside, beside, log, settings_of
 from dbopt.migrate.declared import Declared
 from dbopt.migrate.journal import StoreJournal, open_run
 from dbopt.migrate.lockguard import direct_session
+from dbopt.migrate.progress import Progress
 from dbopt.migrate.steps import Action, Step, required, same_index
 from dbopt.migrate.work import Deadline, Journal, Unrecorded, Work
 from dbopt.pg import ddl
@@ -29,6 +35,9 @@ if TYPE_CHECKING:
 COMMAND = "alembic"
 """What the store says the run was."""
 
+SAYING = 10.0
+"""Seconds between two lines on how far a build is."""
+
 MAKING = frozenset(
     {Action.CREATE, Action.REBUILD, Action.RENAME, Action.REPLACE, Action.ATTACH, Action.BUSY}
 )
@@ -41,7 +50,7 @@ _ROBUST = "prefer-robust-stmts"
 
 def create(context: MigrationContext, definition: IndexDefinition) -> None:
     """Make the index exist, valid. Raises as `run.apply` does, and as `beside`."""
-    with beside(context) as own:
+    with _unwinding(), beside(context) as own:
         options = run.Options(
             only=(definition.name,),
             actions=MAKING,
@@ -49,7 +58,7 @@ def create(context: MigrationContext, definition: IndexDefinition) -> None:
             record=_recorded(own),
             command=COMMAND,
         )
-        applied = run.apply(own.settings, options, tell=log.info, guard=own.guard)
+        applied = run.apply(own.settings, options, report=_Said(), tell=log.info, guard=own.guard)
         for built in applied.built:
             log.info("Index %s on %s: %s", built.name, built.table, built.action.value)
         applied.raise_for_failure()
@@ -57,7 +66,7 @@ def create(context: MigrationContext, definition: IndexDefinition) -> None:
 
 def drop(context: MigrationContext, definition: IndexDefinition) -> None:
     """Make the index be gone. Raises MigrationRefused where something needs it."""
-    with beside(context) as own, direct_session(own.settings) as connection:
+    with _unwinding(), beside(context) as own, direct_session(own.settings) as connection:
         found = _find(connection, definition)
         if found is None or not _is_it(connection, found, definition):
             return
@@ -68,6 +77,40 @@ def drop(context: MigrationContext, definition: IndexDefinition) -> None:
                 hint="Drop what needs it first.",
             )
         _perform(own, connection, Step(Action.DROP, found.definition, found))
+
+
+class _Said:
+    """Says now and then how far a build is: Alembic has no progress bar."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def __call__(self, look: Progress) -> None:
+        now = clock.monotonic()
+        if now >= self._next:
+            self._next = now + SAYING
+            log.info("Index %s: %.0f %%, %s", look.name, look.fraction * 100, look.note)
+
+
+@contextmanager
+def _unwinding() -> Iterator[None]:
+    """Inside, SIGTERM ends with what Ctrl-C does, so that what was begun is cleaned up.
+
+    The `alembic` command would die at once, and the server go on building.
+    """
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _terminated(number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
 
 
 def offline_create(context: MigrationContext, definition: IndexDefinition) -> None:

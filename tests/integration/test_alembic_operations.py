@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from tests.integration.alembic_support import (
     Application,
     url_of,
 )
+from tests.support import wait_until
 
 TABLE = 'op.execute("CREATE TABLE people (id int, mail text, gone boolean)")'
 GONE = 'op.execute("DROP TABLE people")'
@@ -364,6 +366,22 @@ def test_without_an_environment_the_operations_work_too(
             operations.execute("INSERT INTO people VALUES (2, 'b')")
     assert list(indexes(pg_conn)) == ["people_mail"]
     assert pg_conn.execute("SELECT count(*) FROM people").fetchone() == (2,)
+
+
+def test_a_signal_in_the_middle_leaves_no_index(
+    app: Application, pg_dsn: str, pg_conn: psycopg.Connection
+) -> None:
+    app.upgrade()
+    app.revision("a2", PLAIN, after="a1")
+    with psycopg.connect(pg_dsn) as reader:
+        reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        reader.execute("SELECT 1 FROM pg_class")  # a build waits for this snapshot
+        process = app.alembic("upgrade", "head")
+        wait_until(lambda: indexes(pg_conn), 30, "the build")
+        process.terminate()
+        out, _ = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM, out
+    assert indexes(pg_conn) == {}
 
 
 def test_another_database_is_named(tmp_path: Path) -> None:
