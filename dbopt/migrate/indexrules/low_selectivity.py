@@ -27,7 +27,7 @@ def _check(entry: Entry, found: Declarations) -> Iterator[Match]:
             f'"{column.name}" has about {column.distinct:.0f} values in '
             f"{relation.rows:.0f} rows: each of them is a large part of the table.",
             severity=Severity.INFO if len(definition.keys) > 1 else None,
-            evidence={"column": column.name, "distinct": column.distinct, "rows": relation.rows},
+            evidence={"key": column.name, "distinct": column.distinct, "rows": relation.rows},
         )
 
 

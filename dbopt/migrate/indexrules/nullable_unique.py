@@ -20,7 +20,7 @@ def _check(entry: Entry, found: Declarations) -> Iterator[Match]:
         yield Match(
             entry,
             f'"{column.name}" may be NULL, and rows with a NULL never conflict.',
-            evidence={"column": column.name},
+            evidence={"key": column.name},
         )
         return
 

@@ -18,8 +18,7 @@ def _check(entry: Entry, _found: Declarations) -> Iterator[Match]:
     columns = {key.expression for key in definition.keys if key.is_column}
     for name, count in Counter(definition.include).items():
         if name in columns:
-            words = f'"{name}" is a key and included: PostgreSQL refuses it.'
-            yield Match(entry, words, severity=Severity.CRITICAL)
+            yield Match(entry, f'"{name}" is a key, and included too.')
         elif count > 1:
             yield Match(entry, f'"{name}" is included {count} times.')
 
@@ -28,7 +27,7 @@ RULE = Rule(
     name="repeated-column",
     severity=Severity.WARNING,
     summary="A column that is in an index more than once.",
-    reason="The second one selects nothing; and a key may not be included too.",
+    reason="The second one selects nothing, and takes its place in every entry.",
     remedy="Name it once.",
     fires="CREATE INDEX a ON t (x, y, x);",
     passes="CREATE INDEX a ON t (x, y) INCLUDE (z);",

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from dbopt.migrate.indexlint import RULES, Looked, lint_declared, read_declared
+from dbopt.migrate.indexrules.support import Rule
 from tests.unit.migrate.indexrules.asking import SAMPLE, TODAY
 
 TEXT = """\
@@ -77,3 +78,14 @@ def test_mistakes_have_their_place_and_others_are_read(tmp_path: Path) -> None:
     assert (str(tmp_path / "c.sql"), 1, 1, "is no file.") == (
         second.file, second.line, second.column, second.message,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_evidence_says_nothing_else_of_the_place(tmp_path: Path, rule: Rule) -> None:
+    pattern = "ix_.*" if rule.name == "name-pattern" else ""
+    found = lint_declared(looked(tmp_path, rule.fires, schema=SAMPLE, pattern=pattern), [rule])
+    assert found
+    for entry, finding in found:
+        assert entry is not None
+        assert (entry.line, entry.column) == (finding.evidence["line"], finding.evidence["column"])
+        assert entry.definition.name == finding.evidence["index"]

@@ -98,7 +98,7 @@ CASES = [
     ),
     ("unsupported-by-method", "CREATE INDEX a ON t USING gist (x) INCLUDE (y);", []),
     ("unsupported-by-method", "CREATE UNIQUE INDEX a ON t USING own (x);", []),
-    ("repeated-column", "CREATE INDEX a ON t (x) INCLUDE (x);", [("a", "critical")]),
+    ("repeated-column", "CREATE INDEX a ON t (x) INCLUDE (x);", [("a", "warning")]),
     ("repeated-column", "CREATE INDEX a ON t (x) INCLUDE (y, y);", [("a", "warning")]),
     ("repeated-column", "CREATE INDEX a ON t (x, x text_pattern_ops);", []),
     ("repeated-name", "CREATE INDEX a ON s.t (x); CREATE INDEX a ON t (x);", [("a", "critical")]),
