@@ -197,6 +197,8 @@ def _probe(connection: Connection, table: Row, definition: IndexDefinition) -> I
     # table it is made on is partitioned.
     keys = table["partition_keys"] if definition.unique else []
     with connection.transaction(force_rollback=True):
+        # LIKE locks the table, if weakly: a plan must not hang behind who has locked it all.
+        connection.execute(f"SET LOCAL lock_timeout = {round(catalog.LOCK_TIMEOUT * 1000)}")
         for number, key in enumerate(keys):
             _make_probe(connection, f"{_PROBE}_{number}", table["schema"], definition, key)
         _make_probe(connection, _PROBE, table["schema"], definition)

@@ -11,6 +11,7 @@ from dbopt.errors import DeclarationError, MigrationError
 from dbopt.migrate.declared import read, wanted
 from dbopt.migrate.names import leaf_name
 from dbopt.migrate.plan import Action, Step, Wanted, make_plan, one
+from dbopt.migrate.progress import sibling
 from dbopt.pg import catalog, ddl
 from dbopt.pg.catalog import Catalog, Relation
 from dbopt.pg.connect import Connection, connect
@@ -110,6 +111,22 @@ def test_what_can_have_no_index_is_refused(undone: Connection, table: str, kind:
 
     with pytest.raises(MigrationError, match=f'Index "i" cannot be: {table} is a {kind}'):
         _canonical(undone, f"create index i on {table} (a)")
+
+
+def test_a_locked_table_is_not_waited_for_for_ever(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "LOCK_TIMEOUT", 0.05)
+    with sibling(connection) as other, other.transaction(force_rollback=True):
+        other.execute("LOCK TABLE notes, orders_2a IN ACCESS EXCLUSIVE MODE")
+
+        # A partition's lock is no matter.
+        assert _canonical(connection, "create index i on orders (id)").name == "i"
+        with pytest.raises(MigrationError, match="55P03") as caught:
+            _canonical(connection, "create index i on notes (id)")
+
+    assert "Another session holds a lock" in caught.value.hint
+    assert connection.execute("SHOW lock_timeout").fetchone() == {"lock_timeout": "0"}
 
 
 def test_a_materialized_view_has_indexes(connection: Connection) -> None:

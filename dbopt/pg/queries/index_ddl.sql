@@ -9,7 +9,8 @@ SELECT i.indrelid::bigint AS table_oid
 
 -- name: index_resolve_table
 -- A table's oid, schema and kind: the one named, or where search_path finds it; no row where it is
--- not. `partition_keys` are those of the table and of its partitions that have partitions.
+-- not. `partition_keys` are those of the table and of its partitions that have partitions
+-- (pg_partition_tree would lock each of them, and wait).
 SELECT c.oid::bigint AS oid,
        n.nspname AS schema,
        c.relkind = 'p' AS partitioned,
@@ -19,7 +20,13 @@ SELECT c.oid::bigint AS oid,
             WHEN c.relkind = 'f' THEN 'foreign table'
             ELSE 'relation without rows' END AS unfit,
        CASE WHEN c.relkind = 'p'
-            THEN ARRAY(SELECT pg_get_partkeydef(tree.relid) FROM pg_partition_tree(c.oid) AS tree
+            THEN ARRAY(WITH RECURSIVE tree AS (
+                           SELECT c.oid AS relid, 0 AS level
+                            UNION ALL
+                           SELECT i.inhrelid, tree.level + 1
+                             FROM tree JOIN pg_inherits i ON i.inhparent = tree.relid)
+                       SELECT pg_get_partkeydef(tree.relid)
+                         FROM tree
                         WHERE pg_get_partkeydef(tree.relid) IS NOT NULL
                         GROUP BY 1 ORDER BY min(tree.level), 1)
             ELSE '{}' END AS partition_keys
