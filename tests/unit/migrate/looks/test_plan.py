@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+from dbopt.migrate.annotations import Annotations
+from dbopt.migrate.declared import Declared
+from dbopt.migrate.looks import plan
+from dbopt.migrate.steps import Action, Step
+from dbopt.sql.findings import Severity
+from tests.unit.migrate.looks.sights import CREATE, DROP, TABLE, WANTED, sight
+
+TWIN = replace(WANTED, name="twin")
+THERE = DROP.existing
+
+
+def test_states() -> None:
+    assert THERE is not None
+    steps = (
+        CREATE,
+        DROP,
+        Step(Action.PRESENT, WANTED, THERE),
+        Step(Action.PRESENT, WANTED, replace(THERE, definition=TWIN)),
+        Step(Action.REBUILD, WANTED, THERE, "it is invalid"),
+        Step(Action.CONFLICT, WANTED, THERE, "it is a constraint's"),
+        Step(Action.BUSY, WANTED, THERE, "pid 7 builds it now"),
+    )
+
+    assert [
+        ("equivalent", 'The index "public.twin" is the same and serves for it.'),
+        ("invalid", "It is there and invalid: no query uses it, every write pays for it."),
+        ("conflict", "Nothing is done with it: it is a constraint's."),
+        ("index-build", "It is being built: pid 7 builds it now."),
+    ] == [(found.rule, found.message) for found in plan.states(sight(*steps))]
+
+
+def test_a_table_without_statistics() -> None:
+    (found,) = plan.statistics(sight(tables={("public", "t"): replace(TABLE, analyzed=False)}))
+
+    assert 'ANALYZE "public"."t";' == found.remedy
+    assert [] == list(plan.statistics(sight()))
+
+
+def test_expired_declarations_are_reported() -> None:
+    last = Declared(WANTED, Path("t.sql"), 3, annotations=Annotations(expires=date(2026, 1, 1)))
+
+    assert [] == list(plan.expired([last], date(2026, 1, 1)))
+    (found,) = plan.expired([last], date(2026, 1, 2))
+    assert (Severity.WARNING, "It was wanted until 2026-01-01 (t.sql:3).") == (
+        found.severity,
+        found.message,
+    )
