@@ -24,6 +24,27 @@ from dbopt.stats.report.numbers import duration
 _UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
 _TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h)?")
 
+_EPILOG = """
+\b
+Exit codes, and when:
+  0  all is as declared              dbopt index apply --yes
+  1  there are changes, none made    dbopt index apply --dry-run; or "no" to the question
+  2  wrong options or declarations   dbopt index apply < /dev/null     (it cannot ask)
+  3  the database is not reachable   dbopt --dsn host=nowhere index apply --yes
+  4  some steps failed, others not   a unique index over rows that are not
+  5  another run is at work          dbopt index apply --yes --no-wait
+  6  the deadline has passed         dbopt index apply --yes --deadline 10m
+  7  refused before any change       a standby, a pooler, a transaction that is hours old
+  130, 143  stopped by Ctrl-C, SIGTERM; what was begun is cleaned up
+
+--json: {"run", "outcome": "done"|"partly"|"failed"|"deadline"|"cancelled",
+"built": [{"name", "table", "ms", "valid", "action"}],
+"failed": [{"name", "table", "action", "message", "remedy", "where"}], "left": [steps],
+"uses": [{"index", "statements", "used", "fingerprints", "unseen"}]}, and "error" where the
+whole run was refused or given up; with --dry-run that of `dbopt index plan`. The progress
+goes to standard error.
+"""
+
 
 def _seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
     """A time as seconds, or with a unit: `90`, `90s`, `10m`, `2h`."""
@@ -36,7 +57,7 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> f
     return seconds
 
 
-@click.command("apply")
+@click.command("apply", epilog=_EPILOG)
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @click.option(
     "--only", multiple=True, metavar="NAME|TABLE", help="Only this index or table; may be repeated."
@@ -73,30 +94,11 @@ def apply_command(
     that dbopt has neither made nor found declared are left alone, unless --prune is given.
 
     \b
-    Exit codes, and when:
-      0  all is as declared              dbopt index apply --yes
-      1  there are changes, none made    dbopt index apply --dry-run; or "no" to the question
-      2  wrong options or declarations   dbopt index apply < /dev/null     (it cannot ask)
-      3  the database is not reachable   dbopt --dsn host=nowhere index apply --yes
-      4  some steps failed, others not   a unique index over rows that are not
-      5  another run is at work          dbopt index apply --yes --no-wait
-      6  the deadline has passed         dbopt index apply --yes --deadline 10m
-      7  refused before any change       a standby, a pooler, a transaction that is hours old
-      130, 143  stopped by Ctrl-C, SIGTERM; what was begun is cleaned up
-
-    \b
     Examples:
       dbopt index apply
       dbopt index apply --yes --deadline 20m          (in a deploy)
       dbopt index apply --only users --prune
       dbopt index apply --yes --json | jq -r '.failed[].message'
-
-    --json: {"run", "outcome": "done"|"partly"|"failed"|"deadline"|"cancelled",
-    "built": [{"name", "table", "ms", "valid", "action"}],
-    "failed": [{"name", "table", "action", "message", "remedy", "where"}], "left": [steps],
-    "uses": [{"index", "statements", "used", "fingerprints", "unseen"}]}, and "error" where the
-    whole run was refused or given up; with --dry-run that of `dbopt index plan`. The progress
-    goes to standard error.
     """
     people = Console(stderr=True) if as_json else context.console
     planned = plan_of(context.settings, only, prune)
