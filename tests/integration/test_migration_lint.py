@@ -130,7 +130,8 @@ def database(pg_backend: Server) -> Iterator[psycopg.Connection]:
 @each_rule
 def test_examples_are_what_postgresql_takes(rule: Rule, database: psycopg.Connection) -> None:
     """A utility statement is only parsed when it is prepared: it may name what is not there."""
-    for text in (rule.fires, rule.passes):
+    told = lint_migration(rule.fires, rules=[rule])
+    for text in (rule.fires, rule.passes, *(one.evidence.get("instead", "") for one in told)):
         for statement in read(text):
             result = database.pgconn.prepare(b"", statement.sql.encode())
             state = result.error_field(pq.DiagnosticField.SQLSTATE)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dbopt.sql.ddl.elements import Constraint, ConstraintKind, Name
 from dbopt.sql.ddl.model import AddColumn, AddConstraint
 from dbopt.sql.findings import Severity
+from dbopt.sql.migration import rewrites
 from dbopt.sql.migration.context import Subject
 from dbopt.sql.migration.support import Group, Match, Rule, altered
 
@@ -15,16 +16,17 @@ def _check(subject: Subject) -> Iterator[Match]:
     for table, added in altered(subject, AddConstraint):
         one = added.constraint
         if one.kind is ConstraintKind.FOREIGN_KEY and not one.not_valid and one.enforced:
-            yield _match(subject, table.target, one)
+            instead = rewrites.validate_later(subject, table.target, one)
+            yield _match(subject, table.target, one, instead)
     for table, column in altered(subject, AddColumn):
         key = column.column.first(ConstraintKind.FOREIGN_KEY)
         if key is not None:
             yield _match(subject, table.target, key)
 
 
-def _match(subject: Subject, table: Name, one: Constraint) -> Match:
+def _match(subject: Subject, table: Name, one: Constraint, instead: str = "") -> Match:
     message = f"Writes to {table} and {one.references} wait while the foreign key is added."
-    return Match(subject, message, one.at)
+    return Match(subject, message, one.at, instead=instead)
 
 
 RULE = Rule(

@@ -8,6 +8,7 @@ from dbopt.sql.ddl.elements import Constraint, ConstraintKind
 from dbopt.sql.ddl.model import AddConstraint, AlterColumn, Change, ValidateConstraint
 from dbopt.sql.findings import Severity
 from dbopt.sql.lexer import unquote
+from dbopt.sql.migration import rewrites
 from dbopt.sql.migration.context import Migration, Subject
 from dbopt.sql.migration.support import Group, Match, Rule, altered
 
@@ -38,7 +39,8 @@ def _set_not_null(subject: Subject, proven: set[tuple[_Key, str]]) -> Iterator[M
             continue
         if (key, action.column) not in proven and (key, "") not in proven:
             message = f"Reads and writes of {table.target} wait while every row is looked at."
-            yield Match(subject, message, action.at)
+            instead = rewrites.not_null_by_check(subject, table.target, action)
+            yield Match(subject, message, action.at, instead=instead)
 
 
 def _not_null(one: Constraint) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dbopt.sql.ddl.elements import ConstraintKind
 from dbopt.sql.ddl.model import AddColumn, AddConstraint, ValidateConstraint
 from dbopt.sql.findings import Severity
+from dbopt.sql.migration import rewrites
 from dbopt.sql.migration.context import Migration, Subject
 from dbopt.sql.migration.support import Group, Match, Rule, altered
 
@@ -25,7 +26,9 @@ def _check(subject: Subject) -> Iterator[Match]:
                 f"{_WAITING[one.kind].capitalize()} of {table.target} wait while every row is "
                 "checked."
             )
-            yield Match(subject, message, one.at)
+            nullable = one.kind is not ConstraintKind.NOT_NULL or subject.version >= 18
+            instead = rewrites.validate_later(subject, table.target, one) if nullable else ""
+            yield Match(subject, message, one.at, instead=instead)
     for table, column in altered(subject, AddColumn):
         check = column.column.first(ConstraintKind.CHECK)
         if check is not None and check.enforced:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dbopt.sql.ddl.elements import ConstraintKind
 from dbopt.sql.ddl.model import AddColumn, AddConstraint
 from dbopt.sql.findings import Severity
+from dbopt.sql.migration import rewrites
 from dbopt.sql.migration.context import Subject
 from dbopt.sql.migration.support import Group, Match, Rule, altered
 
@@ -16,7 +17,8 @@ def _check(subject: Subject) -> Iterator[Match]:
         one = added.constraint
         if one.kind is ConstraintKind.UNIQUE and not one.using_index:
             message = f"Reads and writes of {table.target} wait while the unique index is built."
-            yield Match(subject, message, one.at)
+            instead = rewrites.unique_by_index(subject, table.target, one)
+            yield Match(subject, message, one.at, instead=instead)
     for table, column in altered(subject, AddColumn):
         unique = column.column.first(ConstraintKind.UNIQUE)
         if unique is not None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from dbopt.sql.ddl.model import CreateIndex, Drop
 from dbopt.sql.findings import Severity
+from dbopt.sql.migration import rewrites
 from dbopt.sql.migration.context import Migration
 from dbopt.sql.migration.support import Group, Match, Rule
 
@@ -20,7 +21,7 @@ def _check_migration(migration: Migration) -> Iterator[Match]:
             name = does.name.name if does.name else ""
             if name not in dropped and not subject.is_new(does.table):
                 message = f"An invalid {name}, or another index of that name, passes for this one."
-                yield Match(subject, message)
+                yield Match(subject, message, instead=rewrites.create_index(subject, does))
 
 
 RULE = Rule(

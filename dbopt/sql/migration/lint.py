@@ -35,7 +35,8 @@ def lint_migration(
 
     A finding's object is "line:column", both from 1, and its evidence has `line`, `column`,
     `end_line`, `end_column` (one past the last character), `statement` (its number, from 1),
-    `group` (of the rule), and what the rule adds. `ignore` names rules to leave out, also by the
+    `group` (of the rule), `instead` (the safe way as SQL, where it can be told from the text; a
+    proposal), and what the rule adds. `ignore` names rules to leave out, also by the
     names that squawk has for them.
 
     `in_transaction`: the tool that runs the text opens a transaction around it; the text may say
@@ -106,6 +107,8 @@ def _finding(text: str, rule: Rule, match: Match) -> Finding:
         "group": rule.group.value,
         **match.evidence,
     }
+    if match.instead:
+        evidence["instead"] = match.instead
     severity = rule.severity if match.severity is None else match.severity
     where = f"{place['line']}:{place['column']}"
     remedy = match.remedy or rule.remedy

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from dbopt.sql.ddl.model import CreateIndex
 from dbopt.sql.findings import Severity
+from dbopt.sql.migration import rewrites
 from dbopt.sql.migration.context import Subject
 from dbopt.sql.migration.support import Group, Match, Rule
 
@@ -17,7 +18,12 @@ def _check(subject: Subject) -> Iterator[Match]:
         return
     if not subject.is_new(index.table):
         message = f"Writes to {index.table} wait for as long as this index is built."
-        yield Match(subject, message, evidence={"table": str(index.table)})
+        yield Match(
+            subject,
+            message,
+            evidence={"table": str(index.table)},
+            instead=rewrites.create_index(subject, index),
+        )
 
 
 RULE = Rule(

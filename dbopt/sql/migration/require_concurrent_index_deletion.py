@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from dbopt.sql.ddl.model import Drop
 from dbopt.sql.findings import Severity
+from dbopt.sql.migration import rewrites
 from dbopt.sql.migration.context import Subject
 from dbopt.sql.migration.support import Group, Match, Rule
 
@@ -20,6 +21,7 @@ def _check(subject: Subject) -> Iterator[Match]:
             subject,
             f"Reads and writes of the table wait until {', '.join(found)} could be locked and "
             "dropped.",
+            instead=rewrites.drop_indexes(subject, drop),
         )
 
 

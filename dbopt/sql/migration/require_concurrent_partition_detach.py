@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from dbopt.sql.ddl.model import DetachPartition
 from dbopt.sql.findings import Severity
+from dbopt.sql.migration import rewrites
 from dbopt.sql.migration.context import Subject
 from dbopt.sql.migration.support import Group, Match, Rule, altered
 
@@ -19,7 +20,9 @@ def _check(subject: Subject) -> Iterator[Match]:
                 f"Reads and writes of {table.target}, and of every partition of it, wait while "
                 f"{action.partition} is detached."
             )
-            yield Match(subject, message, action.at)
+            yield Match(
+                subject, message, action.at, instead=rewrites.detach(subject, table, action)
+            )
 
 
 RULE = Rule(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from dbopt.sql.ddl.model import Refresh
 from dbopt.sql.findings import Severity
+from dbopt.sql.migration import rewrites
 from dbopt.sql.migration.context import Subject
 from dbopt.sql.migration.support import Group, Match, Rule
 
@@ -16,7 +17,8 @@ def _check(subject: Subject) -> Iterator[Match]:
         if does.no_data:
             yield Match(subject, f"Nobody can read {does.view} until it is refreshed again.")
         else:
-            yield Match(subject, f"Whoever reads {does.view} waits until its query is done.")
+            message = f"Whoever reads {does.view} waits until its query is done."
+            yield Match(subject, message, instead=rewrites.concurrently(subject, "view"))
 
 
 RULE = Rule(

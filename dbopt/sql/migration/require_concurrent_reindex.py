@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from dbopt.sql.ddl.model import Reindex
 from dbopt.sql.findings import Severity
+from dbopt.sql.migration import rewrites
 from dbopt.sql.migration.context import Subject
 from dbopt.sql.migration.support import Group, Match, Rule
 
@@ -16,7 +17,9 @@ def _check(subject: Subject) -> Iterator[Match]:
         return
     if node.name is None or not subject.is_new(node.name):
         what = f"{node.what} {node.name or ''}".strip()
-        yield Match(subject, f"REINDEX of {what} keeps writes waiting, and most reads.")
+        instead = rewrites.concurrently(subject, node.what) if node.what != "system" else ""
+        message = f"REINDEX of {what} keeps writes waiting, and most reads."
+        yield Match(subject, message, instead=instead)
 
 
 RULE = Rule(

@@ -29,8 +29,9 @@ class Group(StrEnum):
 class Match:
     """One place where a rule fires: `at`, or the whole statement where that is None.
 
-    `remedy` and `severity` are this case's own, else the rule's are given. `examined` is False
-    where nobody could look.
+    `remedy` and `severity` are this case's own, else the rule's are given. `instead` is the safe
+    way as SQL, "" where it cannot be told from the text. `examined` is False where nobody could
+    look.
     """
 
     subject: Subject
@@ -39,6 +40,7 @@ class Match:
     remedy: str = ""
     severity: Severity | None = None
     evidence: dict[str, Any] = field(default_factory=dict)
+    instead: str = ""
     examined: bool = True
 
 
