@@ -1015,3 +1015,73 @@ CREATE TABLE IF NOT EXISTS t (a timestamp with time zone, b timestamptz);
 SET lock_timeout = '1s';
 SET statement_timeout = '5s';
 ALTER TABLE t ALTER COLUMN a TYPE timestamp;
+
+-- Sequences that squawk's pages propose or warn of, with other names.
+
+-- case: disallowed-unique-constraint: the constraint is changed for one with a ready index
+SET lock_timeout = '1s';
+SET statement_timeout = '5s';
+CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS seats_new ON "seats" ("number");
+ALTER TABLE seats DROP CONSTRAINT seats_pkey, ADD CONSTRAINT seats_pkey PRIMARY KEY USING INDEX seats_new;
+-- case: adding-foreign-key-constraint: not valid, then validated
+SET lock_timeout = '1s';
+SET statement_timeout = '5s';
+ALTER TABLE "mail" ADD CONSTRAINT "fk_owner" FOREIGN KEY ("owner_id") REFERENCES "owner" ("id") NOT VALID;
+ALTER TABLE "mail" VALIDATE CONSTRAINT "fk_owner";
+-- case: adding-foreign-key-constraint: a new table, not valid, then validated [transaction]
+SET lock_timeout = '1s';
+SET statement_timeout = '5s';
+CREATE TABLE mail (id bigint GENERATED ALWAYS AS IDENTITY, owner_id bigint, PRIMARY KEY (id));
+ALTER TABLE "mail" ADD CONSTRAINT "fk_owner" FOREIGN KEY ("owner_id") REFERENCES "owner" ("id") NOT VALID;
+ALTER TABLE "mail" VALIDATE CONSTRAINT "fk_owner";
+-- case: adding-foreign-key-constraint: a named one of a new table [transaction]
+SET lock_timeout = '1s';
+SET statement_timeout = '5s';
+CREATE TABLE mail (
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    owner_id bigint,
+    PRIMARY KEY (id),
+    CONSTRAINT fk_owner FOREIGN KEY ("owner_id") REFERENCES "owner" ("id")
+);
+-- case: adding-field-with-default: volatile, set afterwards
+SET lock_timeout = '1s';
+SET statement_timeout = '5s';
+ALTER TABLE "members" ADD COLUMN IF NOT EXISTS "team" bigint;
+ALTER TABLE "members" ALTER COLUMN "team" SET DEFAULT random();
+-- case: adding-required-field: with a default that is no number
+SET lock_timeout = '1s';
+SET statement_timeout = '5s';
+ALTER TABLE "dish" ADD COLUMN IF NOT EXISTS "open" boolean NOT NULL DEFAULT false;
+-- case: adding-not-nullable-field: checked, filled, validated, set
+SET lock_timeout = '1s';
+SET statement_timeout = '5s';
+ALTER TABLE "dish" ADD CONSTRAINT views_there CHECK ("views" IS NOT NULL) NOT VALID;
+UPDATE dish SET views = 0 WHERE views IS NULL AND id < 1000;
+ALTER TABLE "dish" VALIDATE CONSTRAINT views_there;
+ALTER TABLE dish ALTER COLUMN views SET NOT NULL;
+-- case: ban-concurrent-index-creation-in-transaction: behind what is transactional
+SET lock_timeout = '1s';
+SET statement_timeout = '5s';
+BEGIN;
+ALTER TABLE members ADD COLUMN mail text;
+COMMIT;
+CREATE INDEX CONCURRENTLY IF NOT EXISTS members_mail ON "members" ("mail");
+-- case: prefer-robust-stmts: a column, and its index
+ALTER TABLE "members" ADD COLUMN "mail" text NULL;
+CREATE INDEX CONCURRENTLY "members_mail" ON "members" ("mail");
+-- case: prefer-robust-stmts: a drop of a table
+DROP TABLE "dish";
+-- case: prefer-robust-stmts: a drop of an index that is not concurrent
+DROP INDEX "members_mail";
+-- case: changing-column-type: a new column, a lock, a name
+SET lock_timeout = '1s';
+SET statement_timeout = '5s';
+ALTER TABLE members ADD COLUMN IF NOT EXISTS new_id bigint;
+BEGIN;
+LOCK TABLE members;
+ALTER TABLE members RENAME COLUMN new_id TO id;
+COMMIT;
+-- case: changing-column-type: to text
+SET lock_timeout = '1s';
+SET statement_timeout = '5s';
+ALTER TABLE members ALTER COLUMN nick TYPE text;
