@@ -15,7 +15,7 @@ from rich.console import Console
 from dbopt.cli.context import Context, print_json
 from dbopt.cli.indexplanshow import show
 from dbopt.errors import EXIT_FINDINGS
-from dbopt.migrate import estimate, preflight, selection
+from dbopt.migrate import estimate, preflight, rates, selection
 from dbopt.migrate.declared import Declared, declared
 from dbopt.migrate.estimate import Estimate, key
 from dbopt.migrate.lockguard import direct_session
@@ -143,7 +143,8 @@ def plan_of(settings: Settings, only: tuple[str, ...], prune: bool) -> Planned:
         steps = selection.chosen(every, only)
         connection, here = scene.connection, scene.catalog
         assert here is not None  # noqa: S101 - a plan has one
-        estimates = estimate.estimate(connection, steps, here)
+        speed = rates.remembered(settings, connection, here)
+        estimates = estimate.estimate(connection, steps, here, speed)
         steps = estimate.by_benefit(steps, estimates)
         survey = preflight.survey(connection, steps, settings.migrate)
         old = plans.expired(_of(found, steps), date.today())

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from dbopt.migrate import lockwords
+from dbopt.migrate import lockwords, rates
+from dbopt.migrate.rates import Rates
 from dbopt.migrate.shapes import shape
 from dbopt.migrate.sizes import index_bytes
 from dbopt.migrate.steps import Action, Step
@@ -22,11 +23,6 @@ from dbopt.sql.indexdef import IndexDefinition
 
 TIMEOUT = 5.0
 """Seconds that one question of an estimate may take."""
-
-SLOWEST, FASTEST = 50e6, 1e9
-"""Bytes a second that a build reads and writes in all (see `_work`): a network disk that others
-use too, and a table in memory, where sorting is what takes the time. Measured with a table of
-60 MB in memory: 1 to 3e9."""
 
 BUILDS = frozenset((Action.CREATE, Action.REBUILD, Action.REPLACE))
 """Actions that build an index."""
@@ -86,10 +82,14 @@ def touched(step: Step) -> set[look.Name]:
 
 
 def estimate(
-    connection: Connection, steps: Sequence[Step], catalog: Catalog
+    connection: Connection,
+    steps: Sequence[Step],
+    catalog: Catalog,
+    speed: Rates = rates.USUAL,
 ) -> dict[str, Estimate]:
     """An Estimate of each step, by `key`; of what needs nothing an empty one.
 
+    `speed` is how fast builds are here, as `rates.remembered` has it.
     `connection` is in autocommit. Raises QueryFailed and ServerLost.
     """
     names = set[look.Name]().union(*(touched(step) for step in steps))
@@ -97,7 +97,7 @@ def estimate(
     with translated("Estimating the indexes"), look.looking(connection, TIMEOUT):
         tables = look.tables(connection, names)
         return {
-            key(step.definition): _one(connection, step, tables, catalog.stats_age, read)
+            key(step.definition): _one(connection, step, tables, catalog.stats_age, read, speed)
             for step in steps
         }
 
@@ -133,6 +133,7 @@ def _one(
     tables: Mapping[look.Name, look.Table],
     age: float,
     read: float,
+    speed: Rates,
 ) -> Estimate:
     if step.action in (Action.PRESENT, Action.CONFLICT):
         return Estimate()
@@ -140,7 +141,7 @@ def _one(
     size, work = _bytes(connection, step, tables)
     return Estimate(
         size_bytes=size,
-        seconds=(work / FASTEST, work / SLOWEST),
+        seconds=(work / speed.fastest, work / speed.slowest),
         locks=lockwords.locks(step, {str(table) for table in own if table.partitioned}),
         writes_per_second=sum(table.writes for table in own) / max(age, 1.0),
         benefit=sum(table.seq_tup_read for table in own) / read if read else 0.0,
@@ -160,11 +161,5 @@ def _bytes(
             continue
         size = index_bytes(shape(connection, table, part.definition))
         total += size
-        work += _work(table.size_bytes, size)
+        work += rates.work(table.size_bytes, size)
     return total, work
-
-
-def _work(table: int, index: int) -> float:
-    """A concurrent build reads the table twice, sorts the index, writes it and its WAL, and
-    reads it again to see what it lacks (docs: sql-createindex)."""
-    return 2.0 * table + 4.0 * index
