@@ -162,6 +162,26 @@ def test_the_indexes_of_a_new_table_and_of_a_new_column_come_after_them(
     assert sorted(indexes(pg_conn)) == ["people_gone", "people_pkey"]
 
 
+def test_what_dbopt_made_and_nobody_declares_any_more_is_dropped_safely(
+    app: Application, pg_dsn: str, pg_conn: psycopg.Connection, tmp_path: Path
+) -> None:
+    settings = Settings(server=Served(dsn=pg_dsn), index=Index(directory=str(tmp_path / "indexes")))
+    runner.upgrade(settings)
+    assert check(app) == []
+    file = tmp_path / "indexes/people.sql"
+    file.write_text(file.read_text().partition("CREATE INDEX")[0])
+
+    assert [diff[:2] for diff in check(app) if isinstance(diff, tuple)] == [
+        ("drop_index_safely", "people_mail")
+    ]
+    autogenerate(app)
+    app.upgrade()
+    assert check(app) == []
+    assert "people_mail" not in indexes(pg_conn)
+    app.downgrade("base")
+    assert indexes(pg_conn)["people_mail"] == ("public.people USING btree (mail)", True)
+
+
 def test_dbopts_own_schema_is_no_difference(
     tmp_path: Path, pg_dsn: str, pg_conn: psycopg.Connection
 ) -> None:
