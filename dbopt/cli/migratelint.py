@@ -9,6 +9,7 @@ import click
 from dbopt.cli import lintoutput
 from dbopt.cli.context import Context
 from dbopt.cli.migratetexts import Linter, Revisions, files, lint_files, lint_revisions
+from dbopt.cli.queryoptions import literals
 from dbopt.cli.querytext import Source
 from dbopt.errors import UsageError
 from dbopt.sql.migration.lint import RULES, aliases
@@ -46,6 +47,7 @@ OLDEST, NEWEST, USUAL = 10, 19, 18
     "--include", "included", multiple=True, metavar="NAME",
     help="A rule too that is off by default; repeatable.",
 )  # fmt: skip
+@literals
 @lintoutput.options(fail_on="warning")
 @click.pass_obj
 def lint_command(
@@ -58,6 +60,7 @@ def lint_command(
     pg_version: int,
     no_transaction: bool,
     included: tuple[str, ...],
+    literals: bool,
     names: tuple[str, ...],
     ignored: tuple[str, ...],
     list_rules: bool,
@@ -88,8 +91,8 @@ def lint_command(
         return
     if chosen is not None and given and environment is None:
         raise UsageError("--range is of Alembic's revisions.", hint="Give --alembic too.")
-    linter = Linter(rules, pg_version, not no_transaction)
-    texts: list[Source] = files(given, since) if given else []
+    linter = Linter(rules, pg_version, not no_transaction, literals)
+    texts: list[Source] = files(given, since, literals=literals) if given else []
     said = lint_files(linter, texts)
     if environment is not None or not given:
         asked = Revisions(environment, chosen or "", arguments, since)

@@ -19,6 +19,8 @@ from dbopt.sql.findings import Finding, Severity
 from dbopt.sql.migration.ignore_without_reason import RULE as WITHOUT_REASON
 from dbopt.sql.migration.lint import lint_migration
 from dbopt.sql.migration.support import Rule
+from dbopt.sql.mistake import hidden, without_constants
+from dbopt.sql.parse import Statement
 
 _REMEDY = (
     "Make upgrade() work with `alembic upgrade --sql`, or say why it cannot: "
@@ -28,11 +30,15 @@ _REMEDY = (
 
 @dataclass(frozen=True, slots=True)
 class Linter:
-    """What is asked of every text. `in_transaction`: a SQL file is run in a transaction."""
+    """What is asked of every text. `in_transaction`: a SQL file is run in a transaction.
+
+    `literals`: findings may show the constants of the texts.
+    """
 
     rules: tuple[Rule, ...]
     version: int
     in_transaction: bool
+    literals: bool = False
 
     def lint(self, text: str, in_transaction: bool) -> list[Finding]:
         """The findings of one text."""
@@ -52,19 +58,21 @@ class Revisions:
     since: str | None = None
 
 
-def files(given: Sequence[str], since: str | None) -> list[Source]:
+def files(given: Sequence[str], since: str | None, *, literals: bool) -> list[Source]:
     """The SQL files that are named, of a folder those in it. Raises UsageError."""
     for name in given:
         if name != STDIN and not Path(name).exists():
             raise UsageError(f"{name}: there is no such file or folder.")
     keep = _wanted(since)
-    return [one for one in sources(given) if not one.name or keep(Path(one.name))]
+    return [
+        one for one in sources(given, literals=literals) if not one.name or keep(Path(one.name))
+    ]
 
 
 def lint_files(linter: Linter, texts: Sequence[Source]) -> list[Said]:
     """The findings of each file, in their order."""
     return [
-        Said(source, finding, _place(source, finding))
+        _said(source, finding, _place(source, finding))
         for source in texts
         for finding in linter.lint(source.text, linter.in_transaction)
     ]
@@ -82,7 +90,7 @@ def lint_revisions(
     texts: list[Source] = []
     said: list[Said] = []
     for one in render(config, asked.chosen, _wanted(asked.since)):
-        source = Source(one.sql, _shown(one.file))
+        source = Source(one.sql, _shown(one.file), typed=linter.literals)
         texts.append(source)
         said += _revision(linter, one, source)
     return texts, said
@@ -111,6 +119,30 @@ def _place(source: Source, finding: Finding) -> Place | None:
     return Place(start, offset_of(source.text, found["end_line"], found["end_column"]))
 
 
+def _said(source: Source, finding: Finding, place: Place | None) -> Said:
+    """A finding as it may be shown: without the constants of a file."""
+    instead = str(finding.evidence.get("instead", ""))
+    evidence = {name: value for name, value in finding.evidence.items() if name != "instead"}
+    finding = replace(finding, evidence=evidence)
+    if not source.typed and place is not None:
+        statement = _statement(source, place.start)
+        if statement is None:
+            return Said(source, finding, place)
+        instead = without_constants(instead, statement)
+        message, remedy = hidden(finding.message, statement), hidden(finding.remedy, statement)
+        finding = replace(finding, message=message, remedy=remedy)
+    return Said(source, finding, place, rewrite=instead)
+
+
+def _statement(source: Source, offset: int) -> Statement | None:
+    """The statement around an offset."""
+    for one in source.statements:
+        start = one.tokens[0].start
+        if start <= offset < start + len(one.text):
+            return one
+    return None
+
+
 def _revision(linter: Linter, one: Rendered, source: Source) -> Iterator[Said]:
     python = read(one.file.read_text(encoding="utf-8", errors="replace"))
     if one.error:
@@ -122,7 +154,7 @@ def _revision(linter: Linter, one: Rendered, source: Source) -> Iterator[Said]:
         if place is None:
             yield Said(source, finding)
         elif (moved := _moved(one, python, finding, place)) is not None:
-            yield Said(source, moved, place)
+            yield _said(source, moved, place)
     if WITHOUT_REASON in linter.rules:
         yield from (Said(source, finding) for finding in _unreasoned(one, python))
 

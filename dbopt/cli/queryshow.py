@@ -55,10 +55,13 @@ def _show_finding(console: Console, said: Said) -> None:
     console.print(title, soft_wrap=True)
     if said.place is not None:
         _show_excerpt(console, said, COLOURS[finding.severity])
-    if finding.remedy and not said.rewrite:
+    if finding.remedy and not (said.rewrite and said.check):
         console.print(Text(f"  {printable(finding.remedy)}", style="dim"), soft_wrap=True)
     if said.rewrite and said.check is not None:
         _show_rewrite(console, said, said.check)
+    elif said.rewrite:
+        for line in said.rewrite.split("\n"):
+            console.print(Text(f"    {printable(line)}", style="green"), soft_wrap=True)
     elif said.check is not None:
         why = f"  A rewrite is not offered. {said.check.why}"
         console.print(Text(printable(why), style="dim"), soft_wrap=True)

@@ -68,6 +68,23 @@ def test_no_constant_is_shown(call: Call) -> None:
         assert "hunter2" not in result.out + result.err
 
 
+CHECKED = "ALTER TABLE users ADD CONSTRAINT c CHECK (level <> 'hunter2');\n"
+
+
+def test_the_safe_way_is_shown_as_sql_without_constants(call: Call) -> None:
+    write("db/1.sql", CHECKED)
+    words = ("migrate", "lint", "db", "--rule", "constraint-missing-not-valid")
+    safe = "ALTER TABLE users ADD CONSTRAINT c CHECK (level <> '…') NOT VALID;"
+    for form in ("text", "json", "github"):
+        out = call(*words, "--format", form).out
+        assert safe in out
+        assert "hunter2" not in out
+    (found,) = json.loads(call(*words, "--json").out)
+    assert found["rewrite"].startswith(safe)
+    assert "instead" not in found["evidence"]
+    assert safe.replace("…", "hunter2") in call(*words, "--literals").out
+
+
 def test_standard_input(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     given = SimpleNamespace(buffer=io.BytesIO(DROP.encode()), isatty=lambda: False)
     monkeypatch.setattr("sys.stdin", given)
