@@ -96,10 +96,10 @@ class _Build:
     def _recover(self, error: BaseException) -> None:
         """Clean up after a failure. Returns if it shall be tried again, else raises."""
         task, wanted = self._task, self._wanted
-        if isinstance(error, ddl.TAKEN):
+        if isinstance(error, Exception) and ddl.is_taken(error):
             # Somebody was faster, perhaps an orphan of a killed run: look at what is there.
             self._begun = False
-            if self._is_there() and self._tries.again(error, (ddl.TAKEN,)):
+            if self._is_there() and self._tries.again(error, (ddl.ServerError,)):
                 return
             raise failure.of(task, wanted, error) from None
         remains = clean_up(task, wanted, self._is_it)

@@ -119,6 +119,13 @@ def _roll_back(connection: Connection) -> None:
         connection.rollback()
 
 
+def is_taken(error: Exception) -> bool:
+    """Whether the name belongs to something else, also to what was made in the same moment."""
+    if isinstance(error, DUPLICATES):
+        return error.diag.schema_name == "pg_catalog"
+    return isinstance(error, TAKEN)
+
+
 def is_lost(error: ServerError) -> bool:
     """Whether the connection ended: a restart, pg_terminate_backend, the network."""
     return isinstance(translate("", error), ServerLost)

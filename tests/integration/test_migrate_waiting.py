@@ -100,7 +100,8 @@ def test_a_prepared_transaction_is_named(connection: Connection, pg_dsn: str) ->
     row = connection.execute("SHOW max_prepared_transactions").fetchone()
     if row == {"max_prepared_transactions": "0"}:
         pytest.skip("needs max_prepared_transactions")
-    connection.execute("BEGIN; INSERT INTO words VALUES (0); PREPARE TRANSACTION 'import 7'")
+    with psycopg.connect(pg_dsn, autocommit=True) as other:
+        other.execute("BEGIN; INSERT INTO words VALUES (0); PREPARE TRANSACTION 'import 7'")
     try:
         with pytest.raises(MigrationError, match='prepared transaction "import 7"'):
             build(connection, WANTED, replace(SETTINGS, build_timeout=1))
@@ -238,3 +239,73 @@ def _waits(connection: Connection, pid: int) -> bool:
         "SELECT count(*) AS n FROM pg_locks WHERE pid = %s AND NOT granted", (pid,)
     ).fetchone()
     return row != {"n": 0}
+
+
+def test_a_drop_gives_way_too(connection: Connection, pg_dsn: str) -> None:
+    build(connection, WANTED)
+    journal = Kept()
+    step = drop_step(connection, "words_word")
+    settings = replace(SETTINGS, lock_timeout=0.5)
+    with psycopg.connect(pg_dsn) as old, connect(pg_dsn) as mine:
+        old.execute("SELECT * FROM words LIMIT 1")
+        with (
+            in_background(
+                lambda: operations.perform(Work(mine, settings, journal), step)
+            ) as raised,
+            connect(pg_dsn) as reader,
+        ):
+            wait_until(lambda: _waits(connection, mine.info.backend_pid), what="the drop to wait")
+            with elsewhere(pg_dsn, "ALTER TABLE words ADD COLUMN more int") as pid:
+                wait_until(lambda: _waits(connection, pid), what="the ALTER to wait")
+                wait_until(lambda: journal.ends, what="the drop to end")
+                old.rollback()
+                reader.execute("SELECT count(*) FROM words")
+    assert raised == []
+    assert names(connection) == {}
+    assert ["cancelled", "done"] == [outcome for _, outcome, _ in journal.ends]
+
+
+@pytest.fixture
+def owner(connection: Connection) -> Iterator[str]:
+    """A role that owns the table, and sees of other sessions what everybody does."""
+    connection.execute(
+        "DROP ROLE IF EXISTS migrate_owner; CREATE ROLE migrate_owner LOGIN;"
+        "GRANT CREATE, USAGE ON SCHEMA public TO migrate_owner;"
+        "ALTER TABLE words OWNER TO migrate_owner"
+    )
+    yield "migrate_owner"
+    connection.execute(
+        "ALTER TABLE words OWNER TO postgres; DROP OWNED BY migrate_owner; DROP ROLE migrate_owner"
+    )
+
+
+def test_without_pg_monitor_a_blocker_is_named_as_far_as_can_be(
+    connection: Connection, pg_dsn: str, owner: str
+) -> None:
+    with (
+        old_snapshot(pg_dsn),
+        connect(pg_dsn, user=owner) as mine,
+        pytest.raises(MigrationError, match=r"user postgres report, state hidden"),
+    ):
+        build(mine, WANTED, replace(SETTINGS, build_timeout=1))
+
+
+def test_without_pg_monitor_anothers_build_is_waited_for(
+    connection: Connection, pg_dsn: str, owner: str
+) -> None:
+    told: list[str] = []
+    with (
+        old_snapshot(pg_dsn) as blocker,
+        connect(pg_dsn, user=owner) as mine,
+        connect(pg_dsn) as other,
+        in_background(lambda: ddl.create(other, WANTED, concurrently=True)),
+    ):
+        wait_until(lambda: being_built(connection), what="the build to show")
+
+        def tell(line: str) -> None:
+            told.append(line)
+            blocker.rollback()
+
+        build(mine, WANTED, tell=tell)
+    assert names(connection) == {"words_word": True}
+    assert "another session: waiting for it." in told[0]

@@ -2,7 +2,8 @@
 -- What the session `pid` does for an index: its phase, in blocks or tuples of that phase, and who
 -- holds it up. current_locker_pid is the holder that it waits for between its phases (old
 -- snapshots and writers); pg_blocking_pids names those that hold a lock it wants, with 0 for a
--- prepared transaction, which no session holds: those are known by the lock that they hold.
+-- prepared transaction, which no session holds: those are known by the lock that they hold, and
+-- current_locker_pid is then who prepared it, perhaps, and does something else by now.
 -- No row of a blocker is NULL in pid but that of a prepared transaction, which has `gid`.
 -- Source: pg_stat_progress_create_index (docs: progress-reporting), pg_locks, pg_prepared_xacts.
 WITH waits AS MATERIALIZED (
@@ -12,7 +13,8 @@ WITH waits AS MATERIALIZED (
          FROM (SELECT unnest(w.pids) AS pid FROM waits w
                UNION ALL
                SELECT p.current_locker_pid::integer
-                 FROM pg_stat_progress_create_index p WHERE p.pid = %(pid)s) AS b
+                 FROM pg_stat_progress_create_index p, waits w
+                WHERE p.pid = %(pid)s AND 0 <> ALL (w.pids)) AS b
         WHERE b.pid <> 0 AND b.pid <> %(pid)s
 ), blockers AS (
        SELECT s.pid, NULL::text AS gid, a.usename::text AS "user", a.application_name AS application,
@@ -31,8 +33,10 @@ WITH waits AS MATERIALIZED (
            ON held.pid IS NULL AND held.granted AND held.locktype = wanted.locktype
           AND held.relation IS NOT DISTINCT FROM wanted.relation
           AND held.transactionid IS NOT DISTINCT FROM wanted.transactionid
-         JOIN pg_prepared_xacts x
-           ON split_part(held.virtualtransaction, '/', 2) = x.transaction::text
+         JOIN pg_locks own
+           ON own.locktype = 'transactionid' AND own.granted AND own.pid IS NULL
+          AND own.virtualtransaction = held.virtualtransaction
+         JOIN pg_prepared_xacts x ON x.transaction = own.transactionid
         WHERE 0 = ANY (w.pids)
 )
 SELECT p.phase,
