@@ -24,6 +24,8 @@ from dbopt.pg.shown import printable
 
 EVERY = 10.0
 """Seconds between two lines about one build: logs of deploys are read by people."""
+SILENT = 60.0
+"""Seconds without a line after which one comes though nothing is new: some end silent jobs."""
 
 
 class Shown(Protocol):
@@ -64,7 +66,7 @@ def step_words(step: Step) -> str:
 
 class Lines:
     """A line for each step, and one when a build's phase or blockers change, none sooner than
-    EVERY after the one before."""
+    EVERY after the one before, and one in SILENT at least."""
 
     def __init__(self, now: clock.Clock = clock.monotonic) -> None:
         self._now = now
@@ -74,11 +76,11 @@ class Lines:
 
     def look(self, look: Progress) -> None:
         """See Shown."""
-        is_news = (look.name, look.phase, look.part, tuple(one.pid for one in look.blockers))
+        news = (look.name, look.phase, look.part, tuple(one.pid for one in look.blockers))
         with self._lock:
-            if is_news == self._said or self._now() - self._at < EVERY:
+            if self._now() - self._at < (SILENT if news == self._said else EVERY):
                 return
-            self._said, self._at = is_news, self._now()
+            self._said, self._at = news, self._now()
         self.tell(f"{look.name}: {look.fraction:.0%}, {look.note}")
 
     def tell(self, line: str) -> None:

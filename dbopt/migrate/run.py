@@ -234,7 +234,8 @@ class Run:
         try:
             built = self._patience.lasting(lambda: self._step(step, findings), what)
         except (DboptError, ServerError) as error:
-            if isinstance(error, MigrationBusy) or not self._deadline.left:
+            late = isinstance(error, DeadlinePassed) and not self._deadline.left
+            if late or isinstance(error, MigrationBusy):
                 raise
             if is_lost(error):
                 # Five times, and it is back at once: it is this step that ends its session.

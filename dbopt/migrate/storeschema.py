@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from dbopt.errors import DboptError, MigrationBusy
-from dbopt.migrate import runner
 from dbopt.pg.refusal import translated
 from dbopt.settings import Settings
 from dbopt.store.link import connect_store
@@ -21,6 +20,8 @@ def make_store(settings: Settings, wait: float, tell: Callable[[str], None]) -> 
     """
     try:
         if not _is_there(settings.store_dsn):
+            from dbopt.migrate import runner  # Alembic: most runs need none
+
             patient = replace(settings, migrate=replace(settings.migrate, lock_wait=wait))
             runner.upgrade(patient, indexes=False)
     except MigrationBusy:

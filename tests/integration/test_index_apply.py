@@ -292,12 +292,12 @@ def test_the_deadline_ends_the_run_and_says_what_is_left(
     told: list[str] = []
     with psycopg.connect(pg_dsn) as writer:
         writer.execute("INSERT INTO people VALUES (0, 'new')")
-        applied = _apply(settings, told, deadline=1.5)
+        applied = _apply(settings, told, deadline=0.7)
         writer.rollback()
 
     assert (applied.outcome, applied.exit_code) == (Outcome.DEADLINE, 6)
     assert len(applied.left) == 2
-    assert any("1.5 s" in line for line in told)
+    assert any("0.7 s" in line for line in told)
     assert _apply(settings).outcome is Outcome.DONE
     assert _states(connection) == {"people_lower": True, "people_mail": True}
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from dbopt.cli.migratebars import EVERY, Lines, progress
+from dbopt.cli.migratebars import EVERY, SILENT, Lines, progress
 from dbopt.migrate.progress import Blocker, Progress
 from dbopt.migrate.steps import Action, Step
 from dbopt.sql.indexdef import IndexDefinition, IndexKey
@@ -49,6 +49,8 @@ def test_lines_come_when_something_changes_and_not_all_the_time(
         (EVERY, BLOCKED),
         (EVERY * 2, replace(BLOCKED, fraction=0.3)),
         (EVERY * 3, replace(LOOK, fraction=0.4)),
+        (EVERY * 3 + SILENT - 1, replace(LOOK, fraction=0.5)),
+        (EVERY * 3 + SILENT, replace(LOOK, fraction=0.55)),
     ]:
         now[0] = second
         lines.look(look)
@@ -57,6 +59,7 @@ def test_lines_come_when_something_changes_and_not_all_the_time(
         "users_mail: 25%",
         "users_mail: 25%",
         "users_mail: 40%",
+        "users_mail: 55%",
     ]
 
 
