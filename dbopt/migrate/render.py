@@ -10,11 +10,9 @@ Source: Alembic's documentation, "Generating SQL Scripts (a.k.a. Offline Mode)".
 from __future__ import annotations
 
 import io
-import logging
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -26,10 +24,9 @@ from alembic.runtime.migration import MigrationContext, MigrationStep
 from alembic.script import Script, ScriptDirectory
 from alembic.script.revision import RevisionError
 from alembic.util import CommandError
-from sqlalchemy import event
-from sqlalchemy.engine import Engine
 
 from dbopt.errors import DboptError, UsageError
+from dbopt.migrate.quiet import Connects, quietly, unconnected
 from dbopt.sql.lexer import Lexeme, code, tokens
 from dbopt.sql.split import statements
 
@@ -76,10 +73,6 @@ class Rendered:
         return Piece(""), start
 
 
-class _Connects(Exception):
-    """The application has tried to connect."""
-
-
 def render(
     config: Config, chosen: str = "", wanted: Callable[[Path], bool] = lambda file: True
 ) -> list[Rendered]:
@@ -89,7 +82,7 @@ def render(
     "" is all. `wanted` is asked of each revision's file. Raises UsageError for a range or a
     script_location that is none, and where env.py cannot run without a database.
     """
-    with _quietly(), _unconnected():
+    with quietly(), unconnected():
         try:
             directory = ScriptDirectory.from_config(config)
             scripts = _scripts(directory, chosen)
@@ -235,7 +228,7 @@ def _place(error: BaseException) -> str:
 
 def _why(error: BaseException) -> str:
     """What failed: its type alone where its words may hold a DSN, a password or a literal."""
-    if isinstance(error, _Connects):
+    if isinstance(error, Connects):
         return "it connects to a database."
     if isinstance(error, (CommandError, DboptError)):
         return _safe(str(error))
@@ -245,42 +238,3 @@ def _why(error: BaseException) -> str:
 def _safe(words: str) -> str:
     hides = "://" in words or "password" in words.lower()
     return "its message is not shown, since it holds an address." if hides else words
-
-
-@contextmanager
-def _unconnected() -> Iterator[None]:
-    """Inside, no engine of SQLAlchemy connects."""
-
-    def refuse(*_given: object) -> NoReturn:
-        raise _Connects
-
-    event.listen(Engine, "do_connect", refuse)
-    try:
-        yield
-    finally:
-        event.remove(Engine, "do_connect", refuse)
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """What an application's env.py prints, logs and sets up for itself stays inside."""
-    root, path = logging.getLogger(), sys.path[:]
-    handlers, level, disabled = root.handlers[:], root.level, logging.root.manager.disable
-    states = {name: one.disabled for name, one in _loggers()}
-    dropped = io.StringIO()
-    logging.disable(logging.CRITICAL)
-    try:
-        with redirect_stdout(dropped), redirect_stderr(dropped):
-            yield
-    finally:
-        logging.disable(disabled)
-        root.handlers[:] = handlers
-        root.setLevel(level)
-        sys.path[:] = path
-        for name, one in _loggers():
-            one.disabled = states.get(name, False)
-
-
-def _loggers() -> Sequence[tuple[str, logging.Logger]]:
-    known = logging.root.manager.loggerDict
-    return [(name, one) for name, one in known.items() if isinstance(one, logging.Logger)]
