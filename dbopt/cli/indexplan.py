@@ -17,6 +17,7 @@ from dbopt.cli.indexplanshow import show
 from dbopt.errors import EXIT_FINDINGS
 from dbopt.migrate import estimate, preflight, rates, selection
 from dbopt.migrate.declared import Declared, declared
+from dbopt.migrate.direct import require_writable
 from dbopt.migrate.estimate import Estimate, key
 from dbopt.migrate.lockguard import direct_session
 from dbopt.migrate.looks import plan as plans
@@ -135,10 +136,13 @@ def show_plan(console: Console, planned: Planned) -> None:
 def plan_of(settings: Settings, only: tuple[str, ...], prune: bool) -> Planned:
     """What `dbopt index plan` and `dbopt index apply` show.
 
-    Raises as `Scene.plan` does, UsageError for --only, QueryFailed, ServerLost.
+    Raises as `Scene.plan` does, UsageError for --only, MigrationRefused on a standby, QueryFailed,
+    ServerLost.
     """
     found = declared(settings)
     with Scene(lambda: direct_session(settings), found, prune=prune, asked=only) as scene:
+        # Elsewhere the declarations cannot even be compared, which says less.
+        require_writable(scene.connection)
         every = scene.plan(lambda there: managed_indexes(settings, scene.connection, there))
         steps = selection.chosen(every, only)
         connection, here = scene.connection, scene.catalog

@@ -22,6 +22,8 @@ LEAST_BUILDS = 3
 LEAST_WORK = 8 << 20
 """Bytes: of less, most of the time is what each statement takes anyway."""
 
+_BUILD = ("CREATE INDEX CONCURRENTLY ", "CREATE UNIQUE INDEX CONCURRENTLY ")
+
 
 class Rates(NamedTuple):
     """Bytes a second that a build reads and writes in all (see `work`)."""

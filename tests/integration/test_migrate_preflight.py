@@ -23,6 +23,7 @@ from dbopt.pg.healthparts import Parameter
 from dbopt.settings import Migrate
 from dbopt.sql.findings import Finding, Severity
 from dbopt.sql.indexdef import parse_index
+from tests.fix_gateway import Gateway
 from tests.fix_pg import Server, fresh_database
 from tests.support import wait_until
 
@@ -396,3 +397,47 @@ def test_the_numbers_of_parameters_are_bytes_and_seconds(connection: Connection)
         value = found.get(row["name"])
         if isinstance(value, float) and value >= 0:
             assert quantity(Parameter(**row)) == value, row["name"]
+
+
+def test_a_prepared_transaction_that_holds_the_table(pg_dsn: str) -> None:
+    with connect(pg_dsn) as connection, connect(pg_dsn) as other:
+        connection.execute(SCHEMA)
+        row = connection.execute("SHOW max_prepared_transactions").fetchone()
+        if row == {"max_prepared_transactions": "0"}:
+            pytest.skip("needs max_prepared_transactions")
+        steps = _steps(connection, MAIL)
+        gid, elsewhere = f"import {os.getpid()}", f"elsewhere {os.getpid()}"
+        other.execute(f"BEGIN; INSERT INTO people VALUES (0); PREPARE TRANSACTION '{gid}'")
+        other.execute(f"BEGIN; INSERT INTO other VALUES (0); PREPARE TRANSACTION '{elsewhere}'")
+        try:
+            found = preflight.look(connection, steps, SETTINGS)
+        finally:
+            connection.execute(f"ROLLBACK PREPARED '{gid}'")
+            connection.execute(f"ROLLBACK PREPARED '{elsewhere}'")
+
+    (one,) = [one for one in found if one.rule == "prepared-transaction"]
+    assert gid == one.evidence["prepared"]
+    assert f"COMMIT PREPARED '{gid}'; or ROLLBACK PREPARED '{gid}';" == one.remedy
+
+
+def test_a_pooler_forbids_all(gateway: Gateway, pg_dsn: str) -> None:
+    with connect(pg_dsn) as direct:
+        direct.execute(SCHEMA)
+        steps = _steps(direct, MAIL)
+    with connect(gateway.dsn()) as pooled:
+        survey = preflight.survey(pooled, steps, SETTINGS)
+
+    (one,) = survey.findings
+    assert ("pooler", Severity.CRITICAL) == (one.rule, one.severity)
+    assert "is a connection pooler" in one.message
+    assert {} == survey.blockers
+
+
+def test_a_session_that_only_reads(pg_dsn: str) -> None:
+    with connect(pg_dsn) as direct:
+        direct.execute(SCHEMA)
+        steps = _steps(direct, MAIL)
+    with connect(pg_dsn, options="-c default_transaction_read_only=on") as reads:
+        found = preflight.look(reads, steps, SETTINGS)
+
+    assert ["read-only"] == [one.rule for one in found if one.severity is Severity.CRITICAL]

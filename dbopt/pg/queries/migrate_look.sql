@@ -179,14 +179,18 @@ SELECT count(*) AS sessions
 -- name: look_prepared
 -- Prepared transactions of this database with the locks that they hold on those relations. A build
 -- waits for the locks alone; but no snapshot that is taken now is newer than one of these.
--- Source: pg_prepared_xacts, pg_locks, where they have no pid.
+-- Source: pg_prepared_xacts, pg_locks, where they have no pid: the lock on its own transaction id
+-- tells which are its (virtualtransaction is another after a restart).
 SELECT p.gid::text AS gid,
        p.owner::text AS owner,
        extract(epoch FROM clock_timestamp() - p.prepared)::float8 AS age,
        coalesce((SELECT jsonb_agg(DISTINCT jsonb_build_array(l.relation::bigint, l.mode))
-                   FROM pg_locks l
-                  WHERE l.pid IS NULL AND l.locktype = 'relation' AND l.granted
-                    AND l.virtualtransaction = '-1/' || p.transaction::text
+                   FROM pg_locks own
+                   JOIN pg_locks l ON l.pid IS NULL
+                                  AND l.virtualtransaction = own.virtualtransaction
+                  WHERE own.pid IS NULL AND own.locktype = 'transactionid'
+                    AND own.transactionid = p.transaction
+                    AND l.locktype = 'relation' AND l.granted
                     AND l.relation = ANY (%(relations)s::oid[])), '[]') AS locks
   FROM pg_prepared_xacts p
  WHERE p.database = current_database()
