@@ -16,6 +16,11 @@ from dbopt.pg import ddl
 from dbopt.pg.connect import Connection
 from dbopt.sql.indexdef import IndexDefinition
 
+_OF_ALL = 0.9
+"""Of a short statement's time, what it may wait for one lock: the lock's timeout says more."""
+_LEAST = 0.5
+"""Seconds that a short statement needs for itself on a slow server."""
+
 RETRYABLE = (*ddl.RETRYABLE, GaveWay)
 """What the same statement may not meet the next time."""
 
@@ -57,12 +62,16 @@ class Task:
         """Run a statement, announced to the journal.
 
         A patient one blocks nobody while it waits, and may wait until `limit`; any other waits for
-        its lock no longer than migrate.lock_timeout. Raises what the server answers, and GaveWay.
+        its locks, one or many, no longer than migrate.lock_timeout. Raises what the server answers,
+        and GaveWay.
         """
         journal = self.work.journal
         number = journal.began(change)
         try:
-            self._run(change, patient, limit or self.limit)
+            if patient:
+                self._run(change, 0.0, limit or self.limit)
+            else:
+                self._shortly(change)
         except BaseException as error:
             journal.ended(number, *_outcome(error))
             raise
@@ -70,8 +79,18 @@ class Task:
             self.blockers = self.watcher.blockers
         journal.ended(number, "done")
 
-    def _run(self, change: Change, patient: bool, limit: Deadline) -> None:
-        lock = 0.0 if patient else self.work.settings.lock_timeout
+    def _shortly(self, change: Change) -> None:
+        """Others queue behind each lock that it has or wants, so all of its time counts."""
+        most = self.work.settings.lock_timeout
+        limit = self.limit.sooner(max(most, _LEAST))
+        try:
+            self._run(change, most * _OF_ALL, limit)
+        except ddl.TIMED_OUT:
+            if self.limit.left:
+                raise ddl.RETRYABLE[0] from None
+            raise
+
+    def _run(self, change: Change, lock: float, limit: Deadline) -> None:
         seconds = 0.0 if limit.at == float("inf") else max(0.1, limit.left)
         with (
             ddl.timeouts(self.connection, lock=lock, statement=seconds),

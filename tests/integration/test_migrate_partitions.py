@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -275,3 +276,26 @@ def test_postgresql_15_builds_and_drops_trees_too(pg15_dsn: str) -> None:
         operations.perform(Work(old, SETTINGS), drop_step(old, "logs_word"))
         assert apply(old, replace(WANTED, keys=(IndexKey("id"),)))[0].valid
         assert whole(old)
+
+
+def test_a_statement_of_many_locks_waits_for_them_together(
+    connection: Connection, pg_dsn: str
+) -> None:
+    """To drop a tree locks all of its tables: what it has keeps readers out while it wants more."""
+    build(connection, WANTED)
+    step, journal = drop_step(connection, "logs_word"), Kept()
+    settings = replace(SETTINGS, lock_timeout=0.6)
+    with psycopg.connect(pg_dsn) as reader, connect(pg_dsn) as mine:
+        reader.execute("SELECT * FROM logs_b1")
+        with in_background(
+            lambda: operations.perform(Work(mine, settings, journal), step)
+        ) as raised:
+            wait_until(lambda: journal.changes, what="the drop to begin")
+            started = time.monotonic()
+            connection.execute("SELECT * FROM ONLY logs")
+            blocked = time.monotonic() - started
+            wait_until(lambda: journal.ends, what="its end")
+            reader.rollback()
+    assert raised == []
+    assert blocked < 2.0
+    assert {} == names(connection, "logs")
