@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from alembic.util import CommandError
 from sqlalchemy import Connection as Link
+from sqlalchemy import text
 
 from dbopt import configfile
 from dbopt.errors import AuthenticationError, ConnectError, DboptError, MigrationRefused
@@ -80,7 +81,7 @@ def beside(context: MigrationContext) -> Iterator[Beside]:
         link.connection.commit()
         here = _of_link(link)
         settings = _addressed(context, link, here)
-        with _alone(context, settings) as guard:
+        with _staying(link), _alone(context, settings) as guard:
             _require_idle(guard.connection, here)
             yield Beside(guard, settings)
 
@@ -168,6 +169,16 @@ def _outside(context: MigrationContext) -> Iterator[Link]:
                 "begin the transaction with context.begin_transaction().",
             ) from None
         yield context.connection or link
+
+
+@contextmanager
+def _staying(link: Link) -> Iterator[None]:
+    """Keep the server from closing Alembic's session, which idles while an index is built."""
+    before = link.exec_driver_sql(statement("alembic_stay")).mappings().one_or_none()
+    yield
+    if before is not None:
+        back = text("SELECT set_config(:name, :setting, false)")
+        link.execute(back, {"name": before["name"], "setting": before["setting"]})
 
 
 @contextmanager

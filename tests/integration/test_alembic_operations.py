@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -382,6 +383,28 @@ def test_a_signal_in_the_middle_leaves_no_index(
         out, _ = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM, out
     assert indexes(pg_conn) == {}
+
+
+def test_a_build_may_take_longer_than_a_session_may_idle(
+    app: Application, pg_dsn: str, pg_conn: psycopg.Connection
+) -> None:
+    app.upgrade()
+    app.revision("a2", PLAIN, after="a1")
+    database = pg_conn.info.dbname
+    pg_conn.execute(f"ALTER DATABASE {database} SET idle_session_timeout = '200ms'")
+    idle = (
+        "SELECT 1 FROM pg_stat_progress_create_index, pg_stat_activity a"
+        " WHERE a.datname = current_database() AND a.state = 'idle' AND a.application_name = ''"
+        " AND a.pid <> pg_backend_pid() AND a.state_change < clock_timestamp() - interval '0.4 s'"
+    )
+    with psycopg.connect(pg_dsn) as reader, ThreadPoolExecutor(1) as pool:
+        reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        reader.execute("SELECT 1 FROM pg_class")  # a build waits for this snapshot
+        running = pool.submit(app.upgrade)
+        wait_until(lambda: running.done() or pg_conn.execute(idle).fetchone(), 30, "idling")
+        reader.rollback()
+        running.result(timeout=30)
+    assert list(indexes(pg_conn)) == ["people_mail"]
 
 
 def test_another_database_is_named(tmp_path: Path) -> None:
