@@ -36,7 +36,8 @@ def tried(connection: Connection, table: look.Table, text: str) -> list[Row]:
     if table.locked:
         return []
     try:
-        with connection.transaction():
+        # Rolled back, so that the lock on the table goes with the query, not with all the looks.
+        with connection.transaction(force_rollback=True):
             return look.run(connection, text)
     except ServerError:
         if connection.broken:

@@ -9,8 +9,9 @@ import pytest
 
 from dbopt.migrate import plan
 from dbopt.migrate.estimate import Estimate, estimate, key
+from dbopt.migrate.shapes import shape
 from dbopt.migrate.steps import Action, Step, Wanted
-from dbopt.pg import catalog, ddl
+from dbopt.pg import catalog, ddl, look
 from dbopt.pg.connect import Connection, connect
 from dbopt.sql.indexdef import parse_index
 from tests.fix_pg import Server, fresh_database
@@ -112,6 +113,18 @@ def test_estimates_cost_little(connection: Connection) -> None:
     _planned(connection, *(f"CREATE INDEX i{n} ON t {w}" for n, w in enumerate(BTREES + OTHERS)))
 
     assert time.monotonic() - started < 3
+
+
+def test_no_lock_is_kept_between_the_questions(connection: Connection) -> None:
+    (table,) = look.tables(connection, [("public", "t")]).values()
+    wanted = parse_index("CREATE INDEX low ON public.t (lower(mail)) WHERE id > 5")
+    with look.looking(connection, 5):
+        shape(connection, table, wanted)
+        held = connection.execute(
+            "SELECT mode FROM pg_locks WHERE pid = pg_backend_pid() AND relation = 't'::regclass"
+        ).fetchall()
+
+    assert [] == held
 
 
 def test_postgresql_15(pg15_dsn: str) -> None:

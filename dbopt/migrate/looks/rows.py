@@ -92,7 +92,7 @@ def _unfit(definition: IndexDefinition, table: look.Table) -> str:
 def _exists(connection: Connection, text: str) -> bool | None:
     """Whether the query has a row; None where it did not end."""
     try:
-        with connection.transaction():
+        with connection.transaction(force_rollback=True):
             look.bound(connection, DUPLICATES_TIMEOUT)
             # Behind a policy of row security not all rows would be seen: then it is an error.
             connection.execute("SET LOCAL row_security = off")
