@@ -112,7 +112,7 @@ def unwanted(
 def forbidden(step: Step, findings: Iterable[Finding]) -> MigrationRefused | None:
     """What a look before the first change has found that forbids this step; None where nothing."""
     mine = [found for found in findings if found.severity >= Severity.CRITICAL]
-    mine = [found for found in mine if found.object in words(step)]
+    mine = [found for found in mine if not _objects(found).isdisjoint(words(step))]
     return refusal(mine) if mine else None
 
 
@@ -122,8 +122,13 @@ def of_all(findings: Iterable[Finding], steps: Sequence[Step]) -> list[Finding]:
     return [
         found
         for found in findings
-        if found.severity >= Severity.CRITICAL and found.object not in single
+        if found.severity >= Severity.CRITICAL and not _objects(found) <= single
     ]
+
+
+def _objects(finding: Finding) -> frozenset[str]:
+    """What a finding is about: one that says the same of several indexes names them all."""
+    return frozenset(finding.object.split(", "))
 
 
 def refuse(findings: Sequence[Finding], steps: Sequence[Step]) -> None:

@@ -11,6 +11,7 @@ from psycopg.conninfo import make_conninfo
 from dbopt.errors import MigrationBusy, MigrationError, MigrationRefused, UsageError
 from dbopt.migrate import operations, run, runner
 from dbopt.migrate.lock import migration_lock
+from dbopt.migrate.looks import sessions
 from dbopt.migrate.outcome import Applied, Outcome
 from dbopt.migrate.run import ADDING, Options
 from dbopt.migrate.steps import Action, Step
@@ -119,6 +120,23 @@ def test_a_finding_about_one_index_lets_the_others_go_on(
     assert [failed.name for failed in applied.failed] == ["people_lower"]
     assert (applied.outcome, applied.exit_code) == (Outcome.PARTLY, 4)
     assert _states(connection) == {"people_mail": True}
+
+
+def test_an_old_transaction_forbids_the_builds_that_would_wait_for_it(
+    settings: Settings, connection: Connection, pg_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _declare(settings, DECLARED + "CREATE INDEX pets_id ON pets (id);")
+    monkeypatch.setattr(sessions, "_BRIEF", 0.0)  # any transaction is long enough to be told of
+    strict = replace(settings, migrate=replace(settings.migrate, max_transaction_age=0.001))
+    with psycopg.connect(pg_dsn) as writer:
+        pid = writer.info.backend_pid
+        writer.execute("INSERT INTO people VALUES (0, 'new')")
+        applied = _apply(strict)
+        writer.rollback()
+
+    assert {failed.name for failed in applied.failed} == {"people_mail", "people_lower"}
+    assert f"pid {pid}" in applied.failed[0].message
+    assert [built.name for built in applied.changed] == ["pets_id"]
 
 
 def test_where_no_step_can_be_done_the_run_is_refused(

@@ -95,6 +95,15 @@ def test_findings_about_one_index_or_table_forbid_its_steps_alone() -> None:
     assert selection.of_all(findings, STEPS) == []
 
 
+def test_a_finding_about_several_indexes_forbids_each_of_them() -> None:
+    several = _critical("public.a, public.c")
+
+    assert [selection.forbidden(step, [several]) is None for step in STEPS] == [False, True, False]
+    assert selection.of_all([several], STEPS) == []
+    # One that is in no step may be about anything.
+    assert selection.of_all([_critical("a, elsewhere")], STEPS) != []
+
+
 def test_findings_about_the_server_forbid_all() -> None:
     server = _critical("the server")
     assert selection.of_all([server, _critical("a")], STEPS) == [server]
