@@ -397,7 +397,7 @@ def test_a_build_may_take_longer_than_a_session_may_idle(
         " WHERE a.datname = current_database() AND a.state = 'idle' AND a.application_name = ''"
         " AND a.pid <> pg_backend_pid() AND a.state_change < clock_timestamp() - interval '0.4 s'"
     )
-    with psycopg.connect(pg_dsn) as reader, ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(pg_dsn) as reader:
         reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         reader.execute("SELECT 1 FROM pg_class")  # a build waits for this snapshot
         running = pool.submit(app.upgrade)
