@@ -27,6 +27,7 @@ CONNECTING = [
     "index audit",
     "index advise",
     "index advise --prove-with-locks",
+    "index apply --yes",
     "index plan",
     "index runs",
     "index revision -m message",
