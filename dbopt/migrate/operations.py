@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
 
 from dbopt import clock
 from dbopt.errors import MigrationError
 from dbopt.migrate import build, drop, failure, orphans, partitions, swap
-from dbopt.migrate.names import new_name
 from dbopt.migrate.steps import Action, Step
 from dbopt.migrate.task import Task
 from dbopt.migrate.work import Built, Work
@@ -28,7 +26,8 @@ def perform(work: Work, step: Step) -> Built:
     """Do what the step needs; what is done already is not done again.
 
     Of the work's connection the session settings are put back. A step that replaces or drops does
-    so with the index that it names in `existing` and with no other.
+    so with the index that it names in `existing` and with no other. Built.action is BUSY where
+    somebody has built it under another name: the caller plans it anew then.
 
     Raises MigrationError, DeadlinePassed, or ServerLost, after which it can be performed again on
     another connection. A signal's exception passes through, after the server's part is cancelled
@@ -94,18 +93,17 @@ def _drop(task: Task) -> Action:
 
 
 def _wait(task: Task) -> Action:
-    """Somebody builds it: afterwards it is valid, or what is left of it is built again."""
+    """Somebody builds it: afterwards it is valid, or what is left of it is built again.
+
+    One that has another name until now is only waited for: the plan says then what it needs.
+    """
     step = task.step
     if step.existing is None or step.existing.name == step.definition.name:
         return _make(task, step.definition)
     found = ddl.find(task.connection, step.existing.definition.schema, step.existing.name)
     if found is not None and not found.valid:
         orphans.wait(task, found)
-    if step.existing.name == new_name(step.definition.name):
-        # A killed run's own: it is given its name.
-        task.step = replace(step, action=Action.RENAME)
-        return _rename(task)
-    return Action.PRESENT
+    return Action.BUSY
 
 
 def _nothing(task: Task) -> Action:

@@ -248,7 +248,7 @@ class Run:
             self.applied = replace(self.applied, built=(*self.applied.built, *built))
             self._undone.remove(step)
 
-    def _step(self, step: Step, findings: Sequence[Finding]) -> tuple[Built, ...]:
+    def _step(self, step: Step, findings: Sequence[Finding], looks: int = 0) -> tuple[Built, ...]:
         why: DboptError | None = selection.forbidden(step, findings)
         why = why or selection.held_back(step, self._failing)
         if why is not None:
@@ -268,7 +268,11 @@ class Run:
         why = self._unwanted(now)
         if why is not None:
             raise why
-        return (operations.perform(self._work(), now),)
+        built = operations.perform(self._work(), now)
+        if built.action is Action.BUSY and looks < self._settings.migrate.attempts:
+            # What somebody else was building is ready: now it can be said what it is good for.
+            return self._step(step, findings, looks + 1)
+        return (built,)
 
     def _unwanted(self, step: Step) -> DboptError | None:
         return selection.unwanted(step, self._options.actions, self._options.shown)

@@ -63,13 +63,15 @@ def apply(
     managed: tuple[tuple[str, str], ...] = (),
     **work: Any,
 ) -> list[Built]:
-    """Plan and perform each step that changes something or says why not."""
-    steps = planned(connection, *wanted, managed=managed)
-    return [
-        operations.perform(Work(connection, settings, **work), step)
-        for step in steps
-        if step.action is not Action.PRESENT
-    ]
+    """Plan and perform each step that changes something or says why not, as a run does."""
+    built = []
+    for step in planned(connection, *wanted, managed=managed):
+        if step.action is Action.PRESENT:
+            continue
+        built.append(operations.perform(Work(connection, settings, **work), step))
+        if built[-1].action is Action.BUSY:
+            return built + apply(connection, *wanted, settings=settings, managed=managed, **work)
+    return built
 
 
 def build(

@@ -11,9 +11,10 @@ import pytest
 from dbopt.errors import DeadlinePassed, MigrationError, ServerLost
 from dbopt.index.audit import audit
 from dbopt.migrate import operations
+from dbopt.migrate.names import new_name
 from dbopt.migrate.progress import Progress
 from dbopt.migrate.steps import Action
-from dbopt.migrate.work import Deadline, Work
+from dbopt.migrate.work import Built, Deadline, Work
 from dbopt.pg import catalog, ddl
 from dbopt.pg.connect import Connection, connect
 from dbopt.settings import Index as IndexSettings
@@ -22,10 +23,12 @@ from tests.integration.migrate_support import (
     TABLES,
     WANTED,
     Kept,
+    apply,
     being_built,
     build,
     drop_step,
     elsewhere,
+    found,
     in_background,
     names,
     old_snapshot,
@@ -309,3 +312,31 @@ def test_without_pg_monitor_anothers_build_is_waited_for(
         build(mine, WANTED, tell=tell)
     assert names(connection) == {"words_word": True}
     assert "another session: waiting for it." in told[0]
+
+
+def test_a_successor_that_is_being_built_is_waited_for_and_used(
+    connection: Connection, pg_dsn: str
+) -> None:
+    """A dbopt that was killed while it replaced an index: its server session goes on."""
+    connection.execute("CREATE INDEX words_word ON words (id)")
+    successor = replace(WANTED, name=new_name("words_word"))
+    built: list[Built] = []
+    with (
+        old_snapshot(pg_dsn) as blocker,
+        connect(pg_dsn) as orphan,
+        connect(pg_dsn) as mine,
+        in_background(lambda: ddl.create(orphan, successor, concurrently=True)),
+    ):
+        wait_until(lambda: being_built(connection, successor.name), what="the build to show")
+        begun = found(connection, successor.name)
+        with in_background(
+            lambda: built.extend(apply(mine, WANTED, tell=lambda line: blocker.rollback()))
+        ) as raised:
+            pass
+    assert raised == []
+    assert [Action.BUSY, Action.REPLACE] == [one.action for one in built]
+    index = found(connection)
+    assert begun is not None
+    assert index is not None
+    assert index.oid == begun.oid
+    assert names(connection) == {"words_word": True}

@@ -76,9 +76,9 @@ SELECT w.pid,
  ORDER BY w.since NULLS LAST, w.pid;
 
 -- name: index_builder
--- Who else builds an index on the table now, or may (a role that may not see other sessions sees
--- that they build, not what): it holds the lock that each build holds until its end. `own` says
--- that it is the same role's and has the same application_name.
+-- Who else builds an index on the table now, or may: a role that may not see other sessions sees
+-- that they build, not what, but also the lock on the table that each build has until its end. `own`
+-- says that it is the same role's and has the same application_name.
 -- Source: pg_stat_progress_create_index, pg_locks.
 SELECT p.pid,
        coalesce(a.usename::text, '') AS "user",
@@ -88,12 +88,13 @@ SELECT p.pid,
   FROM pg_stat_progress_create_index p
   LEFT JOIN pg_stat_activity a ON a.pid = p.pid
  WHERE p.pid <> pg_backend_pid()
-   AND coalesce(p.relid, %(table)s::oid) = %(table)s::oid
-   AND EXISTS (SELECT FROM pg_locks l
-                WHERE l.pid = p.pid AND l.granted AND l.locktype = 'relation'
-                  AND l.relation = %(table)s::oid AND l.mode = 'ShareUpdateExclusiveLock'
-                  AND l.database = (SELECT d.oid FROM pg_database d
-                                     WHERE d.datname = current_database()))
+   AND p.datname = current_database()
+   AND (p.relid = %(table)s::oid
+        OR p.relid IS NULL
+           AND EXISTS (SELECT FROM pg_locks l
+                        WHERE l.pid = p.pid AND l.granted AND l.locktype = 'relation'
+                          AND l.relation = %(table)s::oid AND l.database = p.datid
+                          AND l.mode IN ('ShareUpdateExclusiveLock', 'ShareLock')))
  ORDER BY p.pid
  LIMIT 1;
 
