@@ -11,6 +11,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +30,7 @@ from dbopt.migrate import runner
 from dbopt.migrate.lock import migration_lock
 from dbopt.pg.connect import Connection, connect
 from dbopt.settings import Index, Migrate, Server, Settings
-from tests.support import wait_until
+from tests.support import INTERVAL, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 DECLARED = """
@@ -357,6 +358,7 @@ def test_of_many_at_once_exactly_one_builds(settings: Settings, connection: Conn
     while any(process.poll() is None for process in all_of_them):
         builds = _recorded(connection, "count(*) AS n FROM pg_stat_progress_create_index")
         most = max(most, builds[0]["n"])
+        time.sleep(INTERVAL)
     outcomes = [_finish(process) for process in all_of_them]
 
     assert [code for code, _, _ in outcomes] == [0] * MANY, outcomes
