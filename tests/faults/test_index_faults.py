@@ -99,7 +99,7 @@ def test_a_fault_under_fire(place: Scene, gateway: Gateway, fault: Fault) -> Non
     wrong = place.wrong()
     _outcomes.append(Outcome(fault.name, "dbopt", tuple(runs), tuple(wrong), suffered))
 
-    assert runs[0].code in fault.codes, runs
+    assert runs[0].code in fault.codes, [(r.out, r.err) for r in runs]
     assert re.search(fault.says, runs[0].err), runs[0].err
     assert ([], 0) == (wrong, runs[-1].code), runs
     unharmed(suffered, fault.tolerated)
