@@ -43,6 +43,11 @@ def perform(work: Work, step: Step) -> Built:
             action = _PERFORM[step.action](Task.of(work, step, stack))
         except ddl.ServerError as error:
             raise _lost(step, error) from None
+        except BaseException:
+            # A signal came in the middle of a statement: the server must not go on with it.
+            if ddl.is_running(work.connection):
+                ddl.abandon(work.connection)
+            raise
     ms = (clock.monotonic() - started) * 1000
     return Built(_name(step), step.definition.table, ms, action is not Action.DROP, action)
 

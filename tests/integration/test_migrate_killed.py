@@ -19,6 +19,7 @@ from dbopt.pg import ddl
 from dbopt.pg.connect import Connection, connect
 from dbopt.sql.indexdef import IndexDefinition, IndexKey
 from tests.integration.migrate_support import (
+    SETTINGS,
     TABLES,
     UNIQUE,
     WANTED,
@@ -228,6 +229,33 @@ def test_a_signal_in_the_middle_of_a_tree_is_cleaned_up(
     assert names(connection, wanted.table) == {"logs_word": True}
 
 
+def test_a_signal_in_the_middle_of_a_swap_leaves_both_names(
+    forks: multiprocessing.context.ForkServerContext, connection: Connection, pg_dsn: str
+) -> None:
+    _again(connection, "CREATE INDEX words_word ON words (id)")
+    with connect(pg_dsn) as holder:
+        holder.execute("BEGIN; ALTER INDEX words_word SET (fillfactor = 80)")
+        process = forks.Process(target=_until_a_signal, args=(pg_dsn, WANTED))
+        process.start()
+        wait_until(lambda: _waits_for_a_lock(connection), what="the swap to wait")
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGTERM)
+        process.join(30)
+        holder.execute("COMMIT")
+    assert 42 == process.exitcode
+    assert names(connection) == {"words_word": True, "words_word_dbopt_new": True}
+    build(connection, WANTED)
+    assert names(connection) == {"words_word": True}
+
+
+def _waits_for_a_lock(connection: Connection) -> bool:
+    row = connection.execute(
+        "SELECT count(*) AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        " AND query LIKE 'BEGIN; ALTER INDEX%' AND datname = current_database()"
+    ).fetchone()
+    return row != {"n": 0}
+
+
 def _until_a_signal(dsn: str, wanted: IndexDefinition) -> None:
     def leave(number: int, frame: object) -> None:
         raise SystemExit(42)
@@ -235,6 +263,6 @@ def _until_a_signal(dsn: str, wanted: IndexDefinition) -> None:
     signal.signal(signal.SIGTERM, leave)
     try:
         with connect(dsn) as mine:
-            build(mine, wanted)
+            build(mine, wanted, replace(SETTINGS, lock_timeout=20))
     except KeyboardInterrupt:
         raise SystemExit(42) from None
