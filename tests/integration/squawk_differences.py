@@ -63,20 +63,6 @@ DIFFERENCES: tuple[Difference, ...] = (
     Difference(
         TIMEOUTS,
         "squawk",
-        Right.SQUAWK,
-        "The lock is on a view, a sequence, a domain's tables, a policy's table or all tables of a "
-        "schema: dbopt looks at tables that a statement names as such.",
-        (
-            "require-concurrent-reindex: a schema",
-            "ban-replace-view-function: a view",
-            "ban-create-policy: one",
-            "ban-drop-sequence: one",
-            "ban-alter-domain-with-add-constraint: one",
-        ),
-    ),
-    Difference(
-        TIMEOUTS,
-        "squawk",
         Right.DBOPT,
         "set_config() sets them as SET does.",
         ("require-timeout-settings: by set_config",),
@@ -266,13 +252,6 @@ DIFFERENCES: tuple[Difference, ...] = (
             "prefer-text-field: changed to",
             "prefer-timestamp-tz: changed to",
         ),
-    ),
-    Difference(
-        ("prefer-robust-stmts",),
-        "squawk",
-        Right.SQUAWK,
-        "A second run fails: the table is in the other schema then, or inherits no longer.",
-        ("ban-set-schema: one", "ban-detach-inheritance: one"),
     ),
     Difference(
         ("ban-drop-constraint",),

@@ -34,6 +34,7 @@ TABLES = """
     create index q_idx on q (id);
     create materialized view m as select 1 as n;
     create unique index m_idx on m (n);
+    create sequence s;
     create view v as select id from t;
     create function touch() returns trigger language plpgsql as 'begin return new; end';
     create trigger touch before update on t for each row execute function touch();
@@ -70,6 +71,10 @@ STATEMENTS = [
     "DROP INDEX t_a_idx",
     "DROP TABLE u",
     "DROP VIEW v",
+    "DROP SEQUENCE s",
+    "CREATE OR REPLACE VIEW v AS SELECT id FROM t",
+    "CREATE POLICY mine ON t USING (true)",
+    "CREATE RULE nothing AS ON DELETE TO t DO INSTEAD NOTHING",
     "DROP MATERIALIZED VIEW m",
     "DROP TRIGGER touch ON t",
     "TRUNCATE t, u",

@@ -101,7 +101,15 @@ def read_create(cursor: Cursor, at: Span, kind: str, start: Create) -> Create:
     name = Name("", "", at)
     if cursor.lexeme() in {Lexeme.WORD, Lexeme.NAME}:
         name = cursor.name()
-    return Create(at, kind, name, start.or_replace, guarded, start.temporary)
+    table = None
+    if (kind == "policy" and cursor.accept("on")) or (kind == "rule" and _to(cursor)):
+        table = cursor.name()
+    return Create(at, kind, name, start.or_replace, guarded, start.temporary, table)
+
+
+def _to(cursor: Cursor) -> bool:
+    """Passes over `AS ON event TO` of CREATE RULE."""
+    return cursor.skip_to("to") and cursor.accept("to")
 
 
 def read_maintain(cursor: Cursor, at: Span, command: str) -> Maintain:

@@ -183,13 +183,17 @@ class CreateIndex(Node):
 
 @dataclass(frozen=True, slots=True)
 class Create(Node):
-    """CREATE of anything that has no class of its own: view, schema, sequence, type, function."""
+    """CREATE of anything that has no class of its own: view, schema, sequence, type, function.
+
+    `table` is what a policy or a rule is on.
+    """
 
     kind: str
     name: Name
     or_replace: bool = False
     if_not_exists: bool = False
     temporary: bool = False
+    table: Name | None = None
 
 
 @dataclass(frozen=True, slots=True)

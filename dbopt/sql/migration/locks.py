@@ -15,8 +15,10 @@ from dbopt.sql.ddl.model import (
     AddConstraint,
     Alter,
     AlterColumn,
+    AlterDomain,
     AttachPartition,
     Change,
+    Create,
     CreateIndex,
     CreateTable,
     CreateTrigger,
@@ -62,7 +64,11 @@ class Mode(IntEnum):
 
 
 class Lock(NamedTuple):
-    """A lock and what is locked; of DROP INDEX that is the index, which tells for its table."""
+    """A lock and what is locked.
+
+    Of DROP INDEX that is the index, which tells for its table; a domain and a schema tell for all
+    tables that use them.
+    """
 
     relation: Name
     mode: Mode
@@ -75,7 +81,8 @@ _SHARED = (("cluster", "on"), ("set", "("), ("reset", "("), ("set", "without", "
 
 def locks(subject: Subject) -> list[Lock]:
     """The locks on what the text has not made itself, in the order in which they are taken."""
-    return [lock for lock in _locks(subject.does) if not subject.is_new(lock.relation)]
+    kind = "domain" if isinstance(subject.does, AlterDomain) else "table"
+    return [lock for lock in _locks(subject.does) if not subject.is_new(lock.relation, kind)]
 
 
 def strongest(subject: Subject) -> Lock | None:
@@ -92,6 +99,8 @@ def _locks(node: Node) -> Iterator[Lock]:
         yield Lock(node.table, _online(node.concurrently is not None, Mode.SHARE))
     elif isinstance(node, Drop):
         yield from _drop(node)
+    elif isinstance(node, Create):
+        yield from _create(node)
     elif isinstance(node, CreateTrigger):
         yield Lock(node.table, Mode.SHARE_ROW_EXCLUSIVE)
         if node.references is not None:
@@ -104,9 +113,8 @@ def _command(node: Node) -> Iterator[Lock]:
     if isinstance(node, Truncate):
         yield from (Lock(table, Mode.ACCESS_EXCLUSIVE) for table in node.tables)
     elif isinstance(node, Reindex) and node.name is not None:
-        if node.what in {"index", "table"}:
-            mode = Mode.SHARE if node.what == "table" else Mode.ACCESS_EXCLUSIVE
-            yield Lock(node.name, _online(node.concurrently, mode))
+        mode = Mode.ACCESS_EXCLUSIVE if node.what == "index" else Mode.SHARE
+        yield Lock(node.name, _online(node.concurrently, mode))
     elif isinstance(node, Refresh):
         yield Lock(node.view, Mode.EXCLUSIVE if node.concurrently else Mode.ACCESS_EXCLUSIVE)
     elif isinstance(node, Maintain):
@@ -118,6 +126,8 @@ def _command(node: Node) -> Iterator[Lock]:
         yield from (Lock(table, mode) for table in node.tables)
     elif isinstance(node, Write):
         yield Lock(node.table, Mode.ROW_EXCLUSIVE)
+    elif isinstance(node, AlterDomain) and node.constraint is not None:
+        yield Lock(node.name, Mode.SHARE)
 
 
 _ORDER = tuple(str(mode) for mode in Mode)
@@ -136,10 +146,17 @@ def _create_table(node: CreateTable) -> Iterator[Lock]:
             yield Lock(constraint.references, Mode.SHARE_ROW_EXCLUSIVE)
 
 
+def _create(node: Create) -> Iterator[Lock]:
+    if node.table is not None:
+        yield Lock(node.table, Mode.ACCESS_EXCLUSIVE)
+    elif node.kind == "view" and node.or_replace:
+        yield Lock(node.name, Mode.ACCESS_EXCLUSIVE)
+
+
 def _drop(node: Drop) -> Iterator[Lock]:
     if node.kind == "index" and node.concurrently:
         yield from (Lock(name, Mode.SHARE_UPDATE_EXCLUSIVE) for name in node.names)
-    elif node.kind in _TABLE_LIKE:
+    elif node.kind in _TABLE_LIKE | {"sequence"}:
         yield from (Lock(name, Mode.ACCESS_EXCLUSIVE) for name in node.names)
     elif node.table is not None:
         yield Lock(node.table, Mode.ACCESS_EXCLUSIVE)

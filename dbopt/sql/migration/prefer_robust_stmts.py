@@ -15,6 +15,7 @@ from dbopt.sql.ddl.model import (
     DropColumn,
     DropConstraint,
     Node,
+    OtherAction,
     Rename,
 )
 from dbopt.sql.findings import Severity
@@ -74,8 +75,13 @@ def _is_robust(action: Node, table: str, dropped: set[str]) -> bool:
         return action.if_exists
     if isinstance(action, AddConstraint):
         return f"{table}.{action.constraint.name}" in dropped
+    if isinstance(action, OtherAction):
+        return action.words not in _ONCE
     # All others say how the table shall be, and may say so twice.
     return not isinstance(action, Rename | AttachPartition | DetachPartition)
+
+
+_ONCE = frozenset({("set", "schema"), ("inherit",), ("no", "inherit")})
 
 
 RULE = Rule(
