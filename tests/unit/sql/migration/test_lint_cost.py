@@ -12,7 +12,8 @@ from dbopt.sql.migration import RULES
 from dbopt.sql.migration.lint import lint_migration
 
 MEGABYTE = 1_000_000
-MOST_SECONDS = 2.0
+MOST_SECONDS = 3.0
+"""It takes 1.5 at most where nobody else works."""
 HOSTILE = {
     "brackets": ("CREATE TABLE t (", "(", ""),
     "cases": ("CREATE TABLE t (a int DEFAULT ", "case ", ")"),
