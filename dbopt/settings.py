@@ -232,6 +232,12 @@ class Index:
     """Index audit and advice."""
 
     directory: str = _s("indexes", "Directory of the declared indexes, one SQL file a table.")
+    project: str = _s(
+        "",
+        "Whose declarations these are. What one project declares no more is dropped for that "
+        "project alone, so name them where several declare indexes for one database. Empty: "
+        "indexes of a table that has no declaration are never dropped by themselves.",
+    )
     unused_scans: int = _s(0, "An index scanned at most this often is unused.", low=0)
     min_table_rows: int = _s(
         1000, "Smaller tables are no seq-scan or foreign-key finding.", unit="rows", low=0

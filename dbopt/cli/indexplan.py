@@ -140,7 +140,10 @@ def plan_of(settings: Settings, only: tuple[str, ...], prune: bool) -> Planned:
     ServerLost.
     """
     found = declared(settings)
-    with Scene(lambda: direct_session(settings), found, prune=prune, asked=only) as scene:
+    project = settings.index.project
+    with Scene(
+        lambda: direct_session(settings), found, prune=prune, asked=only, project=project
+    ) as scene:
         # Elsewhere the declarations cannot even be compared, which says less.
         require_writable(scene.connection)
         every = scene.plan(lambda there: managed_indexes(settings, scene.connection, there))

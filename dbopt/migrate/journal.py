@@ -79,7 +79,7 @@ def open_run(
         application=connection.info.get_parameters().get("application_name", "dbopt"),
         version=dbopt.__version__, of_run=of_run,
     )  # fmt: skip
-    journal = StoreJournal(settings.store_dsn, run, connection, tell)
+    journal = StoreJournal(settings.store_dsn, run, connection, tell, settings.index.project)
     journal.begin()
     return journal
 
@@ -104,8 +104,10 @@ class StoreJournal:
         run: IndexRun,
         served: Connection | None = None,
         tell: Callable[[str], None] = _log.warning,
+        project: str = "",
     ) -> None:
         self.run = run
+        self._project = project
         self._link = StoreLink(dsn)
         self.served = served
         self._tell = tell
@@ -149,12 +151,14 @@ class StoreJournal:
         self._flush()
 
     def managed(self, there: Iterable[Index] | None = None) -> set[tuple[str, str]]:
-        """The indexes that dbopt manages, as (schema, name); none where the store is away.
+        """The indexes that dbopt manages for the project; none where the store is away.
+
+        As (schema, name).
 
         `there`: the catalog's indexes. Given them, one that has another meaning by now than the
         one that was managed is left out: somebody has made it under the old one's name.
         """
-        found = self._known("so none is dropped")
+        found = [one for one in self._known("so none is dropped") if one.project == self._project]
         if there is None:
             return {(one.schema, one.name) for one in found}
         return still_managed(found, there)
@@ -227,7 +231,7 @@ class StoreJournal:
     def _manage(self, definition: IndexDefinition, table: str, *, made: bool) -> None:
         one = Managed(
             definition.schema, definition.name, table, definition.create_sql(concurrently=False),
-            self.run.id, datetime.now(UTC),
+            self.run.id, datetime.now(UTC), self._project,
         )  # fmt: skip
         self._todo[("managed", one.schema, one.name)] = lambda conn: indexruns.manage(
             conn, self.run.target, replace(one, run=self.run.id), made=made

@@ -17,16 +17,16 @@ from dbopt.store.link import StoreLink
 def managed_indexes(
     settings: Settings, connection: Connection, there: Iterable[Index]
 ) -> set[tuple[str, str]]:
-    """Schema and name of those that are there as dbopt made or found them.
+    """Schema and name of those that are there as dbopt made or found them, for this project.
 
     None where there is no store, or it is away: then nothing is said to be dropped.
     """
     link = StoreLink(settings.store_dsn)
     try:
         target = target_of(settings, connection)
-        known = link.use(lambda store: indexruns.managed(store, target))
+        every = link.use(lambda store: indexruns.managed(store, target))
     except (DboptError, ServerError):
         return set()
     finally:
         link.close()
-    return still_managed(known, there)
+    return still_managed((one for one in every if one.project == settings.index.project), there)

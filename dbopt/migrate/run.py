@@ -118,7 +118,8 @@ class Run:
 
     def _open_scene(self, found: Sequence[Declared]) -> Scene:
         options = self._options
-        return Scene(self._session, found, prune=options.prune, asked=options.only)
+        project = self._settings.index.project
+        return Scene(self._session, found, prune=options.prune, asked=options.only, project=project)
 
     def _session(self) -> Connection:
         return direct_session(self._settings)

@@ -41,11 +41,13 @@ class Scene:
         *,
         prune: bool = False,
         asked: Collection[str] = (),
+        project: str = "",
     ) -> None:
         self._open = open_
         self._found = found
         self._prune = prune
         self._asked = asked
+        self._project = project
         self._connection: Connection | None = None
         self._wanted: list[Wanted] | None = None
         self._managed: Collection[Name] = ()
@@ -92,7 +94,7 @@ class Scene:
         """
         self._canonical()
         self.catalog = whole = catalog.read(self.connection)
-        self._managed = managing(whole.indexes)
+        self._managed = self._ours(managing(whole.indexes), whole)
         return self._made(whole)
 
     def again(self, step: Step) -> Step | None:
@@ -124,6 +126,18 @@ class Scene:
             except MigrationError as error:
                 raise MigrationRefused(error.message, hint=error.hint) from None
         return self._wanted
+
+    def _ours(self, managed: Collection[Name], here: Catalog) -> Collection[Name]:
+        """Without a project's name, those of tables that have no declaration may be another's."""
+        if self._project or not self._found:
+            return managed
+        tables = {(one.definition.schema, one.definition.table) for one in self._canonical()}
+        found = ((name, here.indexes_by_name.get(name)) for name in managed)
+        return {
+            name
+            for name, index in found
+            if index and (index.definition.schema, index.definition.table) in tables
+        }
 
     def _made(self, here: Catalog) -> list[Step]:
         return make_plan(

@@ -88,6 +88,7 @@ class IndexStep:
 class Managed:
     """An index that dbopt manages: `sql` is its definition, `run` the one that made it so.
 
+    `project` is who declared it (the setting index.project).
     `of_run` is what that run took back, if it was a rollback; known when it is read.
     """
 
@@ -97,6 +98,7 @@ class Managed:
     sql: str
     run: str
     since: datetime
+    project: str = ""
     of_run: str = ""
 
 

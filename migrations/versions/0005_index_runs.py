@@ -69,6 +69,7 @@ STATEMENTS: tuple[str, ...] = (
         sql text NOT NULL,
         run text COLLATE "C" NOT NULL DEFAULT '',
         since timestamptz NOT NULL,
+        project text NOT NULL DEFAULT '',
         PRIMARY KEY (server, database, schema, name)
     )
     """,

@@ -238,6 +238,40 @@ def test_where_nothing_is_declared_nothing_is_dropped(
     assert _states(connection) == {}
 
 
+def _project(settings: Settings, name: str, directory: Path, text: str) -> Settings:
+    directory.mkdir()
+    (directory / "pets.sql").write_text(text)
+    return replace(settings, index=Index(directory=str(directory), project=name))
+
+
+def test_a_table_without_any_declaration_may_be_another_projects(
+    settings: Settings, connection: Connection, tmp_path: Path
+) -> None:
+    """Two applications, neither with a name, each with the indexes of its own table."""
+    runner.upgrade(settings, indexes=False)
+    other = _project(settings, "", tmp_path / "other", "CREATE INDEX pets_id ON pets (id);")
+    for one in (settings, other, settings):
+        _apply(one, record=True)
+    assert {"people_lower", "people_mail", "pets_id"} == set(_states(connection))
+
+
+def test_a_project_drops_all_that_it_declares_no_more_and_nothing_of_another(
+    settings: Settings, connection: Connection, tmp_path: Path
+) -> None:
+    runner.upgrade(settings, indexes=False)
+    shop = replace(settings, index=replace(settings.index, project="shop"))
+    pets = _project(shop, "pets", tmp_path / "pets", "CREATE INDEX pets_id ON pets (id);")
+    extra = Path(shop.index.directory, "extra.sql")
+    extra.write_text("CREATE INDEX pets_shop ON pets (id) WHERE id > 1;")
+    for one in (shop, pets):
+        _apply(one, record=True)
+    extra.unlink()
+
+    assert Action.DROP is _actions(_apply(shop, record=True))["pets_shop"]
+    assert {"people_lower", "people_mail", "pets_id"} == set(_states(connection))
+    assert _apply(pets, record=True).changed == ()
+
+
 def test_a_role_that_may_not_make_the_store_works_unrecorded(
     settings: Settings, connection: Connection, pg_dsn: str
 ) -> None:

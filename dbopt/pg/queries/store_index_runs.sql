@@ -70,18 +70,23 @@ SELECT number, action, schema, "table", index, definition, sql, reverse, began, 
 
 -- name: index_managed
 -- The indexes of a database that dbopt manages; `of_run` is what the run took back that made it so.
-SELECT m.schema, m.name, m."table", m.sql, m.run, m.since, coalesce(r.of_run, '') AS of_run
+SELECT m.schema, m.name, m."table", m.sql, m.run, m.since, m.project,
+       coalesce(r.of_run, '') AS of_run
   FROM dbopt.managed_index AS m
   LEFT JOIN dbopt.index_run AS r ON r.id = m.run
  WHERE m.server = %(server)s AND m.database = %(database)s
  ORDER BY m.schema, m.name
 
 -- name: index_managed_write
--- An index is managed from now on; what was managed as the same statement keeps its run.
-INSERT INTO dbopt.managed_index AS m (server, database, schema, name, "table", sql, run, since)
-VALUES (%(server)s, %(database)s, %(schema)s, %(name)s, %(table)s, %(sql)s, %(run)s, %(since)s)
+-- An index is managed from now on; what was managed as the same statement keeps its run and its
+-- project.
+INSERT INTO dbopt.managed_index AS m
+       (server, database, schema, name, "table", sql, run, since, project)
+VALUES (%(server)s, %(database)s, %(schema)s, %(name)s, %(table)s, %(sql)s, %(run)s, %(since)s,
+        %(project)s)
 ON CONFLICT (server, database, schema, name) DO UPDATE
-   SET "table" = excluded."table", sql = excluded.sql, run = excluded.run, since = excluded.since
+   SET "table" = excluded."table", sql = excluded.sql, run = excluded.run, since = excluded.since,
+       project = excluded.project
  WHERE %(made)s OR (m."table", m.sql) <> (excluded."table", excluded.sql)
 
 -- name: index_managed_forget
