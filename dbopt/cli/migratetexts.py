@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dbopt.cli.gitchanges import changed
 from dbopt.cli.querylint import NOT_RENDERED, Place, Said, offset_of
 from dbopt.cli.querytext import STDIN, Source, sources
 from dbopt.errors import UsageError
-from dbopt.migrate import runner
-from dbopt.migrate.application import application_config
-from dbopt.migrate.render import Rendered, render
 from dbopt.migrate.revisionsource import RevisionSource, read
 from dbopt.settings import Settings
 from dbopt.sql.findings import Finding, Severity
@@ -21,6 +19,9 @@ from dbopt.sql.migration.lint import lint_migration
 from dbopt.sql.migration.support import Rule
 from dbopt.sql.mistake import hidden, without_constants
 from dbopt.sql.parse import Statement
+
+if TYPE_CHECKING:
+    from dbopt.migrate.render import Rendered
 
 _REMEDY = (
     "Make upgrade() work with `alembic upgrade --sql`, or say why it cannot: "
@@ -82,6 +83,11 @@ def lint_revisions(
     linter: Linter, asked: Revisions, settings: Settings
 ) -> tuple[list[Source], list[Said]]:
     """The revisions' texts, by their Python files' names, and the findings."""
+    # Alembic takes a while to import, and SQL files are linted without it.
+    from dbopt.migrate import runner
+    from dbopt.migrate.application import application_config
+    from dbopt.migrate.render import render
+
     config = (
         runner.config(settings)
         if asked.environment is None

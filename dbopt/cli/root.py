@@ -16,7 +16,7 @@ from rich.console import Console
 
 from dbopt import __version__
 from dbopt.cli.context import Context, Sources
-from dbopt.cli.lazy import LazyGroup
+from dbopt.cli.lazy import COMMANDS, LazyGroup
 from dbopt.configfile import FILE_NAME
 from dbopt.errors import EXIT_CODES, EXIT_PARTIAL, EXIT_USAGE, DboptError
 from dbopt.pg.shown import printable
@@ -29,7 +29,10 @@ _ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 
 
 @click.group(
-    cls=LazyGroup, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]}
+    cls=LazyGroup,
+    lazy={name: f"{name}:{name}" for name in COMMANDS},
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, prog_name="dbopt")
 @click.option(

@@ -10,7 +10,9 @@ import click
 import pytest
 
 import dbopt.cli
-from dbopt.cli.lazy import COMMANDS
+from dbopt.cli.index import index
+from dbopt.cli.lazy import COMMANDS, LazyGroup
+from dbopt.cli.migrate import migrate
 from dbopt.cli.root import root
 
 HEAVY = {"alembic", "sqlalchemy", "sqlglot", "starlette", "uvicorn", "apscheduler", "opentelemetry"}
@@ -29,8 +31,15 @@ def loaded(*words: str) -> set[str]:
 
 @pytest.mark.parametrize(
     ("words", "expected"),
-    [(("config", "docs"), set()), (("status",), set()), (("check",), {"sqlglot"})],
-    ids=lambda value: " ".join(sorted(value)),
+    [
+        (("config", "docs"), set()),
+        (("status",), set()),
+        (("check",), {"sqlglot"}),
+        (("index", "audit"), set()),
+        (("index", "plan"), set()),
+        (("migrate", "lint"), {"sqlglot"}),
+    ],
+    ids=" ".join,
 )
 def test_a_command_loads_what_it_needs(words: tuple[str, ...], expected: set[str]) -> None:
     assert expected >= loaded(*words)
@@ -38,6 +47,16 @@ def test_a_command_loads_what_it_needs(words: tuple[str, ...], expected: set[str
 
 def test_serving_needs_no_migrations() -> None:
     assert not {"alembic", "sqlalchemy"} & loaded("serve")
+
+
+@pytest.mark.parametrize("group", [index, migrate], ids=["index", "migrate"])
+def test_every_command_of_a_group_is_found(group: LazyGroup) -> None:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        found = group.get_command(context, name)
+        assert found is not None
+        assert name == found.name
+    assert group.get_command(context, "nothing") is None
 
 
 def test_every_command_has_its_module() -> None:
