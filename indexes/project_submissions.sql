@@ -1,4 +1,5 @@
 -- why: a user's submissions; deleting a user checks this foreign key
+-- dbopt:ignore redundant-index the seed declares it, and the demo's audit is to find it
 CREATE INDEX idx_project_submissions_user_id ON project_submissions (user_id);
 
 -- why: the reviewers' queue by status
