@@ -7,9 +7,24 @@ from __future__ import annotations
 
 from dbopt.errors import MigrationRefused
 from dbopt.pg.connect import Connection
+from dbopt.pg.refusal import translated
 from dbopt.pg.sqlfile import statement
 
 CHECKS = 3
+
+
+def prepared(connection: Connection) -> Connection:
+    """The connection, with a session that no timeout of its role cuts, and whose commits stay.
+
+    Closes it and raises QueryFailed or ServerLost where that cannot be.
+    """
+    try:
+        with translated("Preparing a session for migrations"):
+            connection.execute(statement("migration_session"))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def require_direct(connection: Connection) -> None:

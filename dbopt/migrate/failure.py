@@ -72,7 +72,7 @@ def of(
     if isinstance(error, GaveWay):
         made = MigrationError(
             f"{what} {verb}: it gave way each time to a statement of the application that waited "
-            "for its lock.",
+            f"for its lock, at last to {error.to}.",
             hint="Run again when the application changes less of the table's definition.",
         )
     elif isinstance(error, ddl.TIMED_OUT):

@@ -14,12 +14,11 @@ from types import TracebackType
 from typing import Self
 
 from dbopt.errors import DboptError, ServerLost
-from dbopt.migrate.direct import require_direct, require_writable
+from dbopt.migrate.direct import prepared, require_direct, require_writable
 from dbopt.migrate.lock import Waiting, give_back, is_held, take
 from dbopt.pg.connect import APPLICATION_NAME, Connection, connect
 from dbopt.pg.ddl import ServerError, abandon, is_running
 from dbopt.pg.refusal import translated
-from dbopt.pg.sqlfile import statement
 from dbopt.settings import Settings
 
 LOOK = 5.0
@@ -39,18 +38,14 @@ def direct_session(settings: Settings) -> Connection:
         server.dsn,
         timeout=server.connect_timeout,
         application_name=APPLICATION_NAME,
-        # Of a host that is gone without a word libpq would hear in hours.
+        # Of a host that is gone without a word libpq would hear in hours while it waits for an
+        # answer, and in a quarter of an hour where it has just asked something.
         keepalives_idle=30,
         keepalives_interval=10,
         keepalives_count=3,
+        tcp_user_timeout=60_000,
     )
-    try:
-        with translated("Preparing a session for migrations"):
-            made.execute(statement("migration_session"))
-    except BaseException:
-        made.close()
-        raise
-    return made
+    return prepared(made)
 
 
 class Guard:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from dbopt.migrate.direct import prepared
 from dbopt.pg.connect import Connection, Row, connect
 from dbopt.pg.sqlfile import statement
 from dbopt.sql.redact import redact
@@ -104,7 +105,7 @@ def read(
     if row is None or (row["phase"] is None and not row["blockers"]):
         return None
     phase = row["phase"] or "waiting for a lock"
-    return Progress(name, phase, fraction(phase, row), tuple(map(_blocker, row["blockers"])))
+    return Progress(name, phase, fraction(phase, row), tuple(map(blocker, row["blockers"])))
 
 
 def fraction(phase: str, counts: Row) -> float:
@@ -136,10 +137,11 @@ def opener(connection: Connection) -> Callable[[], Connection]:
     """What opens siblings, also from another thread."""
     # psycopg leaves the password out of info.dsn.
     dsn, password = connection.info.dsn, connection.info.password or None
-    return lambda: connect(dsn, password=password)
+    return lambda: prepared(connect(dsn, password=password))
 
 
-def _blocker(row: dict[str, Any]) -> Blocker:
+def blocker(row: dict[str, Any]) -> Blocker:
+    """From a row of index_queue, or one of those that index_progress has in `blockers`."""
     return Blocker(
         pid=row["pid"] or 0,
         user=row["user"] or "",

@@ -141,7 +141,7 @@ class Tries:
 def _outcome(error: BaseException) -> tuple[str, str]:
     """How the journal calls it, without what the server may have quoted."""
     if isinstance(error, GaveWay):
-        return "cancelled", "it gave way to a statement that waited for its lock"
+        return "cancelled", f"it gave way to a statement that waited for its lock: {error.to}"
     if isinstance(error, ddl.ServerError):
         return "failed", ddl.translate("The statement", error).message
     return "cancelled", type(error).__name__

@@ -3,7 +3,8 @@ whom it holds up.
 
 A concurrent build makes no reader or writer wait. But it holds SHARE UPDATE EXCLUSIVE on its table
 for its whole time, and an ALTER TABLE that comes meanwhile waits for that, with every later reader
-behind it. So a build gives way to whoever has waited for it as long as anybody may.
+behind it. So a build gives way to whoever has waited for it for a moment: that costs only its own
+work, and the application need not have the same lock_timeout.
 
 Source: PostgreSQL's documentation, "Explicit Locking"; Graphile's and GitLab's accounts of lock
 queues; safe-pg-migrations, which logs the blockers from a second connection.
@@ -34,8 +35,19 @@ AGAIN = 1.0
 """Seconds until a lost second connection is tried for again."""
 
 
+MOMENT = 1.0
+"""Seconds that anybody may wait for a build, or half of lock_timeout where that is less."""
+
+
 class GaveWay(Exception):
-    """A statement was cancelled, since one of the application's waited for a lock that it held."""
+    """A statement was cancelled, since one of the application's waited for a lock that it held.
+
+    `to` is who waited.
+    """
+
+    def __init__(self, to: Blocker) -> None:
+        super().__init__()
+        self.to = to
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +100,13 @@ class Watcher:
         try:
             yield
         except ddl.TIMED_OUT:
-            if one.gave_way:
-                raise GaveWay from None
+            if one.gave_way_to:
+                raise GaveWay(one.gave_way_to) from None
             raise
         finally:
             one.stop()
             thread.join()
-            if one.gave_way:
+            if one.gave_way_to:
                 _let_pass(connection)
 
     # For the thread:
@@ -112,10 +124,14 @@ class Watcher:
         """What the session does now."""
         return progress.read(connection, pid, name, queries=self._settings.blocker_queries)
 
-    def must_give_way(self, connection: Connection, pid: int, seen: dict[int, float]) -> bool:
-        """Whether someone has waited for the session as long as anybody may."""
-        rows = connection.execute(statement("index_queue"), {"pid": pid}).fetchall()
-        return must_give_way(rows, self._settings.lock_timeout, clock.monotonic(), seen)
+    def must_give_way(
+        self, connection: Connection, pid: int, seen: dict[int, float]
+    ) -> Blocker | None:
+        """Who has waited for the session as long as anybody may."""
+        wanted = {"pid": pid, "queries": self._settings.blocker_queries}
+        rows = connection.execute(statement("index_queue"), wanted).fetchall()
+        found = must_give_way(rows, self._settings.lock_timeout, clock.monotonic(), seen)
+        return progress.blocker(found) if found else None
 
 
 class _Statement:
@@ -129,7 +145,7 @@ class _Statement:
         self._eta = Eta()
         self._told: frozenset[tuple[int, str]] = frozenset()
         self._seen: dict[int, float] = {}
-        self.gave_way = False
+        self.gave_way_to: Blocker | None = None
 
     def stop(self) -> None:
         """End the watching."""
@@ -151,8 +167,11 @@ class _Statement:
         look = self._watcher.look(second, self._pid, self._subject.name)
         if look is not None and not self._stop.is_set():
             self._take(look)
-        if self._watcher.must_give_way(second, self._pid, self._seen) and not self._stop.is_set():
-            self.gave_way = True
+        waits = self._watcher.must_give_way(second, self._pid, self._seen)
+        if waits is not None and not self._stop.is_set():
+            if self._subject.tell and self.gave_way_to is None:
+                self._subject.tell(f'The index "{self._subject.at_work}" gives way to {waits}.')
+            self.gave_way_to = waits
             cancel(second, self._pid)
 
     def _take(self, look: Progress) -> None:
@@ -181,18 +200,19 @@ def whole(look: Progress) -> Progress:
 
 def must_give_way(
     queue: Iterable[Row], lock_timeout: float, now: float, seen: dict[int, float]
-) -> bool:
-    """Whether a session of the queue (the query index_queue) may wait no longer. PURE.
+) -> Row | None:
+    """The session of the queue (the query index_queue) that may wait no longer. PURE.
 
     `seen` remembers since when each waits, for servers that do not say so. One that the statement
     waits for itself would be a deadlock in a second, and PostgreSQL might end the application's.
     """
+    most = min(MOMENT, lock_timeout / 2)
     for row in queue:
         since = seen.setdefault(row["pid"], now)
         waited = float(row["waited"]) if row["waited"] is not None else now - since
-        if row["mutual"] or (row["blocks"] and waited + INTERVAL >= lock_timeout):
-            return True
-    return False
+        if row["mutual"] or (row["blocks"] and waited + INTERVAL >= most):
+            return row
+    return None
 
 
 def cancel(connection: Connection, pid: int) -> None:

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import psycopg
 import pytest
@@ -15,11 +15,16 @@ from dbopt.migrate import lockguard
 from dbopt.migrate.direct import require_writable
 from dbopt.migrate.lock import holder, is_held, migration_lock
 from dbopt.migrate.lockguard import Guard, direct_session
+from dbopt.migrate.progress import sibling
 from dbopt.pg.connect import Connection, connect
 from dbopt.settings import Server, Settings
 from tests.fix_standby import Standby
 from tests.support import wait_until
 
+LIMITS = (
+    "idle_session_timeout", "statement_timeout", "lock_timeout",
+    "idle_in_transaction_session_timeout",
+)  # fmt: skip
 HOLDER = """
 import sys, time
 from dbopt.migrate.lockguard import Guard, direct_session
@@ -142,16 +147,46 @@ def test_sigkill_frees_the_lock_at_once(settings: Settings, other: Connection) -
 
 
 def test_a_session_outlives_the_timeouts_of_its_role(settings: Settings, pg_dsn: str) -> None:
-    options = "-c idle_session_timeout=50 -c statement_timeout=50 -c lock_timeout=50"
+    """Also the one that watches, and what it commits is on the server's disk."""
+    limits = dict.fromkeys(LIMITS, "50") | {"synchronous_commit": "off"}
+    options = " ".join(f"-c {name}={value}" for name, value in limits.items())
     dsn = make_conninfo(pg_dsn, options=options, application_name="theirs")
+    wanted = {
+        **dict.fromkeys(LIMITS, "0"), "idle_in_transaction_session_timeout": "1min",
+        "synchronous_commit": "local", "application_name": "dbopt",
+    }  # fmt: skip
+    with direct_session(Settings(server=Server(dsn=dsn))) as session, sibling(session) as other:
+        assert wanted == _settings(session, wanted)
+        assert wanted == _settings(other, wanted)
+
+
+def test_what_a_role_says_of_standbys_stays(pg_dsn: str) -> None:
+    dsn = make_conninfo(pg_dsn, options="-c synchronous_commit=remote_write")
     with direct_session(Settings(server=Server(dsn=dsn))) as session:
-        found = session.execute(
-            "SELECT current_setting('idle_session_timeout') AS idle,"
-            " current_setting('statement_timeout') AS statement,"
-            " current_setting('lock_timeout') AS lock,"
-            " current_setting('application_name') AS application"
-        ).fetchone()
-    assert found == {"idle": "0", "statement": "0", "lock": "0", "application": "dbopt"}
+        found = _settings(session, ["synchronous_commit", "search_path"])
+    assert found == {"synchronous_commit": "remote_write", "search_path": '"$user", public'}
+
+
+def test_the_systems_names_come_first_whatever_the_role_says(pg_dsn: str) -> None:
+    """A table of somebody's that is called as one of the catalog is not asked instead."""
+    with connect(pg_dsn) as owner:
+        owner.execute("CREATE SCHEMA odd; CREATE VIEW odd.pg_locks AS SELECT 1 AS pid")
+    dsn = make_conninfo(pg_dsn, options="-c search_path=odd,pg_catalog")
+    with _guard(Settings(server=Server(dsn=dsn))) as guard:
+        guard.take(0)
+        assert _settings(guard.connection, ["search_path"]) == {
+            "search_path": "pg_catalog, odd,pg_catalog"
+        }
+        found = guard.connection.execute("SELECT 'pg_locks'::regclass::oid < 16384 AS own")
+        assert found.fetchone() == {"own": True}
+
+
+def _settings(session: Connection, names: Iterable[str]) -> dict[str, str]:
+    rows = session.execute(
+        "SELECT name, current_setting(name) AS value FROM unnest(%s::text[]) AS name",
+        (list(names),),
+    )
+    return {row["name"]: row["value"] for row in rows}
 
 
 def test_what_only_reads_is_refused_before_anything_else(settings: Settings, pg_dsn: str) -> None:

@@ -50,9 +50,10 @@ SELECT p.phase,
 -- name: index_queue
 -- The sessions that wait for a table or index which the session `pid` has locked: for how many
 -- seconds (NULL before PostgreSQL 14), whether others have to wait too meanwhile, and whether the
--- session itself waits for them (a deadlock, unless one of both gives way).
+-- session itself waits for them (a deadlock, unless one of both gives way); and who they are, as
+-- index_progress tells it of blockers.
 -- SHARE UPDATE EXCLUSIVE is what VACUUM, ANALYZE and other builds want: nobody queues behind it.
--- Source: pg_locks (docs: explicit-locking).
+-- Source: pg_locks, pg_stat_activity (docs: explicit-locking).
 WITH locks AS MATERIALIZED (
        SELECT l.pid, l.relation, l.mode, l.granted,
               (to_jsonb(l) ->> 'waitstart')::timestamptz AS since
@@ -68,8 +69,13 @@ SELECT w.pid,
                          AND w.pid = ANY (pg_blocking_pids(o.pid))) AS blocks,
        w.pid = ANY (pg_blocking_pids(%(pid)s))
            OR EXISTS (SELECT FROM pg_stat_progress_create_index p
-                       WHERE p.pid = %(pid)s AND p.current_locker_pid = w.pid) AS mutual
+                       WHERE p.pid = %(pid)s AND p.current_locker_pid = w.pid) AS mutual,
+       NULL::text AS gid, a.usename::text AS "user", a.application_name AS application, a.state,
+       a.backend_type AS backend, false AS wraparound,
+       extract(epoch FROM clock_timestamp() - a.xact_start) AS transaction_age,
+       CASE WHEN %(queries)s THEN a.query END AS query
   FROM locks w
+  LEFT JOIN pg_stat_activity a ON a.pid = w.pid
  WHERE NOT w.granted
    AND w.relation IN (SELECT h.relation FROM locks h WHERE h.pid = %(pid)s AND h.granted)
    AND %(pid)s = ANY (pg_blocking_pids(w.pid))

@@ -1,12 +1,22 @@
 -- name: migration_session
 -- A session that outlives idle timeouts and role settings that would cut a build, and that the
 -- server gives up soon if its host is gone. Settings that this server lacks are left out.
-SELECT set_config(name, CASE name
+-- A transaction that is left open (dbopt itself was stopped) ends after a minute.
+-- synchronous_commit = off would let a crash forget an index that was reported as valid; local waits
+-- for this server's disk and for no standby. Any other value stays the operator's.
+-- The system's own names come first, whatever the role's search_path says.
+SELECT pg_catalog.set_config(name, CASE name
          WHEN 'tcp_keepalives_idle' THEN '10' WHEN 'tcp_keepalives_interval' THEN '5'
-         WHEN 'tcp_keepalives_count' THEN '3' ELSE '0' END, false)
+         WHEN 'tcp_keepalives_count' THEN '3'
+         WHEN 'idle_in_transaction_session_timeout' THEN '60000'
+         WHEN 'synchronous_commit' THEN 'local'
+         WHEN 'search_path' THEN 'pg_catalog, ' || setting ELSE '0' END, false)
   FROM pg_catalog.pg_settings
  WHERE name IN ('tcp_keepalives_idle', 'tcp_keepalives_interval', 'tcp_keepalives_count',
-                'idle_session_timeout', 'transaction_timeout', 'lock_timeout', 'statement_timeout');
+                'idle_session_timeout', 'transaction_timeout', 'lock_timeout', 'statement_timeout',
+                'idle_in_transaction_session_timeout')
+    OR name = 'synchronous_commit' AND setting = 'off'
+    OR name = 'search_path' AND setting LIKE '%pg_catalog%' AND setting NOT LIKE 'pg_catalog%';
 
 -- name: migration_lock_held
 -- Whether this session holds the lock (classid, objid are the halves of the 64-bit key).

@@ -44,7 +44,11 @@ def _task(**work: Any) -> Task:
         (errors.ReadOnlySqlTransaction(), "25006", "standby"),
         (errors.InternalError("boom"), "XX000", "Mend"),
         (errors.QueryCanceled(), "somebody has cancelled it", "agree"),
-        (GaveWay(), "gave way each time to a statement of the application", "Run again"),
+        (
+            GaveWay(Blocker(8, "web", "", "active", 0)),
+            "that waited for its lock, at last to pid 8 (user web, active).",
+            "Run again",
+        ),
     ],
 )
 def test_each_cause_has_its_words_and_its_remedy(error: Exception, words: str, remedy: str) -> None:
