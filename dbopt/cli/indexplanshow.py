@@ -11,6 +11,7 @@ from rich.table import Table
 
 from dbopt.cli.context import shown
 from dbopt.migrate.estimate import Estimate, key
+from dbopt.migrate.lockwords import is_quiet
 from dbopt.migrate.looks.sessions import who
 from dbopt.migrate.progress import spell
 from dbopt.migrate.steps import Action, Step
@@ -18,7 +19,7 @@ from dbopt.pg.look import Session
 from dbopt.sql.findings import Finding, Severity
 
 WIDE = 120
-"""Columns from which on reasons and locks stand in the table, else below it."""
+"""Columns from which on reasons and who is in the way stand in the table, else below it."""
 
 _COLOURS = {Severity.CRITICAL: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 _ACTIONS = {
@@ -28,6 +29,8 @@ _ACTIONS = {
     Action.REBUILD: "yellow",
 }
 _LEAST_BENEFIT = 0.01
+_MOST_NAMES = 5
+"""Names in one line; whoever wants them all asks for JSON."""
 
 
 def show(
@@ -39,14 +42,15 @@ def show(
     left_alone: Sequence[str],
     present: int,
 ) -> None:
-    """Print the steps, one line that sums them up, and the findings."""
+    """Print the steps, one line that sums them up, their locks, and the findings."""
     if todo:
         _steps(console, todo, estimates, blockers)
     console.print(shown(_summary(todo, estimates, present)))
+    _locks(console, todo, estimates)
     if left_alone:
-        names = ", ".join(left_alone[:5]) + (", …" if len(left_alone) > 5 else "")
         console.print(
-            shown(f"Left alone, since not declared: {names}. --prune drops them."), style="dim"
+            shown(f"Left alone, since not declared: {_few(left_alone)}. --prune drops them."),
+            style="dim",
         )
     for same in _grouped(findings):
         _finding(console, same)
@@ -66,47 +70,69 @@ def _steps(
     estimates: Mapping[str, Estimate],
     blockers: Mapping[str, Sequence[Session]],
 ) -> None:
-    wide = console.width >= WIDE
-    table = Table("Action", "Index", "Table")
-    table.add_column("Size", justify="right")
-    table.add_column("Time", justify="right")
-    for name in ("Why", "Locks", "Blocked by") if wide else ():
+    more = [
+        _more(step, _of(step, estimates), blockers.get(key(step.definition), ())) for step in todo
+    ]
+    wide = [word for word in ("why", "blocked by") if any(one.get(word) for one in more)]
+    wide = wide if console.width >= WIDE else []
+    table = Table("Action")
+    # A name that is cut can be neither found nor copied.
+    for name in ("Index", "Table"):
         table.add_column(name, overflow="fold")
-    for step in todo:
-        found = estimates.get(key(step.definition), Estimate())
+    for name in ("Size", "Time"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for word in wide:
+        table.add_column(word.capitalize(), overflow="fold")
+    for step, words in zip(todo, more, strict=True):
+        found = _of(step, estimates)
         cells = [_action(step), shown(step.definition.name), shown(step.definition.table)]
-        cells += [_size(found), _time(found)]
-        more = _more(step, found, blockers.get(key(step.definition), ()))
-        table.add_row(*cells, *(shown(text) for text in (more if wide else ())))
+        cells += [_size(found), _time(found), *(shown(words.get(word, "")) for word in wide)]
+        table.add_row(*cells)
     console.print(table)
     if not wide:
-        _below(console, todo, estimates, blockers)
+        _below(console, todo, more)
 
 
-def _below(
-    console: Console,
-    todo: Sequence[Step],
-    estimates: Mapping[str, Estimate],
-    blockers: Mapping[str, Sequence[Session]],
-) -> None:
-    for step in todo:
-        found = estimates.get(key(step.definition), Estimate())
-        console.print(f"[bold]{shown(step.definition.name)}[/]")
-        words = ("why", "locks", "blocked by")
-        more = _more(step, found, blockers.get(key(step.definition), ()))
-        for word, text in zip(words, more, strict=True):
-            if text:
-                console.print(Padding(f"{word}: {shown(text)}", (0, 0, 0, 2), expand=False))
+def _below(console: Console, todo: Sequence[Step], more: Sequence[Mapping[str, str]]) -> None:
+    for step, words in zip(todo, more, strict=True):
+        for word, text in words.items():
+            said = text if word == "why" else f"{word} {text}"
+            console.print(f"[bold]{shown(step.definition.name)}[/]: {shown(said)}")
 
 
-def _more(step: Step, found: Estimate, sessions: Sequence[Session]) -> tuple[str, str, str]:
-    """Why, which locks, and who is in the way."""
+def _more(step: Step, found: Estimate, sessions: Sequence[Session]) -> dict[str, str]:
+    """Why, and who is in the way; of a conflict the findings say why, and what to do."""
+    why = "" if step.action is Action.CONFLICT else step.reason
     if found.benefit >= _LEAST_BENEFIT and step.action is Action.CREATE:
-        read = f"its table has {found.benefit:.0%} of the rows that sequential scans read"
-        why = "; ".join(filter(None, (step.reason, read)))
-    else:
-        why = step.reason
-    return why, "; ".join(found.locks), ", ".join(map(who, sessions))
+        read = f"its table: {found.benefit:.0%} of the rows read sequentially"
+        why = "; ".join(filter(None, (why, read)))
+    words = {"why": why, "blocked by": ", ".join(map(who, sessions))}
+    return {word: text for word, text in words.items() if text}
+
+
+def _locks(console: Console, todo: Sequence[Step], estimates: Mapping[str, Estimate]) -> None:
+    """What is alike once, then each lock behind which somebody waits, and whose it is."""
+    named: dict[str, list[str]] = {}
+    for step in todo:
+        for words in _of(step, estimates).locks:
+            named.setdefault("" if is_quiet(words) else words, []).append(step.definition.name)
+    if not named:
+        return
+    loud = {words: names for words, names in named.items() if words}
+    line = "Locks: SHARE UPDATE EXCLUSIVE, behind which no reader or writer waits"
+    console.print(f"{line}{', and' if loud else '.'}", style="dim")
+    for words, names in loud.items():
+        text = f"{words} ({_few(names)})"
+        console.print(Padding(shown(text), (0, 0, 0, 2), expand=False), style="dim")
+
+
+def _few(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _of(step: Step, estimates: Mapping[str, Estimate]) -> Estimate:
+    return estimates.get(key(step.definition), Estimate())
 
 
 def _action(step: Step) -> str:
@@ -138,11 +164,18 @@ def _summary(todo: Sequence[Step], estimates: Mapping[str, Estimate], present: i
     there = f"{present} index{'' if present == 1 else 'es'} as declared"
     if not todo:
         return f"Nothing to do: {there}."
-    counts = Counter(step.action.value for step in todo)
-    words = ", ".join(f"{number} to {action}" for action, number in counts.items())
-    most = sum(estimates[key(step.definition)].seconds[1] for step in todo)
-    time = f" All of it takes {spell(most)} at most, waits for others apart." if most >= 1 else ""
-    return f"{words}{f'; {there}' if present else ''}.{time}"
+    counts = Counter(step.action for step in todo)
+    words = [_counted(action, number) for action, number in counts.items()]
+    words += [there] if present else []
+    most = sum(_of(step, estimates).seconds[1] for step in todo)
+    time = f" It takes up to {spell(most)}, without waits for others." if most >= 1 else ""
+    return f"{', '.join(words)}.{time}"
+
+
+def _counted(action: Action, number: int) -> str:
+    if action is Action.CONFLICT:
+        return f"{number} conflict{'' if number == 1 else 's'}"
+    return f"{number} being built" if action is Action.BUSY else f"{number} to {action.value}"
 
 
 def _finding(console: Console, same: Sequence[Finding]) -> None:
@@ -151,4 +184,5 @@ def _finding(console: Console, same: Sequence[Finding]) -> None:
     colour, names = _COLOURS[finding.severity], ", ".join(shown(one.object) for one in same)
     console.print(f"[{colour}]{word}[/] {finding.rule} [bold]{names}[/]: {shown(finding.message)}")
     if finding.remedy:
-        console.print(Padding(shown(finding.remedy), (0, 0, 0, 2), expand=False), style="dim")
+        # Not wrapped: it is SQL or a command, and is copied.
+        console.print(f"  {shown(finding.remedy)}", style="dim", soft_wrap=True)

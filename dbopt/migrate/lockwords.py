@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence, Set
 
 from dbopt.migrate.steps import Action, Step
 
-_NOBODY = "SHARE UPDATE EXCLUSIVE on {}: no reader or writer waits"
+_QUIET = "no reader or writer waits"
+_NOBODY = f"SHARE UPDATE EXCLUSIVE on {{}}: {_QUIET}"
 _PARENT = "SHARE on {} for an instant: writers wait, migrate.lock_timeout at most"
 _ATTACH = (
     "ACCESS EXCLUSIVE on each partition's index for an instant: queries of the partition wait, "
@@ -35,6 +36,11 @@ def locks(step: Step, partitioned: Set[str] = frozenset()) -> tuple[str, ...]:
         replaced = (_DROP.format(table),) if step.action is Action.REPLACE else ()
         return (*_of_partitions(step, partitioned), *replaced)
     return (_NOBODY.format(table),)
+
+
+def is_quiet(words: str) -> bool:
+    """Whether nobody waits behind the lock that `locks` has put into these words."""
+    return words.endswith(_QUIET)
 
 
 def _of_partitions(step: Step, partitioned: Set[str]) -> Iterator[str]:

@@ -90,6 +90,8 @@ def same_index(one: IndexDefinition, other: IndexDefinition) -> bool:
 
 def required(index: Index) -> str:
     """Why an index can neither go nor be replaced, in words; "" where it can."""
+    if index.deferrable:
+        return "it is a deferrable constraint's, which is checked late and serves no ON CONFLICT"
     if index.constraint:
         return "it is a constraint's"
     if index.fk_target:

@@ -75,7 +75,7 @@ def test_the_plan_before_and_after_the_upgrade(settings: Settings, connection: C
     assert document["indexes"][0]["valid"] is True
 
     result, shown = _run(settings, "index", "plan")
-    assert (0, "Nothing to do: 1 declared index as declared.\n") == (result.exit_code, shown)
+    assert (0, "Nothing to do: 1 index as declared.\n") == (result.exit_code, shown)
 
 
 def test_migrations_for_people(settings: Settings, connection: Connection) -> None:

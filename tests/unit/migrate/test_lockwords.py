@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from dbopt.migrate.lockwords import locks
+from dbopt.migrate.lockwords import is_quiet, locks
 from dbopt.migrate.steps import Action, Step
 from dbopt.sql.indexdef import IndexDefinition, IndexKey
 
@@ -26,7 +26,9 @@ NOBODY = "SHARE UPDATE EXCLUSIVE on public.t: no reader or writer waits"
     ],
 )
 def test_of_a_plain_table(action: Action, words: tuple[str, ...]) -> None:
-    assert words == locks(Step(action, WANTED))
+    found = locks(Step(action, WANTED))
+    assert words == found
+    assert all(map(is_quiet, found))
 
 
 def _part(action: Action, table: str, *parts: Step) -> Step:

@@ -70,6 +70,10 @@ def test_one_is_planned_as_all_are_but_for_drops() -> None:
     ("trait", "why"),
     [
         ({"constraint": "p"}, "it is a constraint's"),
+        (
+            {"constraint": "u", "deferrable": True},
+            "it is a deferrable constraint's, which is checked late and serves no ON CONFLICT",
+        ),
         ({"fk_target": True}, "a foreign key points at it"),
         ({"replica_identity": True}, "it is the table's replica identity"),
         ({"extension": True}, "it is an extension's"),
