@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 @click.option("--rev-id", default="", help="The revision's id.  [default: a random one]")
 @click.option("--version-path", default="", help="Where it is written, of several places.")
 @click.option("--depends-on", multiple=True, metavar="REV", help="A revision that must be first.")
+@click.option("--name", default="alembic", help="The alembic.ini's section, as `alembic --name`.")
+@click.option("--engine", default="", help="The database's name, of several (template multidb).")
 @click.option("--only", multiple=True, metavar="NAME", help="Only this index, or this table's.")
 @click.option("--offline", is_flag=True, help="All declared indexes; ask no database.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -43,6 +45,8 @@ def revision(
     rev_id: str,
     version_path: str,
     depends_on: tuple[str, ...],
+    name: str,
+    engine: str,
     only: tuple[str, ...],
     offline: bool,
     as_json: bool,
@@ -62,12 +66,13 @@ def revision(
     # Alembic takes a while to import, and the group's other commands do without.
     from dbopt.migrate.indexrevision import Request, environment_of, write
 
-    request = Request(message, branch, head, splice, rev_id, version_path, depends_on)
+    request = Request(message, branch, head, splice, rev_id, version_path, depends_on, engine)
     difference = _difference(context, only, offline)
     operations = difference.operations()
     written = None
     if operations:
-        written = write(environment_of(context.settings, environment), request, operations)
+        place = environment_of(context.settings, environment, name)
+        written = write(place, request, operations)
     if as_json:
         print_json(
             {

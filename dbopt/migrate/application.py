@@ -13,45 +13,47 @@ from alembic.config import Config
 from dbopt.errors import UsageError
 
 INI, TOML = "alembic.ini", "pyproject.toml"
+SECTION = "alembic"
+"""Of the alembic.ini, unless `alembic --name` says another."""
 
 
-def application_config(path: Path, arguments: Sequence[str] = ()) -> Config:
+def application_config(path: Path, arguments: Sequence[str] = (), section: str = SECTION) -> Config:
     """Alembic's configuration from an alembic.ini, a pyproject.toml, or a directory.
 
-    A directory is one that holds either of them, or the env.py itself. `arguments` are those of
-    `alembic -x`. Raises UsageError where there is none.
+    A directory is one that holds either of them, or both as Alembic's template "pyproject" has it,
+    or the env.py itself. `arguments` are those of `alembic -x`, `section` that of `alembic -n`.
+    Raises UsageError where there is none.
     """
     if not path.exists():
         raise UsageError(f"{path}: there is no such file or folder.")
-    file = path
-    if path.is_dir():
-        named = [path / INI, path / TOML]
-        file = next((one for one in named if one.is_file() and _is_configuration(one)), path)
-    if file.is_dir():
-        if not (file / "env.py").is_file():
-            raise UsageError(
-                f"{path}: holds no {INI}, no {TOML} with [tool.alembic], and no env.py.",
-                hint="Give the alembic.ini, or the folder of env.py.",
-            )
-        made = Config(stdout=io.StringIO())
-        # Config is a ConfigParser, to which % is special.
-        made.set_main_option("script_location", str(file.absolute()).replace("%", "%%"))
-        made.set_main_option("path_separator", "os")
-    elif not _is_configuration(file):
+    folder = path if path.is_dir() else path.parent
+    ini = folder / INI if path.is_dir() or path.suffix == ".toml" else path
+    toml = folder / TOML if path.suffix != ".toml" else path
+    if path.is_file() and not _is_configuration(path, section):
         raise UsageError(f"{path}: is no configuration of Alembic.", hint="Give the alembic.ini.")
-    elif file.suffix == ".toml":
-        made = Config(toml_file=str(file), stdout=io.StringIO())
-    else:
-        made = Config(str(file), stdout=io.StringIO())
-    made.cmd_opts = Namespace(x=list(arguments) or None)
+    own_ini = str(ini) if _is_configuration(ini, section) else None
+    own_toml = str(toml) if _is_configuration(toml, section) else None
+    if not (own_ini or own_toml) and not (folder / "env.py").is_file():
+        raise UsageError(
+            f"{path}: holds no {INI}, no {TOML} with [tool.alembic], and no env.py.",
+            hint="Give the alembic.ini, or the folder of env.py.",
+        )
+    made = Config(own_ini, own_toml, ini_section=section, stdout=io.StringIO())
+    # Flask-Migrate's alembic.ini lies beside the env.py, and leaves out where that is.
+    if (folder / "env.py").is_file() and not made.get_alembic_option("script_location"):
+        # Config is a ConfigParser, to which % is special.
+        made.set_main_option("script_location", str(folder.absolute()).replace("%", "%%"))
+        if not made.get_alembic_option("path_separator"):
+            made.set_main_option("path_separator", "os")
+    made.cmd_opts = Namespace(x=list(arguments) or None, name=section)
     return made
 
 
-def _is_configuration(file: Path) -> bool:
+def _is_configuration(file: Path, section: str) -> bool:
     try:
         text = file.read_text(encoding="utf-8")
         if file.suffix == ".toml":
             return "alembic" in tomllib.loads(text).get("tool", {})
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
         return False
-    return "[alembic]" in text
+    return f"[{section}]" in text

@@ -2,6 +2,8 @@
 
 The environment's own settings hold: its places, names and branches, its script.py.mako, its hooks
 that format what is written. Its env.py is run only where it says so (revision_environment).
+
+Source: Alembic's documentation, "Customizing Revision Generation"; its template "multidb".
 """
 
 from __future__ import annotations
@@ -22,8 +24,9 @@ from alembic.util import CommandError, asbool, rev_id
 from dbopt.errors import UsageError
 from dbopt.migrate import runner
 from dbopt.migrate.alembicops import IMPORT, lines
-from dbopt.migrate.application import application_config
+from dbopt.migrate.application import SECTION, application_config
 from dbopt.migrate.difference import IndexOp
+from dbopt.migrate.render import place_of, why_of
 from dbopt.settings import Settings
 
 
@@ -31,7 +34,8 @@ from dbopt.settings import Settings
 class Request:
     """A revision that is asked for; what is empty is as `alembic revision` would have it.
 
-    `branch` is a branch to go on with, or a new one's label. `head` as Alembic takes it.
+    `branch` is a branch to go on with, or a new one's label. `head` as Alembic takes it. `engine`
+    is the database's name, where the environment migrates several.
     """
 
     message: str
@@ -41,6 +45,17 @@ class Request:
     revision: str = ""
     version_path: str = ""
     depends_on: tuple[str, ...] = ()
+    engine: str = ""
+
+    @property
+    def upgrades(self) -> str:
+        """What script.py.mako calls the upgrade's operations."""
+        return f"{self.engine}_upgrades" if self.engine else "upgrades"
+
+    @property
+    def downgrades(self) -> str:
+        """What script.py.mako calls the downgrade's operations."""
+        return f"{self.engine}_downgrades" if self.engine else "downgrades"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +70,20 @@ class Written:
         return {"revision": self.revision, "path": str(self.path)}
 
 
-def environment_of(settings: Settings, given: Path | None = None) -> Config:
+def environment_of(settings: Settings, given: Path | None = None, section: str = SECTION) -> Config:
     """The Alembic environment to write into: the one given, that of this directory, or ours.
 
-    Raises UsageError where there is none that may be written to.
+    `section` is that of its alembic.ini. Raises UsageError where there is none that may be written
+    to.
     """
     if given is not None:
-        return application_config(given)
+        return application_config(given, section=section)
     with contextlib.suppress(UsageError):
-        return application_config(Path())
+        return application_config(Path(), section=section)
     place = runner.location(settings)
     if not place.is_relative_to(Path.cwd()):
+        with contextlib.suppress(UsageError):  # as Flask-Migrate makes it
+            return application_config(Path(settings.migrate.directory), section=section)
         raise UsageError(
             "There is no Alembic environment here, and dbopt's own is a part of its installation.",
             hint="Give --alembic alembic.ini, or run `dbopt init .`.",
@@ -74,19 +92,43 @@ def environment_of(settings: Settings, given: Path | None = None) -> Config:
 
 
 def write(config: Config, request: Request, operations: Sequence[IndexOp]) -> Written:
-    """Write the revision. Raises UsageError with Alembic's reason where it cannot be."""
-    config.cmd_opts = config.cmd_opts or Namespace()
-    config.cmd_opts.quiet = True
+    """Write the revision.
+
+    Raises UsageError with Alembic's reason where it cannot be, or where the environment's
+    script.py.mako leaves the operations out.
+    """
+    # An env.py may look at what the `alembic` command was given.
+    given = {**vars(config.cmd_opts or Namespace()), "quiet": True}
+    config.cmd_opts = Namespace(**{"autogenerate": False, "sql": False, **given})
     try:
         # Alembic says on standard output where it writes, and what an env.py has to say.
         with contextlib.redirect_stdout(io.StringIO()):
             directory = ScriptDirectory.from_config(config)
             script = _write(config, directory, request, operations)
     except CommandError as error:
-        raise UsageError(f"Alembic: {error}.", hint=_heads(config)) from None
+        raise UsageError(f"Alembic: {str(error).rstrip('.')}.", hint=_heads(config)) from None
     except OSError as error:
         raise UsageError(f"{error.filename}: cannot be written: {error.strerror}.") from None
+    except Exception as error:  # of env.py, script.py.mako or a hook that formats
+        raise UsageError(
+            f"{place_of(error)}the revision cannot be written: {why_of(error)}",
+            hint="`alembic revision` must work.",
+        ) from None
+    _require_whole(config, Path(script.path), operations)
     return Written(script.revision, Path(script.path))
+
+
+def _require_whole(config: Config, path: Path, operations: Sequence[IndexOp]) -> None:
+    """Take the file away again where it lacks the operations: run, it would do nothing."""
+    if path.read_text(encoding="utf-8").count("_index_safely(") >= len(operations):
+        return
+    path.unlink()
+    databases = config.get_main_option("databases")
+    names = f", here one of {databases}" if databases else ""
+    raise UsageError(
+        "No revision was written: script.py.mako has no place for its operations.",
+        hint=f"Where the environment migrates several databases, give --engine NAME{names}.",
+    )
 
 
 def _write(
@@ -105,23 +147,30 @@ def _write(
             message=request.message,
             rev_id=request.revision or None,
             branch_label=label,
-            process_revision_directives=_filler(operations),
+            process_revision_directives=_filler(request, operations),
             **common,
         )
     else:
+        bodies: dict[str, Any] = {
+            request.upgrades: body(operations),
+            request.downgrades: body(_reversed(operations)),
+        }
         made = directory.generate_revision(
             request.revision or rev_id(),
             request.message,
             branch_labels=label,
             config=config,
             imports=IMPORT,
-            upgrades=body(operations),
-            downgrades=body([operation.reverse() for operation in reversed(operations)]),
+            **bodies,
             **common,
         )
     if not isinstance(made, Script):
         raise CommandError("the revision was not written")
     return made
+
+
+def _reversed(operations: Sequence[IndexOp]) -> list[Any]:
+    return [operation.reverse() for operation in reversed(operations)]
 
 
 def body(operations: Sequence[Any]) -> str:
@@ -140,12 +189,16 @@ def _place(directory: ScriptDirectory, request: Request) -> tuple[str | None, st
     return request.branch, request.head or "base"
 
 
-def _filler(operations: Sequence[IndexOp]) -> Any:
+def _filler(request: Request, operations: Sequence[IndexOp]) -> Any:
+    """Puts the operations into the revision: for each of several databases it is called anew."""
+
     def fill(context: Any, revision: Any, directives: list[Any]) -> None:
-        script = directives[0]
-        script.imports.add(IMPORT)
-        script.upgrade_ops.ops[:] = operations
-        script.downgrade_ops.ops[:] = [one.reverse() for one in reversed(operations)]
+        for script in directives:
+            script.imports.add(IMPORT)
+            up, down = script.upgrade_ops_list[-1], script.downgrade_ops_list[-1]
+            if up.upgrade_token == request.upgrades:
+                up.ops[:] = operations
+                down.ops[:] = _reversed(operations)
 
     return fill
 

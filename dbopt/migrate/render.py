@@ -90,7 +90,7 @@ def render(
             raise UsageError(f"Alembic: {_safe(str(error))}") from None
         except Exception as error:
             raise UsageError(
-                f"{_place(error)}the revisions cannot be loaded: {_why(error)}",
+                f"{place_of(error)}the revisions cannot be loaded: {why_of(error)}",
                 hint="`alembic history` must work: is what they import installed?",
             ) from None
         if not scripts and not chosen:
@@ -122,7 +122,7 @@ def _render(config: Config, directory: ScriptDirectory, script: Script) -> Rende
         if not recorder.began:
             _complain(directory, error)
         line = _line_of(error, script.path)
-        return recorder.rendered(_why(error), line)
+        return recorder.rendered(why_of(error), line)
     if not recorder.began:
         _complain(directory, CommandError("it runs no migrations there."))
     return recorder.rendered()
@@ -210,15 +210,15 @@ def _line_of(error: BaseException, path: str) -> int:
 def _complain(directory: ScriptDirectory, error: BaseException) -> NoReturn:
     env = str(Path(directory.dir, "env.py"))
     line = _line_of(error, env)
-    where = f"{env}:{line}: " if line else _place(error) or f"{env}: "
+    where = f"{env}:{line}: " if line else place_of(error) or f"{env}: "
     raise UsageError(
-        f"{where}cannot run offline: {_why(error)}",
+        f"{where}cannot run offline: {why_of(error)}",
         hint="Where context.is_offline_mode() is true it must configure a dialect_name or url, "
         "and connect to nothing: `alembic upgrade head --sql` must work.",
     ) from None
 
 
-def _place(error: BaseException) -> str:
+def place_of(error: BaseException) -> str:
     """`file:line: ` of what failed: where a text is no Python, else the innermost call."""
     if isinstance(error, SyntaxError):
         return f"{error.filename}:{error.lineno}: "
@@ -226,7 +226,7 @@ def _place(error: BaseException) -> str:
     return f"{frames[-1].filename}:{frames[-1].lineno}: " if frames else ""
 
 
-def _why(error: BaseException) -> str:
+def why_of(error: BaseException) -> str:
     """What failed: its type alone where its words may hold a DSN, a password or a literal."""
     if isinstance(error, Connects):
         return "it connects to a database."

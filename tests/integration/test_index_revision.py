@@ -172,6 +172,99 @@ def test_an_environment_in_pyproject(
     assert [path.name for path in (tmp_path / "db/versions").glob("*.py")] == ["b2_the_indexes.py"]
 
 
+def written(app: Application) -> str:
+    """The one revision that was written, but for the tables'."""
+    (path,) = (path for path in app.versions.glob("*.py") if path.name != "a1.py")
+    return path.read_text()
+
+
+MULTI = """
+% for name in config.get_main_option("databases").split(", "):
+def upgrade_${name}():
+    ${context.get(name + "_upgrades", "pass")}
+
+
+def downgrade_${name}():
+    ${context.get(name + "_downgrades", "pass")}
+% endfor
+"""
+
+
+@pytest.mark.parametrize("runs_env", [False, True])
+def test_an_environment_of_several_databases(app: Application, runs_env: bool) -> None:
+    """Alembic's template "multidb": operations without a database's name would be lost."""
+    ini, mako = app.place / "alembic.ini", app.place / "alembic/script.py.mako"
+    more = "databases = one, two\n" + ("revision_environment = true\n" if runs_env else "")
+    ini.write_text(ini.read_text() + more)
+    mako.write_text(mako.read_text().partition("def upgrade")[0] + MULTI)
+    env = app.place / "alembic/env.py"
+    again = """
+        for name in ("one", "two"):
+            context.configure(
+                connection=connection, upgrade_token=name + "_upgrades",
+                downgrade_token=name + "_downgrades",
+            )
+            context.run_migrations()
+"""
+    env.write_text(env.read_text().partition("        context.configure(\n")[0] + again)
+
+    lost = revise("", "--offline")
+    assert isinstance(lost.exception, UsageError)
+    assert "--engine NAME, here one of one, two" in str(lost.exception)
+    assert [path.name for path in app.versions.glob("*.py")] == ["a1.py"]
+    done = revise("", "--offline", "--engine", "two")
+
+    assert done.exit_code == 0, done.output
+    one, _, two = written(app).partition("def upgrade_two")
+    assert "index_safely(" not in one
+    assert two.count("create_index_safely(") == two.count("drop_index_safely(") == 2
+
+
+def test_a_hook_of_the_environment_that_looks_at_alembics_options(app: Application) -> None:
+    """As in Alembic's cookbook: "Don't Generate Empty Migrations with Autogenerate"."""
+    ini, env = app.place / "alembic.ini", app.place / "alembic/env.py"
+    ini.write_text(ini.read_text() + "revision_environment = true\n")
+    hook = """
+def keep(migration, revision, directives):
+    if context.config.cmd_opts.autogenerate and directives[0].upgrade_ops.is_empty():
+        directives[:] = []
+
+"""
+    text = env.read_text().replace("URL =", f"{hook}URL =")
+    text = text.replace(
+        "transaction_per_migration", "process_revision_directives=keep, transaction_per_migration"
+    )
+    env.write_text(text)
+    done = revise("", "--offline")
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert written(app).count("create_index_safely(") == 2
+
+
+def test_an_environment_that_fails_is_told_without_its_words(app: Application) -> None:
+    ini, env = app.place / "alembic.ini", app.place / "alembic/env.py"
+    ini.write_text(ini.read_text() + "revision_environment = true\n")
+    env.write_text("raise ValueError('postgresql://app:hunter2@db/app')\n")
+    done = revise("", "--offline")
+    assert isinstance(done.exception, UsageError)
+    assert str(done.exception).startswith(f"{env}:1: the revision cannot be written: ValueError.")
+    assert "hunter2" not in str(done.exception)
+
+
+def test_the_environment_that_flask_migrate_makes_is_found(app: Application) -> None:
+    """`migrations/`, with an alembic.ini that does not say where env.py is."""
+    place = app.place / "migrations"
+    (app.place / "alembic").rename(place)
+    (app.place / "alembic.ini").unlink()
+    (place / "alembic.ini").write_text("[alembic]\n")
+    (place / "env.py").write_text("from flask import current_app\n")
+    done = revise("", "--offline", "--rev-id", "b2")
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert sorted(path.name for path in place.glob("versions/*.py")) == [
+        "a1.py",
+        "b2_the_indexes.py",
+    ]
+
+
 def test_where_no_environment_may_be_written_to_it_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,34 @@ def test_a_pyproject(tmp_path: Path) -> None:
         assert str(tmp_path / "db") == found
 
 
+def test_both_files_as_the_pyproject_template_has_them(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.alembic]\nscript_location = "%(here)s/db"\n')
+    (tmp_path / "alembic.ini").write_text("[alembic]\nsqlalchemy.url = postgresql://db/app\n")
+    for path in (tmp_path, tmp_path / "alembic.ini", tmp_path / "pyproject.toml"):
+        found = application_config(path)
+        assert found.get_alembic_option("script_location") == str(tmp_path / "db")
+        assert found.get_main_option("sqlalchemy.url") == "postgresql://db/app"
+
+
+def test_a_section_of_another_name(tmp_path: Path) -> None:
+    (tmp_path / "alembic.ini").write_text("[shop]\nscript_location = %(here)s/db\n")
+    found = application_config(tmp_path, section="shop")
+    assert found.get_alembic_option("script_location") == str(tmp_path / "db")
+    assert found.cmd_opts is not None
+    assert found.cmd_opts.name == "shop"
+    with pytest.raises(UsageError, match=r"holds no alembic\.ini"):
+        application_config(tmp_path)
+
+
+def test_an_ini_beside_the_env_py_as_flask_migrate_has_it(tmp_path: Path) -> None:
+    (tmp_path / "alembic.ini").write_text("[alembic]\nfile_template = %%(rev)s\n")
+    (tmp_path / "env.py").write_text("")
+    for path in (tmp_path, tmp_path / "alembic.ini"):
+        found = application_config(path)
+        assert found.get_main_option("script_location") == str(tmp_path)
+        assert found.get_main_option("file_template") == "%(rev)s"
+
+
 def test_the_folder_of_env_py(tmp_path: Path) -> None:
     where = tmp_path / "100%"
     where.mkdir()
