@@ -21,6 +21,9 @@ from dbopt.store import indexruns
 from dbopt.store.indexruns import IndexRun, IndexStep
 from dbopt.store.link import connect_store
 
+WIDE = 110
+"""Columns from which on the list of runs has room for who did what."""
+
 _COLOURS = {
     "done": "green",
     "rolled back": "cyan",
@@ -35,7 +38,10 @@ _COLOURS = {
 
 @click.command("runs")
 @click.argument("run", required=False)
-@click.option("--limit", type=click.IntRange(1, indexruns.MOST_RUNS), default=20, show_default=True)
+@click.option(
+    "--limit", type=click.IntRange(1, indexruns.MOST_RUNS), default=20, show_default=True,
+    help="How many runs.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def runs_command(context: Context, run: str | None, limit: int, as_json: bool) -> None:
@@ -73,17 +79,28 @@ def _list(context: Context, found: Sequence[IndexRun], as_json: bool) -> None:
     if not found:
         context.console.print("No run has changed an index yet.")
         return
-    table = Table("Run", "Began", "Took", "Outcome", "Steps", "Database", "Who", "Command")
+    wide = context.console.width >= WIDE
+    table = Table()
+    # People type it, so it is never cut; the others may be.
+    table.add_column("Run", no_wrap=True, min_width=max(len(run.id) for run in found))
+    for name in ("Began", "Took", "Outcome"):
+        table.add_column(name, no_wrap=True)
+    for name in ("Database", "Steps", "Who", "Command") if wide else ("Database",):
+        table.add_column(name, overflow="fold")
     for run in found:
-        table.add_row(
-            run.id, _moment(run.began), _took(run.began, run.ended), _outcome(run.outcome),
-            str(run.steps), shown(f"{run.target.database} on {run.target.server}"),
-            shown(f"{run.os_user}@{run.host}"), shown(run.command),
-        )  # fmt: skip
+        cells = [
+            run.id, f"{run.began.astimezone():%Y-%m-%d %H:%M}", _took(run.began, run.ended),
+            _outcome(run.outcome), shown(run.target.database),
+        ]  # fmt: skip
+        if wide:
+            cells[-1] = shown(f"{run.target.database} on {run.target.server}")
+            cells += [str(run.steps), shown(f"{run.os_user}@{run.host}"), shown(run.command)]
+        table.add_row(*cells)
     context.console.print(table)
 
 
 def _show_run(console: Console, run: IndexRun, steps: Iterable[IndexStep]) -> None:
+    """What the run was, then its statements, which are not cut: they are copied."""
     lines = {
         "Run": run.id,
         "Took back": run.of_run,
@@ -91,28 +108,28 @@ def _show_run(console: Console, run: IndexRun, steps: Iterable[IndexStep]) -> No
         "Who": f"{run.os_user}@{run.host}, pid {run.pid}, {run.application}, dbopt {run.version}",
         "Command": run.command,
         "Began": f"{_moment(run.began)}, took {_took(run.began, run.ended)}",
-        "Outcome": f"{run.outcome} {run.message}".rstrip(),
+        "Outcome": f"{run.outcome}: {run.message}" if run.message else run.outcome,
     }
     for name, value in lines.items():
         if value:
             console.print(Text(f"{name:<10}{printable(value)}"), soft_wrap=True)
-    table = Table("#", "Began", "Took", "Outcome", "Size", "What ran, and what undoes it")
-    for step in steps:
-        bytes_ = "" if step.size_bytes is None else size(step.size_bytes)
-        table.add_row(
-            str(step.number), f"{step.began.astimezone():%H:%M:%S}", _took(step.began, step.ended),
-            _outcome(step.outcome), bytes_, _statements(step),
-        )  # fmt: skip
-    console.print(table)
+    every = list(steps)
+    if every:
+        console.print("\nWhat ran, and after ↶ what undoes it:")
+    for step in every:
+        _show_step(console, step)
 
 
-def _statements(step: IndexStep) -> Text:
-    text = Text(printable(step.sql))
+def _show_step(console: Console, step: IndexStep) -> None:
+    words = [f"{step.began.astimezone():%H:%M:%S}", _took(step.began, step.ended)]
+    words += [] if step.size_bytes is None else [size(step.size_bytes)]
+    told = ", ".join(filter(None, words))
+    console.print(f"{step.number:>3} {_outcome(step.outcome)} [dim]{told}[/]", highlight=False)
+    console.print(Text(f"    {printable(step.sql)}"), soft_wrap=True)
     if step.reverse:
-        text.append(f"\n↶ {printable(step.reverse)}", style="dim")
+        console.print(Text(f"    ↶ {printable(step.reverse)}", style="dim"), soft_wrap=True)
     if step.message:
-        text.append(f"\n{printable(step.message)}", style="red")
-    return text
+        console.print(Text(f"    {printable(step.message)}", style="red"), soft_wrap=True)
 
 
 def _outcome(outcome: str) -> str:
@@ -172,12 +189,10 @@ def _show_preview(console: Console, found: Rollback) -> None:
     if not found.undos:
         console.print("The run changed nothing: there is nothing to take back.")
         return
-    if found.doing:
-        table = Table("Does", "Index", "Table", "SQL")
-        for undo in found.doing:
-            action = undo.step.action.value if undo.step else ""
-            table.add_row(action, shown(undo.name), shown(undo.table), shown(undo.sql))
-        console.print(table)
+    for undo in found.doing:
+        action = undo.step.action.value if undo.step else ""
+        console.print(f"{action} [bold]{shown(undo.name)}[/] on {shown(undo.table)}")
+        console.print(Text(f"    {printable(undo.sql)}", style="dim"), soft_wrap=True)
     for undo in found.undos:
         if undo.step is None:
             word = "[green]as before[/]" if undo.settled else "[yellow]left alone[/]"

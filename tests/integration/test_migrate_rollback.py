@@ -268,9 +268,9 @@ def test_a_run_that_is_not_there_or_elsewhere(settings: Settings, store: str) ->
         preview(settings, run)
 
 
-def _cli(settings: Settings, *words: str) -> tuple[Result, str]:
+def _cli(settings: Settings, *words: str, width: int = 220) -> tuple[Result, str]:
     shown = io.StringIO()
-    console = Console(file=shown, width=220, force_terminal=False)
+    console = Console(file=shown, width=width, force_terminal=False)
     result = CliRunner().invoke(index, words, obj=Context(settings, console))
     return result, shown.getvalue()
 
@@ -284,6 +284,11 @@ def test_the_commands(settings: Settings, connection: Connection, store: str) ->
     listed = _cli(settings, "runs")[1]
     assert run in listed
     assert "dbopt index apply" in listed
+    # People type the run's id, and copy statements: neither is cut on a narrow terminal.
+    assert run in _cli(settings, "runs", width=50)[1]
+    assert "    ↶ DROP INDEX CONCURRENTLY IF EXISTS public.a\n" in (
+        _cli(settings, "runs", run, width=30)[1]
+    )
     [document] = json.loads(_cli(settings, "runs", "--json")[0].stdout)
     assert (run, "done", 1) == (document["id"], document["outcome"], document["steps"])
     shown = _cli(settings, "runs", run)[1]
