@@ -20,7 +20,7 @@ from tests.support import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = (ROOT / "docs/deploy.md").read_text()
-REPLICAS = 6
+REPLICAS = 4
 DECLARED = """
 CREATE INDEX people_mail ON people (mail);
 CREATE UNIQUE INDEX people_lower ON people (lower(mail)) WHERE id > 0;

@@ -37,7 +37,7 @@ DECLARED = """
 CREATE INDEX people_mail ON people (mail);
 CREATE UNIQUE INDEX people_lower ON people (lower(mail));
 """
-MANY = 8
+MANY = 5
 """Replicas of an application that start at once."""
 
 
