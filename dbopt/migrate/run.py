@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 
 from dbopt.errors import DboptError, DeadlinePassed, MigrationBusy
 from dbopt.migrate import estimate, operations, preflight, selection, verify
@@ -34,6 +35,8 @@ from dbopt.sql.findings import Finding
 __all__ = ["ADDING", "ALL", "Options", "Run", "Stepping", "apply"]
 
 _DEFAULT = Options()
+PASSES = 3
+"""How often a run looks again at what is left, and goes on, while that changes something."""
 _NEW = frozenset({Action.CREATE, Action.REBUILD, Action.REPLACE, Action.ATTACH})
 """Actions after which the planner has an index that it did not have."""
 
@@ -85,6 +88,7 @@ class Run:
         self._wait = settings.migrate.lock_wait if options.wait is None else options.wait
         self._steps: list[Step] = []
         self._undone: list[Step] = []
+        self._left: list[Step] | None = None
         self._failing: set[selection.Name] = set()
         self._is_set_up = False
         self._journal: Journal = Unrecorded()
@@ -179,15 +183,53 @@ class Run:
         self._undone = list(todo)
         findings = self._patience.lasting(lambda: self._look(todo), "The look before")
         try:
-            for number, step in enumerate(todo, 1):
-                self._deadline.check(f'The index "{step.definition.name}"')
-                if self._stepping:
-                    self._stepping(number, len(todo), step)
-                self._try(step, findings)
+            self._do_all(todo, findings)
+            if todo:
+                self._go_on()
         except DeadlinePassed as error:
             self._tell(error.message)
             self.applied = replace(self.applied, outcome=Outcome.DEADLINE)
         self._finish(bool(todo))
+
+    def _do_all(self, todo: Sequence[Step], findings: Sequence[Finding]) -> None:
+        for number, step in enumerate(todo, 1):
+            self._deadline.check(f'The index "{step.definition.name}"')
+            if self._stepping:
+                self._stepping(number, len(todo), step)
+            self._try(step, findings)
+
+    def _go_on(self) -> None:
+        """Do what was done, or was not to be done, and is to be done by now: a crash of the server
+        has undone it, somebody has made another partition. What has failed is not tried again.
+        """
+        for _ in range(PASSES):
+            todo = self._not_tried()
+            before = self.applied.changed
+            if not todo:
+                return
+            names = ", ".join(step.definition.name for step in todo)
+            self._tell(f"There is more to do by now: {names}.")
+            self._undone += todo
+            self._do_all(todo, self._patience.lasting(partial(self._findings, todo), "The look"))
+            if self.applied.changed == before:
+                return
+
+    def _not_tried(self) -> list[Step]:
+        failed = {(one.name, one.table) for one in self.applied.failed}
+        return [
+            step
+            for step in self._is_left()
+            if (step.definition.name, step.definition.table) not in failed
+            and self._unwanted(step) is None
+            and selection.held_back(step, self._failing) is None
+        ]
+
+    def _is_left(self) -> list[Step]:
+        """The plan by now: what is not as declared."""
+        if self._left is None:
+            steps = self._patience.lasting(self._plan, "The plan afterwards")
+            self._left = [step for step in steps if step.action is not Action.PRESENT]
+        return self._left
 
     def _plan(self) -> list[Step]:
         """The steps that this run is to do, or to say of why it does not."""
@@ -197,7 +239,7 @@ class Run:
             steps = [step for step in steps if step.action is not Action.DROP]
         if not options.of_run:
             selection.refuse_emptying(steps, self._scene.declares, options.prune)
-        return selection.chosen(steps, options.only)
+        return selection.chosen(steps, options.only, checked=bool(self._steps))
 
     def _ordered(self, todo: list[Step]) -> list[Step]:
         """What brings most comes first. Without an estimate they stay as declared."""
@@ -225,13 +267,17 @@ class Run:
         todo = [step for step in todo if self._unwanted(step) is None]
         if not todo:
             return []
-        findings = preflight.look(self._scene.connection, todo, self._settings.migrate)
+        findings = self._findings(todo)
         selection.refuse(findings, todo)
         return findings
+
+    def _findings(self, todo: Sequence[Step]) -> list[Finding]:
+        return preflight.look(self._scene.connection, todo, self._settings.migrate)
 
     def _try(self, step: Step, findings: Sequence[Finding]) -> None:
         """Do a step, or note why it failed: the others go on."""
         what = f'The index "{step.definition.name}"'
+        self._left = None
         try:
             built = self._patience.lasting(lambda: self._step(step, findings), what)
         except (DboptError, ServerError) as error:
@@ -259,8 +305,6 @@ class Run:
             self._tell("The migration lock was lost with its session, and is held again.")
         if isinstance(self._journal, StoreJournal):
             self._journal.served = self._guard.connection
-            if isinstance(self._journal, StoreJournal):
-                self._journal.served = self._guard.connection
         now = self._scene.again(step)
         if now is None:
             return ()
@@ -291,9 +335,8 @@ class Run:
 
     def _finish(self, changed: bool) -> None:
         """The plan once more: nothing but what is present may be left."""
-        left = self._patience.lasting(self._plan, "The plan afterwards") if changed else []
-        left = [step for step in left if step.action is not Action.PRESENT]
-        self.applied = replace(self.applied, left=tuple(left))
+        left = tuple(self._is_left()) if changed else ()
+        self.applied = replace(self.applied, left=left)
         if self.applied.outcome is not Outcome.DEADLINE:
             self.applied = replace(self.applied, outcome=self.applied.so_far)
             self._verify()

@@ -28,15 +28,16 @@ def name_of(step: Step) -> Name:
     return step.definition.schema, step.definition.name
 
 
-def chosen(steps: Sequence[Step], only: Collection[str]) -> list[Step]:
+def chosen(steps: Sequence[Step], only: Collection[str], *, checked: bool = False) -> list[Step]:
     """The steps of the named indexes and tables; all of them where none is named.
 
-    Raises UsageError for a word that names nothing in the plan.
+    Raises UsageError for a word that names nothing in the plan, unless an earlier plan was
+    `checked`: what it named may be gone by now, as was asked for.
     """
     if not only:
         return list(steps)
     known = {word for step in steps for word in words(step)}
-    for word in only:
+    for word in () if checked else only:
         if word not in known:
             near = difflib.get_close_matches(word, known, n=1)
             raise UsageError(

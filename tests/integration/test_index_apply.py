@@ -314,6 +314,51 @@ def test_a_step_whose_session_is_always_ended_fails_alone(
     assert [built.name for built in applied.changed] == ["people_lower"]
 
 
+def test_what_a_crash_has_undone_is_done_again(settings: Settings, connection: Connection) -> None:
+    """With synchronous_commit = off a server may forget its last commits."""
+    told: list[str] = []
+
+    def forget(number: int, total: int, step: object) -> None:
+        if (number, total) == (2, 2):
+            connection.execute(
+                "UPDATE pg_index SET indisvalid = false WHERE indrelid = 'people'::regclass"
+            )
+
+    applied = run.apply(settings, Options(record=False), stepping=forget, tell=told.append)
+
+    assert (applied.outcome, applied.left) == (Outcome.DONE, ())
+    assert [Action.CREATE, Action.CREATE, Action.REBUILD] == [one.action for one in applied.built]
+    assert f"There is more to do by now: {applied.built[0].name}." in told
+    assert _states(connection) == {"people_lower": True, "people_mail": True}
+
+
+def test_a_run_goes_on_for_a_few_passes_and_not_for_ever(
+    settings: Settings, connection: Connection
+) -> None:
+    """Somebody takes an index away each time that it was built."""
+    passes: list[int] = []
+
+    def take(number: int, total: int, step: object) -> None:
+        if number == total:
+            passes.append(total)
+            connection.execute("DROP INDEX IF EXISTS people_mail, people_lower")
+
+    run.apply(settings, Options(record=False), stepping=take)
+
+    assert len(passes) == 1 + run.PASSES
+
+
+def test_one_index_that_is_only_to_be_dropped_is_no_wrong_option_afterwards(
+    settings: Settings, connection: Connection
+) -> None:
+    connection.execute("CREATE INDEX people_id ON people (id)")
+
+    applied = _apply(settings, prune=True, only=("people_id",))
+
+    assert (applied.outcome, _actions(applied)) == (Outcome.DONE, {"people_id": Action.DROP})
+    assert _states(connection) == {}
+
+
 def test_a_drop_waits_for_what_replaces_it(settings: Settings, connection: Connection) -> None:
     _apply(settings)
     _declare(settings, "CREATE UNIQUE INDEX people_id ON people (id);" + DECLARED.partition(";")[0])
