@@ -7,7 +7,7 @@ from the catalog. What has changed since the run is left alone, with the reason.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dbopt.errors import DeclarationError
@@ -48,7 +48,7 @@ class Undo:
             return ""
         definition, existing = self.step.definition, self.step.existing
         if self.step.action is Action.DROP:
-            return drop_text(definition)
+            return drop_text(definition, concurrently=not (existing and existing.partitioned))
         if self.step.action is Action.RENAME and existing is not None:
             there = f"{quote_name(existing.definition.schema)}.{quote_name(existing.name)}"
             return f"ALTER INDEX {there} RENAME TO {quote_name(definition.name)}"
@@ -125,8 +125,10 @@ def _restored(before: IndexDefinition, net: Net, nets: Sequence[Net], catalog: C
     if step.action is Action.RENAME and there is not None:
         if net.after is None:
             return Undo(*_key(before), before.table, None, f"{there.name} does what it did", True)
-        if there.name != net.after.name:
+        renamed = _twin(net.after, before, catalog)
+        if renamed is None:
             return _left(_key(before), before.table, f"{net.after.name} is not there any more")
+        step = replace(step, existing=renamed, reason=f"it is called {renamed.name}")
         return Undo(*_key(before), before.table, step)
     if step.action is Action.REPLACE and there is not None:
         ours = (other.after for other in nets if other.after is not None)
@@ -136,6 +138,13 @@ def _restored(before: IndexDefinition, net: Net, nets: Sequence[Net], catalog: C
     if step.action in _BUILDS and (net.after is None or step.action is not Action.CREATE):
         return Undo(*_key(before), before.table, step)
     return _left(_key(before), before.table, step.reason or "it is not there any more")
+
+
+def _twin(named: IndexDefinition, means: IndexDefinition, catalog: Catalog) -> Index | None:
+    """The valid index of that name, if it means that; others may mean the same."""
+    found = catalog.indexes_by_name.get(_key(named))
+    same = found is not None and found.valid and same_index(found.definition, means)
+    return found if same else None
 
 
 def _removed(

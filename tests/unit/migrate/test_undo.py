@@ -102,6 +102,22 @@ def test_a_name_is_given_back() -> None:
     assert "ALTER INDEX s.z RENAME TO a" == undo.sql
     assert [("a", "left", "z is not there any more")] == undone(steps, index("y", "a"))
     assert [("a", "left", "it is not there any more")] == undone(steps)
+    # Of several that mean the same it is the one that was renamed.
+    [undo] = undos(steps, catalog(indexes=[index("b", "a"), index("z", "a")]))
+    assert "ALTER INDEX s.z RENAME TO a" == undo.sql
+    assert [("a", "left", "z is not there any more")] == undone(
+        steps, index("b", "a"), index("z", "b")
+    )
+
+
+def test_the_sql_for_people_is_what_the_server_takes() -> None:
+    there = index("a", "a")
+    [plain] = undos([created(1, A)], catalog(indexes=[there]))
+    [whole] = undos([created(1, A)], catalog(indexes=[replace(there, partitioned=True)]))
+
+    assert ["DROP INDEX CONCURRENTLY IF EXISTS s.a", "DROP INDEX IF EXISTS s.a"] == [
+        plain.sql, whole.sql,
+    ]  # fmt: skip
 
 
 def test_a_replacement_is_replaced_by_what_was_there() -> None:
