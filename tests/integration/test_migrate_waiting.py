@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -14,6 +16,7 @@ from dbopt.migrate import operations
 from dbopt.migrate.names import new_name
 from dbopt.migrate.progress import Progress
 from dbopt.migrate.steps import Action
+from dbopt.migrate.watch import MOMENT
 from dbopt.migrate.work import Built, Deadline, Work
 from dbopt.pg import catalog, ddl
 from dbopt.pg.connect import Connection, connect
@@ -220,6 +223,50 @@ def test_a_build_gives_way_to_an_alter_table_that_waits_for_it(
     outcomes = [outcome for _, outcome, _ in journal.ends]
     assert outcomes[0] == "cancelled"
     assert outcomes[-1] == "done"
+
+
+def test_with_a_long_lock_timeout_a_reader_waits_for_a_moment_only(
+    connection: Connection, pg_dsn: str
+) -> None:
+    settings = replace(SETTINGS, lock_timeout=30.0)
+    told: list[str] = []
+    with (
+        old_snapshot(pg_dsn) as blocker,
+        connect(pg_dsn) as mine,
+        in_background(lambda: build(mine, WANTED, settings, tell=told.append)) as raised,
+    ):
+        wait_until(lambda: being_built(connection), what="the build to show")
+        with (
+            connect(pg_dsn) as reader,
+            elsewhere(pg_dsn, "ALTER TABLE words ADD COLUMN more int") as pid,
+        ):
+            wait_until(lambda: _waits(connection, pid), what="the ALTER to wait")
+            began = time.monotonic()
+            reader.execute("SELECT count(*) FROM words")
+            waited = time.monotonic() - began
+        blocker.rollback()
+    assert raised == []
+    assert waited < 4 * MOMENT
+    assert any(f'"words_word" gives way to pid {pid} (user postgres somebody' in t for t in told)
+
+
+def test_one_that_must_always_give_way_ends_and_says_to_whom(
+    connection: Connection, pg_dsn: str
+) -> None:
+    """The application alters the table every moment: nobody waits for long, and not for ever."""
+    settings = replace(SETTINGS, attempts=2)
+    stop = threading.Event()
+
+    def alter() -> None:
+        with connect(pg_dsn, application_name="deploys") as other:
+            while not stop.wait(0.05):
+                other.execute("BEGIN; LOCK TABLE words IN ACCESS EXCLUSIVE MODE; COMMIT")
+
+    with old_snapshot(pg_dsn), connect(pg_dsn) as mine, in_background(alter):
+        with pytest.raises(MigrationError, match=r"at last to pid \d+ \(user postgres deploys"):
+            build(mine, WANTED, settings)
+        stop.set()
+    assert names(connection).get("words_word") is not True
 
 
 def test_a_build_that_a_blocker_of_its_own_waits_for_is_no_deadlock(
