@@ -70,6 +70,19 @@ def read_changes(sql: str) -> list[Read]:
     return found
 
 
+def attached(sql: str) -> Name | None:
+    """The partition's index that ALTER INDEX … ATTACH PARTITION makes a part of another one.
+
+    None for any other statement. There is no way back from it but to drop the whole.
+    """
+    tokens = [token for token in code(sql) if token.text != ";"]
+    words = [token.text.lower() for token in tokens]
+    if words[:2] != ["alter", "index"] or "attach" not in words:
+        return None
+    at = words.index("attach")
+    return _name(tokens, at + 2)[0] if words[at + 1 : at + 2] == ["partition"] else None
+
+
 def read_definition(sql: str) -> IndexDefinition:
     """The definition that one CREATE INDEX statement gives; DeclarationError for anything else.
 

@@ -6,12 +6,12 @@ from the catalog. What has changed since the run is left alone, with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from dbopt.errors import DeclarationError
-from dbopt.migrate.changes import Created, Name, Net, Noted, net_effect, read_changes
+from dbopt.migrate.changes import Created, Name, Net, Noted, attached, net_effect, read_changes
 from dbopt.migrate.changes import read_definition as read
 from dbopt.migrate.plan import Action, Step, one, required, same_index
 from dbopt.pg.catalog import Catalog, Index
@@ -80,6 +80,7 @@ def undos(
     notes, unread = _notes(steps)
     nets = net_effect(notes)
     gone = {_key(net.before) for net in nets if net.before is not None}
+    adopted = _adopted(steps, nets)
     found: list[Undo] = []
     for net in nets:
         if net.lost is not None:
@@ -87,7 +88,7 @@ def undos(
         elif net.before is not None:
             found.append(_restored(net.before, net, nets, catalog))
         elif net.after is not None and _key(net.after) not in gone:
-            found.append(_removed(net.after, catalog, made_by or {}, run))
+            found.append(_removed(net.after, catalog, made_by or {}, run, adopted))
     return sorted(_without_parts(found, catalog), key=_drops) + unread
 
 
@@ -147,8 +148,26 @@ def _twin(named: IndexDefinition, means: IndexDefinition, catalog: Catalog) -> I
     return found if same else None
 
 
+def _adopted(steps: Iterable[IndexStep], nets: Iterable[Net]) -> set[Name]:
+    """Indexes of partitions that were there before the run, and that it has attached."""
+    made = {_key(net.after) for net in nets if net.after is not None and net.before is None}
+    found = {attached(step.sql) for step in steps if step.outcome in ("done", "interrupted")}
+    return {name for name in found if name is not None} - made
+
+
+def _below(index: Index, catalog: Catalog) -> Iterator[Index]:
+    """The parts of an index, at every level of partitions."""
+    for part in catalog.index_parts.get(index.oid, ()):
+        yield part
+        yield from _below(part, catalog)
+
+
 def _removed(
-    after: IndexDefinition, catalog: Catalog, made_by: Mapping[Name, str], run: str
+    after: IndexDefinition,
+    catalog: Catalog,
+    made_by: Mapping[Name, str],
+    run: str,
+    adopted: Collection[Name],
 ) -> Undo:
     """An index that has come: it goes, if it is still that one and nothing else needs it."""
     name, table = _key(after), after.table
@@ -164,6 +183,10 @@ def _removed(
     reason = required(found)
     if reason and found.parent is None:
         return _left(name, table, reason)
+    before = [part.name for part in _below(found, catalog) if _key(part.definition) in adopted]
+    if before:
+        # PostgreSQL knows no way to take an index of a partition out again.
+        return _left(name, table, f"{', '.join(before)} was there before, and would go with it")
     return Undo(*name, table, Step(Action.DROP, found.definition, found))
 
 

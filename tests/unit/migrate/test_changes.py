@@ -11,6 +11,7 @@ from dbopt.migrate.changes import (
     Net,
     Noted,
     Renamed,
+    attached,
     net_effect,
     read_changes,
     read_definition,
@@ -160,3 +161,16 @@ def test_the_drop_tells_what_stepped_aside() -> None:
     went, came = net_effect(notes)
     assert (named("a"), None, None) == (went.before, went.after, went.lost)
     assert (None, named("a")) == (came.before, came.after)
+
+
+@pytest.mark.parametrize(
+    ("sql", "name"),
+    [
+        ('ALTER INDEX s.a ATTACH PARTITION s."B b"', ("s", "B b")),
+        ("alter index a attach partition b;", ("", "b")),
+        ("ALTER INDEX s.attach RENAME TO b", None),
+        ("DROP INDEX attach", None),
+    ],
+)
+def test_what_is_attached(sql: str, name: tuple[str, str] | None) -> None:
+    assert name == attached(sql)

@@ -178,3 +178,25 @@ def test_a_partitions_index_goes_with_the_whole() -> None:
     # A run that built one for a new partition of an index that was there.
     alone = undos(steps[1:], catalog(tables=tables, indexes=[parent, leaf]))
     assert [("leaf_idx", "left", "it is a part of a partitioned table's index")] == seen(alone)
+
+
+def test_what_was_there_before_does_not_go_with_the_whole_that_it_was_attached_to() -> None:
+    whole, leaf, old = definition("a"), replace(definition("a1"), table="t1"), "old"
+    steps = [
+        created(1, whole),
+        created(2, leaf),
+        step(3, leaf, "ALTER INDEX s.a ATTACH PARTITION s.a1"),
+        step(4, replace(leaf, name=old, table="t2"), "ALTER INDEX s.a ATTACH PARTITION s.old"),
+    ]
+    top = replace(index("a", "a"), oid=1, partitioned=True)
+    parts = [
+        replace(index("a1", "a", table="t1"), oid=2, parent=1),
+        replace(index("old", "a", table="t2"), oid=3, parent=1),
+    ]
+    here = [("a1", "left", "it is a part of a partitioned table's index")]
+    reason = "old was there before, and would go with it"
+
+    assert [*here, ("a", "left", reason)] == undone(steps, top, *parts)
+    assert ("a", "drop", "") in undone(steps[:3], top, parts[0])
+    # What has come with a partition since is no forerunner.
+    assert ("a", "drop", "") in undone(steps[:3], top, *parts)
