@@ -14,7 +14,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from dbopt.migrate import plan, preflight
-from dbopt.migrate.looks import rows
+from dbopt.migrate.looks import rows, sessions
 from dbopt.migrate.steps import Action, Step, Wanted
 from dbopt.pg import catalog, ddl, look
 from dbopt.pg.connect import Connection, connect
@@ -27,7 +27,7 @@ from tests.fix_gateway import Gateway
 from tests.fix_pg import Server, fresh_database
 from tests.support import wait_until
 
-SETTINGS = Migrate(max_transaction_age=0.5, blocker_queries=True)
+SETTINGS = Migrate(max_transaction_age=0.2, blocker_queries=True)
 SCHEMA = """
 CREATE TABLE people (id int PRIMARY KEY, mail text, city text, filler text);
 INSERT INTO people SELECT n, 'mail' || n, 'city' || n % 9 FROM generate_series(1, 500) AS n;
@@ -69,6 +69,12 @@ def _drop(connection: Connection) -> list[Step]:
     gone = ddl.find(connection, "public", "people_gone")
     assert gone is not None
     return [Step(Action.DROP, gone.definition, gone)]
+
+
+@pytest.fixture
+def told_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What would be told after a second is told after less."""
+    monkeypatch.setattr(sessions, "_BRIEF", 0.1)
 
 
 MAIL = "CREATE INDEX people_mail ON people (mail)"
@@ -141,6 +147,7 @@ def test_the_prediction_is_what_the_server_does(dsn: str, connection: Connection
         builder.execute(definition.create_sql().encode())
 
 
+@pytest.mark.usefixtures("told_soon")
 def test_a_transaction_that_is_too_old_forbids_a_build(dsn: str, connection: Connection) -> None:
     with _session(dsn, "SELECT 'secret' FROM other", repeatable=True) as somebody:
         pid = somebody.info.backend_pid
@@ -161,6 +168,7 @@ def test_a_transaction_that_is_too_old_forbids_a_build(dsn: str, connection: Con
     assert "secret" not in str(old[0].to_dict())
 
 
+@pytest.mark.usefixtures("told_soon")
 def test_a_drop_is_only_warned_of(dsn: str, connection: Connection) -> None:
     drop = _drop(connection)
     with _session(dsn, "SELECT count(*) FROM people"):
@@ -359,6 +367,7 @@ def test_an_invalid_leftover_is_told(connection: Connection) -> None:
     assert {"invalid", "duplicates"} <= {one.rule for one in found}
 
 
+@pytest.mark.usefixtures("told_soon")
 def test_a_vacuum_that_runs_is_told(dsn: str, connection: Connection) -> None:
     """An autovacuum gives way and is not told; one that somebody runs does not."""
     steps = _steps(connection, MAIL)
