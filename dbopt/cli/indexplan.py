@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -20,13 +20,15 @@ from dbopt.migrate.declared import Declared, declared
 from dbopt.migrate.direct import require_writable
 from dbopt.migrate.estimate import Estimate, key
 from dbopt.migrate.lockguard import direct_session
+from dbopt.migrate.lockwords import is_quiet
 from dbopt.migrate.looks import plan as plans
 from dbopt.migrate.looks.sessions import evidence
-from dbopt.migrate.register import managed_indexes
+from dbopt.migrate.register import Known, known
 from dbopt.migrate.scene import Scene
 from dbopt.migrate.script import Part, script, statements
+from dbopt.migrate.selection import Name
 from dbopt.migrate.steps import Action, Step
-from dbopt.pg.catalog import Catalog
+from dbopt.pg.catalog import Catalog, Index
 from dbopt.pg.connect import Connection
 from dbopt.pg.look import Session
 from dbopt.pg.shown import printable
@@ -76,15 +78,15 @@ class Planned:
 
 
 @click.command("plan")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--sql", "as_sql", is_flag=True, help="Print what apply would run, for psql.")
 @click.option(
     "--only", multiple=True, metavar="NAME|TABLE", help="Only this index or table; may be repeated."
 )
 @click.option("--prune", is_flag=True, help="Drop undeclared indexes of declared tables too.")
+@click.option("--sql", "as_sql", is_flag=True, help="Print what apply would run, for psql.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def plan_command(
-    context: Context, as_json: bool, as_sql: bool, only: tuple[str, ...], prune: bool
+    context: Context, only: tuple[str, ...], prune: bool, as_sql: bool, as_json: bool
 ) -> None:
     """Compare the declared indexes (indexes/*.sql) with the database's, and change nothing.
 
@@ -93,7 +95,8 @@ def plan_command(
     now, and what would make it fail. Indexes that dbopt has neither made nor found declared are
     left alone, unless --prune is given.
 
-    Exits 0 when there is nothing to do, 1 when there are changes.
+    Exits 0 when there is nothing to do, 1 when there are changes, 7 where there can be none, such
+    as on a standby.
 
     \b
     Examples:
@@ -146,20 +149,30 @@ def plan_of(settings: Settings, only: tuple[str, ...], prune: bool) -> Planned:
     ) as scene:
         # Elsewhere the declarations cannot even be compared, which says less.
         require_writable(scene.connection)
-        every = scene.plan(lambda there: managed_indexes(settings, scene.connection, there))
+        register = Known()
+
+        def managing(there: Iterable[Index]) -> Collection[Name]:
+            nonlocal register
+            register = known(settings, scene.connection, there)
+            return register.names
+
+        every = scene.plan(managing)
         steps = selection.chosen(every, only)
         connection, here = scene.connection, scene.catalog
         assert here is not None  # noqa: S101 - a plan has one
-        speed = rates.remembered(settings, connection, here)
+        # A store that did not answer once is not waited for again.
+        away = bool(register.unseen)
+        speed = rates.USUAL if away else rates.remembered(settings, connection, here)
         estimates = estimate.estimate(connection, steps, here, speed)
         steps = estimate.by_benefit(steps, estimates)
         survey = preflight.survey(connection, steps, settings.migrate)
         old = plans.expired(_of(found, steps), date.today())
+        blind = plans.unregistered(connection.info.dbname, register.unseen)
         return Planned(
             parts=tuple(statements(steps, here)),
             estimates=estimates,
             blockers=survey.blockers,
-            findings=(*survey.findings, *old),
+            findings=(*survey.findings, *old, *blind),
             left_alone=tuple(_left_alone(every, here)),
             search_path=_search_path(connection),
             version=here.version,
@@ -200,10 +213,15 @@ def _script(planned: Planned, settings: Settings) -> str:
         for one in planned.findings
     ]
     todo = [part for part in planned.parts if part.step.action is not Action.PRESENT]
-    notes = {
-        number: "; ".join(planned.estimates[key(part.step.definition)].locks)
-        for number, part in enumerate(todo)
-    }
+    whole = selection.of_all(planned.findings, planned.todo)
+    notes = {}
+    for number, part in enumerate(todo):
+        locks = planned.estimates[key(part.step.definition)].locks
+        notes[number] = "; ".join(words for words in locks if not is_quiet(words))
+        if whole or selection.forbidden(part.step, planned.findings):
+            # As apply: it would fail, and the script would end there, or it must not be tried.
+            todo[number] = replace(part, statements=())
+            notes[number] = "Not run: a critical finding forbids it, see above."
     return "".join(told) + script(
         todo,
         settings.migrate,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
-from dbopt.errors import DboptError
+from dbopt.errors import DboptError, StoreMissing
 from dbopt.migrate.journal import still_managed, target_of
 from dbopt.pg.catalog import Index
 from dbopt.pg.connect import Connection
@@ -14,6 +15,13 @@ from dbopt.store import indexruns
 from dbopt.store.link import StoreLink
 
 
+class Known(NamedTuple):
+    """Schema and name of the managed indexes; `unseen` is why they cannot be known, or ""."""
+
+    names: frozenset[tuple[str, str]] = frozenset()
+    unseen: str = ""
+
+
 def managed_indexes(
     settings: Settings, connection: Connection, there: Iterable[Index]
 ) -> set[tuple[str, str]]:
@@ -21,12 +29,25 @@ def managed_indexes(
 
     None where there is no store, or it is away: then nothing is said to be dropped.
     """
+    return set(known(settings, connection, there).names)
+
+
+def known(settings: Settings, connection: Connection, there: Iterable[Index]) -> Known:
+    """As `managed_indexes`, and whether "none" is an answer or the store's silence.
+
+    A store without the schema has recorded no run: that is an answer.
+    """
     link = StoreLink(settings.store_dsn)
     try:
         target = target_of(settings, connection)
         every = link.use(lambda store: indexruns.managed(store, target))
-    except (DboptError, ServerError):
-        return set()
+    except StoreMissing:
+        return Known()
+    except DboptError as error:
+        return Known(unseen=error.message)
+    except ServerError as error:
+        return Known(unseen=f"The store answered with an error ({type(error).__name__}).")
     finally:
         link.close()
-    return still_managed((one for one in every if one.project == settings.index.project), there)
+    ours = (one for one in every if one.project == settings.index.project)
+    return Known(frozenset(still_managed(ours, there)))

@@ -22,6 +22,7 @@ from dbopt.sql.indexdef import IndexDefinition
 _HEAD = f"""\
 -- Run it with psql, on the server itself (no pooler), not in one transaction:
 --   psql -X -f FILE
+-- Where nothing else is said a statement takes SHARE UPDATE EXCLUSIVE: no reader or writer waits.
 \\set ON_ERROR_STOP on
 SELECT pg_try_advisory_lock({KEY}) AS alone \\gset
 \\if :alone

@@ -48,6 +48,19 @@ def expired(found: Iterable[Declared], today: date) -> Iterator[Finding]:
             )
 
 
+def unregistered(database: str, reason: str) -> Iterator[Finding]:
+    """The store did not say which indexes are dbopt's: what is declared no more is not seen."""
+    if reason:
+        yield Finding(
+            "managed-indexes",
+            Severity.INFO,
+            database,
+            f"Which indexes dbopt manages is not known, so no drop is planned. The store: {reason}",
+            remedy="Mend store.dsn, or the store, and plan again.",
+            examined=False,
+        )
+
+
 def _state(step: Step) -> Finding | None:
     name = key(step.definition)
     if step.action is Action.REBUILD:
