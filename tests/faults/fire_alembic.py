@@ -51,13 +51,19 @@ class Alembic:
     directory: Path
     index: str
 
+    @property
+    def port(self) -> int:
+        """The server's, or of what leads there."""
+        network = self.scene.network
+        return network.port if network else self.scene.cluster.port
+
     def make(self) -> None:
         """Write it."""
         (self.directory / "versions").mkdir(parents=True)
         (self.directory / "env.py").write_text(ENV)
         (self.directory / "alembic.ini").write_text(
             f"[alembic]\nscript_location = {self.directory}\n"
-            f"sqlalchemy.url = postgresql+psycopg://postgres@127.0.0.1:{self.scene.cluster.port}"
+            f"sqlalchemy.url = postgresql+psycopg://postgres@127.0.0.1:{self.port}"
             f"/{self.scene.name}\n"
         )
         unique = self.index == "idx_orders_number"

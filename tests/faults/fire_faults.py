@@ -1,199 +1,65 @@
-"""What goes wrong while indexes are built: each fault, when it strikes and how it ends."""
+"""The faults: what stands in the way, what strikes in the middle, how a run may end with it."""
 
 from __future__ import annotations
 
-import shutil
-import signal
-import subprocess
-import tempfile
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import psycopg
+from tests.faults import fire_blockers as blockers
+from tests.faults import fire_strikes as strikes
+from tests.faults.fire_blockers import HOLD, HOLDER, LEAF_HOLDER, SNAPSHOT, WRITER, holding
+from tests.faults.fire_scene import FIRST_BUILT, LOCK_TIMEOUT, Scene
+from tests.faults.fire_strikes import Strike
 
-from tests.faults.fire_scene import FIRST_BUILT, Ended, Process, Scene
-from tests.support import wait_until
-
-HOLD = 2.0
-"""Seconds that a blocker stays once the build waits for it: longer than any lock_timeout."""
-SNAPSHOT = ("BEGIN ISOLATION LEVEL REPEATABLE READ", "SELECT count(*) FROM pg_class")
-WRITER = ("BEGIN", "UPDATE orders SET total = 0 WHERE id = 100000")
-HOLDER = ("BEGIN", "LOCK TABLE orders IN SHARE UPDATE EXCLUSIVE MODE")
 DUPLICATES = (
     "INSERT INTO orders (customer, state, number) SELECT 1, 'done', number FROM orders LIMIT 3"
 )
 RESTARTED = frozenset({"57P01", "57P02", "57P03", "08006", "08001", "08003", "OperationalError"})
 """What an application meets when its server restarts, whoever stands between."""
-WAITS_FOR = """
-SELECT FROM pg_stat_activity a WHERE %s = ANY (pg_blocking_pids(a.pid)) AND a.usename = 'postgres'
-"""
-SMALL = 2
-"""MiB of the small disk: less than one of the indexes needs."""
 
 Around = Callable[[Scene], AbstractContextManager[Any]]
-Again = Callable[[], Ended]
-"""Makes another run of the same tool."""
-Strike = Callable[[Scene, Process, Again], None]
+FAILED = frozenset({1, 4, 6, 7})
+BRIEF = ("--deadline", "4")
+BLOCKED = "waited for the blocker"
+AT_WORK = "in the middle of a build"
 
 
 @dataclass(frozen=True)
 class Fault:
     """One fault. `around` holds while the first run goes, `during` strikes in its middle.
 
-    `codes`: how dbopt's first run may end; `says`: what it must then say, a regular expression.
-    `remedy` does what the message asks for. `tolerated`: SQLSTATEs that the application meets
-    whether or not anybody migrates. `index`: the index that another tool is to build.
+    `struck`: the evidence that it must leave. `codes`: how dbopt's first run may end; `says`: what
+    it must then say, a regular expression. `remedy` does what the message asks for. `tolerated`:
+    SQLSTATEs that the application meets whether or not anybody migrates. `index`: the index that
+    another tool is to build. `least`: how many runs there are at least. `often`: run by default.
     """
 
     name: str
     around: Around = field(default=lambda scene: nullcontext())
     during: Strike = field(default=lambda scene, process, again: None)
+    struck: str = ""
     arguments: tuple[str, ...] = ()
     codes: frozenset[int] = frozenset({0})
     says: str = ""
     remedy: Callable[[Scene], None] = field(default=lambda scene: None)
     tolerated: frozenset[str] = frozenset()
     index: str = FIRST_BUILT
+    least: int = 1
+    often: bool = False
+    peer: bool = True
+    """Whether another tool can meet it too."""
 
 
 @contextmanager
-def holding(statements: tuple[str, ...], seconds: float | None, scene: Scene) -> Iterator[None]:
-    """A transaction that keeps what its statements take, for so long once it is waited for.
-
-    None: for as long as the body runs.
-    """
-    with psycopg.connect(scene.dsn, application_name="blocker", autocommit=True) as blocker:
-        for statement in statements:
-            blocker.execute(statement)
-        done = threading.Event()
-        thread = threading.Thread(target=_let_go, args=(scene, blocker, seconds, done))
-        thread.start()
-        try:
-            yield
-        finally:
-            done.set()
-            thread.join()
-
-
-def _let_go(
-    scene: Scene, blocker: psycopg.Connection[Any], seconds: float | None, done: threading.Event
-) -> None:
-    if seconds is not None:
-        with scene.admin() as connection:
-            while not (_is_waited_for(connection, blocker) or done.wait(0.02)):
-                pass
-    done.wait(seconds)
-    blocker.execute("ROLLBACK")
-
-
-def _is_waited_for(connection: psycopg.Connection[Any], blocker: psycopg.Connection[Any]) -> bool:
-    row = connection.execute(WAITS_FOR, (blocker.info.backend_pid,)).fetchone()
-    return row is not None
-
-
-@contextmanager
-def vacuuming(scene: Scene) -> Iterator[None]:
-    """An autovacuum of the table, slow enough to be met."""
-    options = "autovacuum_vacuum_threshold = 1, autovacuum_vacuum_scale_factor = 0"
-    slow = "autovacuum_vacuum_cost_delay = 20, autovacuum_vacuum_cost_limit = 20"
+def duplicates(scene: Scene) -> Any:
+    """Rows that the unique index does not allow."""
     with scene.admin() as connection:
-        connection.execute("UPDATE orders SET total = total + 1 WHERE id % 3 = 0 AND id > 5000")
-        connection.execute(f"ALTER TABLE orders SET ({options}, {slow})")
-        wait_until(lambda: _vacuums(connection), 20, "the autovacuum")
-        yield
-        connection.execute("ALTER TABLE orders RESET (autovacuum_vacuum_cost_delay)")
-
-
-def _vacuums(connection: psycopg.Connection[Any]) -> bool:
-    query = "SELECT FROM pg_stat_progress_vacuum WHERE relid = 'orders'::regclass"
-    return connection.execute(query).fetchone() is not None
-
-
-@contextmanager
-def small_disk(scene: Scene) -> Iterator[None]:
-    """The indexes go to a tablespace on a disk that is too small for them."""
-    with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="dbopt-fire-") as made:
-        Path(made).chmod(0o755)
-        disk = Path(made, "disk")
-        disk.mkdir()
-        options = ["-t", "tmpfs", "-o", f"size={SMALL}m", "none", str(disk)]
-        subprocess.run(["/bin/mount", *options], check=True)
-        try:
-            place = disk / "pg"
-            place.mkdir()
-            shutil.chown(place, *_owner_of(scene))
-            with scene.admin() as connection:
-                connection.execute(f"CREATE TABLESPACE tiny LOCATION '{place}'")
-                connection.execute("ALTER ROLE postgres SET default_tablespace = tiny")
-            yield
-        finally:
-            _forget_disk(scene)
-            subprocess.run(["/bin/umount", str(disk)], check=True)
-
-
-def _owner_of(scene: Scene) -> tuple[int, int]:
-    found = scene.cluster.data_dir.stat()
-    return found.st_uid, found.st_gid
-
-
-def _forget_disk(scene: Scene) -> None:
-    with scene.admin() as connection:
-        connection.execute("ALTER ROLE postgres RESET default_tablespace")
-        moved = "ALTER INDEX ALL IN TABLESPACE tiny SET TABLESPACE pg_default"
-        connection.execute(moved)
-        connection.execute("ALTER TABLE ALL IN TABLESPACE tiny SET TABLESPACE pg_default")
-        connection.execute("DROP TABLESPACE tiny")
-
-
-def restart(immediate: bool, scene: Scene, process: Process, again: Again) -> None:
-    """The server restarts in the middle of a build."""
-    scene.wait_building()
-    scene.cluster.restart(immediate=immediate)
-
-
-def terminate_builder(scene: Scene, process: Process, again: Again) -> None:
-    """Somebody ends the session that builds."""
-    pid = scene.wait_building()
-    _terminate(scene, pid)
-
-
-def terminate_all(scene: Scene, process: Process, again: Again) -> None:
-    """Somebody ends all sessions of the tool, the lock's holder too."""
-    scene.wait_building()
-    with scene.admin() as connection:
-        connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'postgres'"
-            " AND datname = current_database() AND application_name NOT IN ('fault', 'blocker')"
-        )
-
-
-def _terminate(scene: Scene, pid: int) -> None:
-    with scene.admin() as connection:
-        connection.execute("SELECT pg_terminate_backend(%s)", (pid,))
-
-
-def signalled(number: signal.Signals, scene: Scene, process: Process, again: Again) -> None:
-    """The tool is told to end in the middle of a build."""
-    scene.wait_building()
-    process.send_signal(number)
-
-
-def own_ddl(scene: Scene, process: Process, again: Again) -> None:
-    """The application alters the table while a build waits: it queues, and all others behind it."""
-    scene.wait_building()
-    with scene.admin() as connection:
-        connection.execute("ALTER TABLE orders ADD COLUMN note text")
-
-
-def second_run(scene: Scene, process: Process, again: Again) -> None:
-    """Another deploy does the same at the same time."""
-    scene.wait_building()
-    again()
+        connection.execute(DUPLICATES)
+    scene.saw("duplicates")
+    yield
 
 
 def no_duplicates(scene: Scene) -> None:
@@ -204,51 +70,132 @@ def no_duplicates(scene: Scene) -> None:
         )
 
 
-@contextmanager
-def duplicates(scene: Scene) -> Iterator[None]:
-    """Rows that the unique index does not allow."""
-    with scene.admin() as connection:
-        connection.execute(DUPLICATES)
-    yield
-
-
-def _around(statements: tuple[str, ...], seconds: float | None) -> Around:
+def held(statements: tuple[str, ...], seconds: float | None) -> Around:
+    """A transaction that keeps what its statements take."""
     return partial(holding, statements, seconds)
 
 
-FAILED = frozenset({1, 4, 6, 7})
-BRIEF = ("--deadline", "4")
+def both(first: Around, second: Around) -> Around:
+    """The one within the other."""
+
+    @contextmanager
+    def made(scene: Scene) -> Any:
+        with ExitStack() as stack:
+            stack.enter_context(first(scene))
+            stack.enter_context(second(scene))
+            yield
+
+    return made
+
+
+def through(what: str) -> Around:
+    """A network of ours, and a build that a snapshot keeps in its middle."""
+    return both(partial(strikes.through, what), held(SNAPSHOT, HOLD))
+
+
+DROP, RENAME = "DROP TABLE drafts", "ALTER TABLE drafts RENAME TO notes"
+LONG = 2.0 * LOCK_TIMEOUT
+
 FAULTS = (
     Fault("nothing"),
-    Fault("a REPEATABLE READ transaction that ends", _around(SNAPSHOT, HOLD)),
+    Fault("a REPEATABLE READ transaction that ends", held(SNAPSHOT, HOLD), struck=BLOCKED),
     Fault(
-        "a REPEATABLE READ transaction that stays", _around(SNAPSHOT, None),
-        arguments=BRIEF, codes=FAILED, says=r"pid \d+",
-    ),
-    Fault("a writer, idle in its transaction, that ends", _around(WRITER, HOLD)),
-    Fault(
-        "a writer, idle in its transaction, that stays", _around(WRITER, None),
-        arguments=BRIEF, codes=FAILED, says=r"pid \d+",
-    ),
-    Fault("autovacuum of the table", vacuuming),
-    Fault("a lock holder (SHARE UPDATE EXCLUSIVE)", _around(HOLDER, HOLD)),
-    Fault(
-        "a unique build that fails", duplicates, codes=FAILED, says="(?i)duplicate|not unique",
-        remedy=no_duplicates, index="idx_orders_number",
-    ),
-    Fault("a full disk", small_disk, codes=FAILED, says="(?i)tiny|disk|space"),
-    Fault("the server restarts", during=partial(restart, False), tolerated=RESTARTED),
-    Fault("the server crashes", during=partial(restart, True), tolerated=RESTARTED),
-    Fault("pg_terminate_backend of the builder", _around(SNAPSHOT, HOLD), terminate_builder),
-    Fault("pg_terminate_backend of all its sessions", _around(SNAPSHOT, HOLD), terminate_all),
-    Fault(
-        "SIGTERM", _around(SNAPSHOT, HOLD), partial(signalled, signal.SIGTERM),
-        codes=frozenset({143}),
+        "a REPEATABLE READ transaction that stays", held(SNAPSHOT, None), struck=BLOCKED,
+        arguments=BRIEF, codes=FAILED, says=r"it waited for pid \d+", often=True,
     ),
     Fault(
-        "SIGINT", _around(SNAPSHOT, HOLD), partial(signalled, signal.SIGINT),
-        codes=frozenset({130}),
+        "a writer, idle in its transaction, that ends", held(WRITER, HOLD), struck=BLOCKED,
+        often=True,
     ),
-    Fault("the application's own ALTER TABLE", _around(SNAPSHOT, 4 * HOLD), own_ddl),
-    Fault("a second run", _around(SNAPSHOT, HOLD), second_run),
+    Fault(
+        "a writer, idle in its transaction, that stays", held(WRITER, None), struck=BLOCKED,
+        arguments=BRIEF, codes=FAILED, says=r"it waited for pid \d+",
+    ),
+    Fault(
+        "a prepared transaction that stays", blockers.prepared, struck="prepared",
+        arguments=BRIEF, codes=FAILED, says="fire", remedy=blockers.end_prepared,
+    ),
+    Fault("autovacuum of the table", blockers.vacuuming, struck="met the autovacuum"),
+    Fault("a lock holder (SHARE UPDATE EXCLUSIVE)", held(HOLDER, HOLD), struck=BLOCKED),
+    Fault(
+        "a lock holder (ACCESS EXCLUSIVE, 0.5 s)", during=strikes.exclusive_locks,
+        struck="waited for the holder",
+    ),
+    Fault(
+        "a unique build that fails", duplicates, struck="duplicates", codes=FAILED,
+        says="(?i)holds rows that are not|duplicate", remedy=no_duplicates,
+        index="idx_orders_number", often=True,
+    ),
+    Fault(
+        "a disk that is too small", blockers.small_disk, struck="too small", codes=FAILED,
+        says="(?i)tablespace tiny|disk|space",
+    ),
+    Fault(
+        "a disk that fills up meanwhile", blockers.filled_disk, struck="the disk is full",
+        codes=frozenset({4}), says="the disk is full", often=True,
+    ),
+    Fault(
+        "the server restarts", held(SNAPSHOT, None), partial(strikes.restart, False),
+        struck=AT_WORK, says="server was lost", tolerated=RESTARTED, often=True,
+    ),
+    Fault(
+        "the server crashes", held(SNAPSHOT, None), partial(strikes.restart, True),
+        struck=AT_WORK, says="server was lost", tolerated=RESTARTED,
+    ),
+    Fault(
+        "pg_terminate_backend of the builder", held(SNAPSHOT, HOLD), strikes.terminate_builder,
+        struck=AT_WORK, says="server was lost",
+    ),
+    Fault(
+        "pg_terminate_backend of all its sessions", held(SNAPSHOT, HOLD), strikes.terminate_all,
+        struck=AT_WORK, says="server was lost", often=True,
+    ),
+    Fault(
+        "SIGTERM", held(SNAPSHOT, HOLD), strikes.terminated, struck=AT_WORK,
+        codes=frozenset({143}), says="Stopped", often=True,
+    ),
+    Fault(
+        "SIGINT", held(SNAPSHOT, HOLD), strikes.interrupted, struck=AT_WORK,
+        codes=frozenset({130}), says="Stopped",
+    ),
+    Fault(
+        "the tool stands still (SIGSTOP) for 3 s", held(SNAPSHOT, HOLD), strikes.stopped_tool,
+        struck=AT_WORK,
+    ),
+    Fault(
+        "its backend stands still for 3 s", held(SNAPSHOT, HOLD), strikes.stopped_backend,
+        struck=AT_WORK,
+    ),
+    Fault(
+        "the network is silent for 3 s", through("server"),
+        partial(strikes.silent_network, False), struck=AT_WORK,
+    ),
+    Fault(
+        "the network is silent, then cut", through("server"),
+        partial(strikes.silent_network, True), struck=AT_WORK, says="server was lost",
+    ),
+    Fault(
+        "the store is away from then on", through("store"), strikes.store_goes, struck=AT_WORK,
+        says="not recorded whole", least=2, peer=False,
+    ),
+    Fault(
+        "the application's own ALTER TABLE", held(SNAPSHOT, LONG), strikes.own_ddl,
+        struck=AT_WORK, often=True,
+    ),
+    Fault("a second run", held(SNAPSHOT, HOLD), strikes.second_run, struck="the second waited"),
+    Fault("no connection is left", blockers.crowded, struck="a connection was refused"),
+    Fault(
+        "the table is dropped meanwhile", held(SNAPSHOT, HOLD), partial(strikes.table_goes, DROP),
+        struck=AT_WORK, codes=frozenset({0, 2, 4}), says="drafts", remedy=strikes.undeclare,
+        least=2,
+    ),
+    Fault(
+        "the table is renamed meanwhile", held(SNAPSHOT, HOLD),
+        partial(strikes.table_goes, RENAME), struck=AT_WORK, codes=frozenset({0, 2, 4}),
+        says="drafts", remedy=strikes.redeclare, least=2,
+    ),
+    Fault(
+        "partitions come and go meanwhile", held(LEAF_HOLDER, HOLD), strikes.partitions_change,
+        struck=AT_WORK, often=True, peer=False,
+    ),
 )  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,15 +20,16 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from psycopg.conninfo import make_conninfo
 
 from dbopt.demo.cluster import EmbeddedCluster
+from tests.faults import fire_state
+from tests.faults.fire_network import Network
 from tests.support import wait_until
 
 LOCK_TIMEOUT = 1.0
 """Seconds: dbopt's, the other tool's and the application's."""
-TEMPLATE = "fire"
-ROWS = 120_000
+TEMPLATE, FRESH = "fire", "fresh"
+ROWS = 90_000
 
 ORDERS = """\
 -- dbopt: owner=shop reason="orders of a customer"
@@ -39,6 +40,8 @@ CREATE UNIQUE INDEX idx_orders_number ON orders (number);
 CREATE INDEX idx_orders_total ON orders (total);
 """
 EVENTS = "CREATE INDEX idx_events_kind ON events (kind, at);\n"
+DRAFTS = "CREATE INDEX idx_drafts_word ON drafts (word);\n"
+UNMANAGED = "CREATE INDEX unmanaged ON orders (state, total);\n"
 GONE = "CREATE INDEX idx_orders_gone ON orders (at, state);\n"
 """Declared and built once, and declared no more."""
 FIRST_BUILT = "idx_orders_state"
@@ -58,6 +61,8 @@ CREATE TABLE events_2026_01_a PARTITION OF events_2026_01
 CREATE TABLE events_2026_01_b PARTITION OF events_2026_01
     FOR VALUES WITH (MODULUS 2, REMAINDER 1);
 CREATE TABLE events_2026_02 PARTITION OF events FOR VALUES FROM ('2026-02-01') TO ('2026-03-01');
+CREATE TABLE events_2026_03 PARTITION OF events FOR VALUES FROM ('2026-03-01') TO ('2026-04-01');
+CREATE TABLE drafts (word text);
 INSERT INTO orders (customer, state, number, total)
     SELECT n % 5000, CASE WHEN n % 7 = 0 THEN 'open' ELSE 'done' END, n, n % 1000
       FROM generate_series(1, {ROWS}) n;
@@ -67,24 +72,13 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON orders, events TO app;
 GRANT USAGE ON SEQUENCE numbers TO app;
 ANALYZE;
 """
-HISTORY = """
+HISTORY = f"""
 CREATE INDEX idx_orders_total ON orders (at);
 CREATE INDEX orders_by_customer ON orders (customer, at);
 CREATE INDEX idx_orders_open ON orders (customer) WHERE state = 'open';
 UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'idx_orders_open'::regclass;
-CREATE INDEX unmanaged ON orders (state, total);
-"""
+{UNMANAGED}"""
 """What dbopt finds: another definition, another name, an invalid leftover, somebody else's."""
-
-INDEXES = """
-SELECT i.indrelid::regclass::text AS "table", c.relname AS name, i.indisvalid AS valid,
-       pg_get_indexdef(i.indexrelid) AS sql,
-       EXISTS (SELECT FROM pg_inherits WHERE inhrelid = i.indexrelid) AS attached
-  FROM pg_index i
-  JOIN pg_class c ON c.oid = i.indexrelid
- WHERE i.indrelid::regclass::text ~ '^(orders|events)'
-"""
-
 
 Process = subprocess.Popen[str]
 
@@ -116,10 +110,26 @@ class Scene:
     name: str
     directory: Path
     ended: list[Ended] = field(default_factory=list)
+    struck: list[str] = field(default_factory=list)
+    """What was seen of the fault: it did strike."""
+    application: list[str] = field(default_factory=list)
+    """Errors of what the application does besides its load, such as an ALTER TABLE."""
+    tool_dsn: str = ""
+    """What the tool is given instead of `dsn`."""
+    network: Network | None = None
+    """What the tool goes through, where there is something."""
+    settings: list[str] = field(default_factory=list)
+    """More settings for dbopt, `key=value`."""
+    changed: str = ""
+    """What the application has done to its schema meanwhile: the fresh database gets it too."""
 
     @property
     def dsn(self) -> str:
         return self.cluster.dsn(self.name)
+
+    def saw(self, what: str) -> None:
+        """Keep the evidence that the fault has struck."""
+        self.struck.append(what)
 
     def admin(self, **options: Any) -> psycopg.Connection[Any]:
         """A superuser's connection, in autocommit."""
@@ -132,9 +142,10 @@ class Scene:
     def start_command(self, arguments: list[str]) -> Process:
         """A command of dbopt's, started."""
         command = [
-            sys.executable, "-m", "dbopt", "--dsn", self.dsn,
+            sys.executable, "-m", "dbopt", "--dsn", self.tool_dsn or self.dsn,
             "-s", f"index.directory={self.directory}", "-s", f"migrate.lock_timeout={LOCK_TIMEOUT}",
-            "-s", "server.name=fire", *arguments,
+            "-s", "server.name=fire", *(w for one in self.settings for w in ("-s", one)),
+            *arguments,
         ]  # fmt: skip
         return spawn(command, self.directory)
 
@@ -179,10 +190,11 @@ class Scene:
             )
 
     def wrong(self) -> list[str]:
-        """What is not as declared, in words; empty when all is."""
-        with self.admin() as connection:
-            found = connection.execute(INDEXES).fetchall()
-        return differences(found, expected(self.cluster))
+        """What is not as in a fresh database, or is left of dbopt, in words; empty when all is."""
+        with fresh_copy(self) as wanted, self.admin() as connection:
+            found = fire_state.read(connection)
+            wrong = fire_state.differences(found, wanted, exact=not self.changed)
+            return wrong + fire_state.residues(connection)
 
 
 def spawn(command: list[str], directory: Path) -> Process:
@@ -205,65 +217,81 @@ def finish(process: Process, began: float) -> Ended:
     return Ended(process.returncode, time.monotonic() - began, out, err)
 
 
-def make_template(cluster: EmbeddedCluster, directory: Path) -> None:
-    """The database that all scenes are copies of, and one made fresh, to compare with."""
+def make_template(cluster: EmbeddedCluster, directory: Path) -> float:
+    """The database that all scenes are copies of, and one made fresh, to compare with.
+
+    Returns the seconds of a run that nothing disturbs.
+    """
     with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
         connection.execute("CREATE ROLE app LOGIN")
         connection.execute(f"ALTER ROLE app SET lock_timeout = '{LOCK_TIMEOUT}s'")
-        connection.execute(f"CREATE DATABASE {TEMPLATE}")
-    with psycopg.connect(cluster.dsn(TEMPLATE), autocommit=True) as connection:
+        for name in (TEMPLATE, "plain"):
+            connection.execute(f"CREATE DATABASE {name}")
+    template = Scene(cluster, TEMPLATE, directory)
+    with template.admin() as connection:
         connection.execute(SCHEMA)
-    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE fresh TEMPLATE {TEMPLATE}")
-    (directory / "orders.sql").write_text(GONE)
-    scene = Scene(cluster, TEMPLATE, directory)
-    ended = scene.apply()
-    assert ended.code == 0, ended
-    with scene.admin() as connection:
+    _declare(directory, orders=GONE)
+    assert template.apply().code == 0, template.ended
+    _declare(directory, orders=ORDERS, events=EVENTS, drafts=DRAFTS)
+    seconds = _make_fresh(cluster, directory)
+    with template.admin() as connection:
         connection.execute(HISTORY)
-    with psycopg.connect(cluster.dsn("fresh"), autocommit=True) as connection:
-        connection.execute(ORDERS + EVENTS + "CREATE INDEX unmanaged ON orders (state, total)")
-    (directory / "orders.sql").write_text(ORDERS)
-    (directory / "events.sql").write_text(EVENTS)
+    return seconds
+
+
+def _declare(directory: Path, **files: str) -> None:
+    for name, text in files.items():
+        (directory / f"{name}.sql").write_text(text)
+
+
+def _make_fresh(cluster: EmbeddedCluster, directory: Path) -> float:
+    """Made by one run, so that partitions' indexes have their names; equal to the plain SQL's."""
+    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {FRESH} TEMPLATE {TEMPLATE} STRATEGY file_copy")
+    fresh, plain = Scene(cluster, FRESH, directory), Scene(cluster, "plain", directory)
+    with fresh.admin() as connection, plain.admin() as other:
+        connection.execute(f"DROP INDEX idx_orders_gone; {UNMANAGED}")
+        ended = fresh.apply()
+        assert ended.code == 0, ended
+        connection.execute("DROP SCHEMA dbopt CASCADE")
+        other.execute(SCHEMA + ORDERS + EVENTS + DRAFTS + UNMANAGED)
+        made, wanted = fire_state.read(connection), fire_state.read(other)
+    assert fire_state.differences(made, wanted, exact=False) == []
+    return ended.seconds
+
+
+@contextmanager
+def fresh_copy(scene: Scene) -> Iterator[list[fire_state.Row]]:
+    """The indexes of the fresh database, after what the application has done to its schema."""
+    name = FRESH
+    with psycopg.connect(scene.cluster.dsn(), autocommit=True) as connection:
+        if scene.changed:
+            name = f"{scene.name}_fresh"
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {FRESH} STRATEGY file_copy")
+        try:
+            with psycopg.connect(scene.cluster.dsn(name), autocommit=True) as fresh:
+                if scene.changed:
+                    fresh.execute(scene.changed)
+                yield fire_state.read(fresh)
+        finally:
+            if scene.changed:
+                connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @contextmanager
 def scene(cluster: EmbeddedCluster, name: str, directory: Path) -> Iterator[Scene]:
-    """A database of that name; it is dropped afterwards."""
+    """A database of that name, which is dropped afterwards, and a copy of what is declared."""
+    mine = directory.with_name(f"{directory.name}_{name}")
+    shutil.copytree(directory, mine)
     with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy")
-    made = Scene(cluster, name, directory)
+    made = Scene(cluster, name, mine)
     try:
         with made.admin() as connection:
             # The registry knows databases by name.
             connection.execute("UPDATE dbopt.managed_index SET database = current_database()")
+            connection.execute("DELETE FROM dbopt.index_run")
         yield made
     finally:
         with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def app_dsn(dsn: str) -> str:
-    """The conninfo as the application's role."""
-    return make_conninfo(dsn, user="app")
-
-
-def expected(cluster: EmbeddedCluster) -> list[tuple[Any, ...]]:
-    """The indexes of the database that was made fresh."""
-    with psycopg.connect(cluster.dsn("fresh"), autocommit=True) as connection:
-        return connection.execute(INDEXES).fetchall()
-
-
-def differences(found: list[tuple[Any, ...]], wanted: list[tuple[Any, ...]]) -> list[str]:
-    """Invalid, missing, surplus and wrongly named indexes. A partition's may have any name."""
-    wrong = [f"{name} is invalid" for _, name, valid, _, _ in found if not valid]
-    have, want = sorted(map(_meaning, found)), sorted(map(_meaning, wanted))
-    wrong += [f"missing: {one}" for one in want if have.count(one) < want.count(one)]
-    wrong += [f"too many: {one}" for one in have if have.count(one) > want.count(one)]
-    return wrong
-
-
-def _meaning(row: tuple[Any, ...]) -> str:
-    table, name, _, sql, attached = row
-    meaning = re.sub(r"INDEX \S+ ON", "INDEX ON", sql)
-    return f"{table} {'attached' if attached else name}: {meaning}"

@@ -1,40 +1,83 @@
-"""The table of faults and outcomes, one line a fault and tool."""
+"""The tables of faults and outcomes, and of the moments at which runs were killed."""
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from dataclasses import dataclass
 
 from tests.faults.fire_load import Suffered
 from tests.faults.fire_scene import Ended
 
 HEAD = (
-    "| Fault | Tool | Exit codes | End state | Errors of the application"
-    " | Longest wait for a lock (s) | Seconds |\n|-|-|-|-|-|-|-|"
+    "| Fault | Tool | Struck | Exit codes | End state | Errors of the application"
+    " | Longest wait for a lock (s) | Slowest statement (s) | Seconds |\n|-|-|-|-|-|-|-|-|-|"
 )
+KILLED_HEAD = "| Killed while | Times |\n|-|-|"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One row. `runs` one after the other; `wrong` is what is not as declared after the last."""
+    """One row. `runs` one after the other; `wrong` is what is not as declared after the last.
+
+    `struck`: whether the fault was met. `others`: errors of the application beside its load.
+    """
 
     fault: str
     tool: str
+    struck: bool
     runs: tuple[Ended, ...]
     wrong: tuple[str, ...]
     suffered: Suffered
+    others: tuple[str, ...] = ()
 
     def line(self) -> str:
         """The row in Markdown."""
+        errors = [f"{n} x {code}" for code, n in sorted(self.suffered.errors.items())]
         cells = (
             self.fault,
             self.tool,
+            "yes" if self.struck else "not met",
             _codes([ended.code for ended in self.runs]),
             "; ".join(self.wrong) or "as declared",
-            ", ".join(f"{n} x {c}" for c, n in sorted(self.suffered.errors.items())) or "none",
+            ", ".join([*errors, *self.others]) or "none",
             f"{self.suffered.longest_lock_wait:.2f}",
+            f"{self.suffered.slowest:.2f}",
             f"{sum(ended.seconds for ended in self.runs):.1f}",
         )
         return "| " + " | ".join(cells) + " |"
+
+
+def killed_table(moments: Counter[str]) -> str:
+    """Where the kills have struck."""
+    rows = [f"| {where} | {times} |" for where, times in sorted(moments.items())]
+    return "\n".join([KILLED_HEAD, *rows])
+
+
+def unexplained(ended: Ended) -> list[str]:
+    """What a run that ended otherwise than well, and was not killed, has failed to say.
+
+    Each failure names what happened and what to do next.
+    """
+    if ended.code <= 0:
+        return []
+    if ended.code in {130, 143}:
+        words = ("Stopped", "Run again")
+        return [f"it does not say {word!r}" for word in words if word not in ended.err]
+    failed = ended.json()["failed"] if ended.out.startswith("{") else []
+    wrong = [
+        f"{one['name']}: no {what}"
+        for one in failed
+        for what in ("message", "remedy")
+        if not one[what].strip()
+    ]
+    if not failed and not re.search(r"(?i)error|refused|deadline|left|passed", ended.err):
+        wrong.append("it says no cause")
+    if not failed and not re.search(
+        r"(?m)(Run|End|Raise|Create|Correct|Wait|Free|Hint)\b", ended.err
+    ):
+        wrong.append("it says no remedy")
+    return wrong
 
 
 def _codes(codes: list[int]) -> str:
