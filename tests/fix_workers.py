@@ -20,10 +20,13 @@ TOGETHER = {
 FIRST = ("tests/faults/", "tests/integration/", "tests/fuzz/", "tests/property/")
 """Where the dear files are: tests of the rest take milliseconds."""
 DEAREST = (
+    "tests/faults/test_index_faults.py",
     "tests/integration/test_demo.py",
     "tests/integration/differential/",
     "tests/integration/test_daemon",
     "tests/integration/test_benchmark",
+    "tests/integration/test_index_apply_cli.py",
+    "tests/integration/test_migrate_runner.py",
 )
 
 

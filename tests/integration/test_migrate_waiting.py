@@ -213,7 +213,7 @@ def test_a_build_gives_way_to_an_alter_table_that_waits_for_it(
     ):
         wait_until(lambda: being_built(connection), what="the build to show")
         with connect(pg_dsn) as reader:
-            reader.execute("SET statement_timeout = '2s'")
+            reader.execute("SET statement_timeout = '10s'")
             with elsewhere(pg_dsn, "ALTER TABLE words ADD COLUMN more int") as pid:
                 wait_until(lambda: _waits(connection, pid), what="the ALTER to wait")
                 reader.execute("SELECT count(*) FROM words")
