@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import conninfo, pq
@@ -55,9 +55,12 @@ def address(dsn: str) -> str:
 def connect(dsn: str, *, timeout: float = 5.0, **options: Any) -> Connection:
     """An autocommit connection with rows as dicts; ConnectError or AuthenticationError."""
     try:
-        return psycopg.connect(
+        made = psycopg.connect(
             dsn, row_factory=dict_row, autocommit=True, **_arguments(dsn, timeout, options)
         )
+        if text := _readable(made.pgconn):
+            made.execute(text)
+        return made
     except psycopg.OperationalError as error:
         raise unreachable(dsn, error) from None
 
@@ -65,11 +68,24 @@ def connect(dsn: str, *, timeout: float = 5.0, **options: Any) -> Connection:
 async def connect_async(dsn: str, *, timeout: float = 5.0, **options: Any) -> AsyncConnection:
     """`connect`, for asyncio."""
     try:
-        return await psycopg.AsyncConnection.connect(
+        made = await psycopg.AsyncConnection.connect(
             dsn, row_factory=dict_row, autocommit=True, **_arguments(dsn, timeout, options)
         )
+        if text := _readable(made.pgconn):
+            await made.execute(text)
+        return made
     except psycopg.OperationalError as error:
         raise unreachable(dsn, error) from None
+
+
+def _readable(connection: pq.abc.PGconn) -> LiteralString:
+    """What makes the session write times as psycopg reads them; "" where it does.
+
+    A role may have another DateStyle. The order of day and month stays the role's: it decides what
+    a literal means.
+    """
+    found = connection.parameter_status(b"DateStyle")
+    return "SET DateStyle = ISO" if found and not found.startswith(b"ISO") else ""
 
 
 def _arguments(dsn: str, timeout: float, options: dict[str, Any]) -> dict[str, Any]:

@@ -67,6 +67,8 @@ def session_options(given: str, statement_timeout: float) -> str:
         "search_path": "pg_catalog",
         # Times of one zone are subtracted by the clock on its wall: in summer time that errs.
         "TimeZone": "UTC",
+        # psycopg reads no other.
+        "DateStyle": "ISO",
         "statement_timeout": round(statement_timeout * 1000),
         "lock_timeout": round(LOCK_TIMEOUT * 1000),
         "idle_in_transaction_session_timeout": round(statement_timeout * 3000),

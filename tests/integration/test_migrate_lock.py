@@ -160,6 +160,17 @@ def test_a_session_outlives_the_timeouts_of_its_role(settings: Settings, pg_dsn:
         assert wanted == _settings(other, wanted)
 
 
+def test_times_are_read_whatever_the_role_writes_them_like(pg_dsn: str) -> None:
+    """psycopg reads ISO only. What a literal means stays the role's."""
+    dsn = make_conninfo(pg_dsn, options="-c DateStyle=German,DMY")
+    with connect(dsn) as session:
+        found = session.execute("SELECT now() AS at, '01.02.2026'::date AS day").fetchone()
+        style = _settings(session, ["DateStyle"])
+    assert found is not None
+    assert (2026, 2) == (found["day"].year, found["day"].month)
+    assert style == {"DateStyle": "ISO, DMY"}
+
+
 def test_what_a_role_says_of_standbys_stays(pg_dsn: str) -> None:
     dsn = make_conninfo(pg_dsn, options="-c synchronous_commit=remote_write")
     with direct_session(Settings(server=Server(dsn=dsn))) as session:

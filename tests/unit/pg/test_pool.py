@@ -11,7 +11,8 @@ from dbopt.settings import Stats
 
 def test_options() -> None:
     expected = (
-        "-c search_path=pg_catalog -c TimeZone=UTC -c statement_timeout=2500 -c lock_timeout=1000"
+        "-c search_path=pg_catalog -c TimeZone=UTC -c DateStyle=ISO"
+        " -c statement_timeout=2500 -c lock_timeout=1000"
         " -c idle_in_transaction_session_timeout=7500"
     )
     assert expected == session_options("", 2.5)
