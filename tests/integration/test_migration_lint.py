@@ -10,6 +10,7 @@ from psycopg import pq
 
 from dbopt.sql.ddl import read
 from dbopt.sql.ddl.model import Transaction, Unread
+from dbopt.sql.findings import Severity
 from dbopt.sql.migration import RULES
 from dbopt.sql.migration.context import migration
 from dbopt.sql.migration.lint import lint_migration
@@ -38,6 +39,9 @@ TABLES = """
     create view v as select id from t;
     create function touch() returns trigger language plpgsql as 'begin return new; end';
     create trigger touch before update on t for each row execute function touch();
+    create policy own on t using (true);
+    create rule silent as on delete to u do instead nothing;
+    create index t_sum_idx on t ((b + 1));
     insert into t (id, a, b) select n, n, n from generate_series(1, 3) n;
 """
 STATEMENTS = [
@@ -52,6 +56,9 @@ STATEMENTS = [
     "ALTER TABLE t ALTER COLUMN b DROP NOT NULL",
     "ALTER TABLE t ALTER COLUMN b SET DEFAULT 2",
     "ALTER TABLE t ALTER COLUMN b SET STATISTICS 100",
+    "ALTER TABLE t ALTER COLUMN a SET (n_distinct = 5)",
+    "ALTER TABLE t ALTER COLUMN a RESET (n_distinct)",
+    "ALTER TABLE t ALTER COLUMN a SET STORAGE external",
     "ALTER TABLE t DROP COLUMN a",
     "ALTER TABLE t RENAME COLUMN a TO c",
     "ALTER TABLE t RENAME TO w",
@@ -64,10 +71,20 @@ STATEMENTS = [
     "ALTER TABLE p DETACH PARTITION p_one",
     "ALTER INDEX t_a_idx RENAME TO t_c_idx",
     "ALTER INDEX t_a_idx SET (fillfactor = 70)",
+    "ALTER INDEX t_sum_idx ALTER COLUMN 1 SET STATISTICS 100",
+    "ALTER VIEW v SET (security_barrier)",
+    "ALTER SEQUENCE s INCREMENT 2",
+    "ALTER SEQUENCE s OWNED BY t.id",
+    "ALTER SEQUENCE s RENAME TO s2",
+    "ALTER SEQUENCE s OWNER TO current_user",
+    "ALTER POLICY own ON t USING (false)",
+    "ALTER TRIGGER touch ON t RENAME TO touched",
+    "ALTER RULE silent ON u RENAME TO quiet",
     "CREATE TABLE p_two PARTITION OF p FOR VALUES FROM ('2021-01-01') TO ('2022-01-01')",
     "CREATE TABLE w (id bigint REFERENCES t)",
     "CREATE INDEX i ON t (b)",
     "CREATE TRIGGER i BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION touch()",
+    "CREATE CONSTRAINT TRIGGER i AFTER UPDATE ON t FROM u FOR EACH ROW EXECUTE FUNCTION touch()",
     "DROP INDEX t_a_idx",
     "DROP TABLE u",
     "DROP VIEW v",
@@ -199,6 +216,93 @@ def test_what_is_said_to_be_rewritten_is(
 def file_of(connection: psycopg.Connection) -> int | None:
     row = connection.execute("select pg_relation_filenode('t')").fetchone()
     return row[0] if row else None
+
+
+CHECKED = [
+    ("ALTER TABLE u ADD COLUMN c bigint REFERENCES t", False),
+    ("ALTER TABLE u ADD COLUMN c bigint DEFAULT 1 REFERENCES t", True),
+    ("ALTER TABLE u ADD CONSTRAINT c FOREIGN KEY (t_id) REFERENCES t", True),
+    ("ALTER TABLE u ADD CONSTRAINT c FOREIGN KEY (t_id) REFERENCES t NOT VALID", False),
+    ("ALTER TABLE t ADD CONSTRAINT c CHECK (b > 0)", True),
+    ("ALTER TABLE t ADD CONSTRAINT c CHECK (b > 0) NOT VALID", False),
+    ("ALTER TABLE t ADD COLUMN c integer CHECK (c > 0)", True),
+    ("ALTER TABLE t ALTER COLUMN a SET NOT NULL", True),
+    (
+        "ALTER TABLE t ADD CONSTRAINT c CHECK (a IS NOT NULL) NOT VALID; "
+        "ALTER TABLE t VALIDATE CONSTRAINT c; ALTER TABLE t ALTER COLUMN a SET NOT NULL",
+        False,
+    ),
+    ("ALTER TABLE p ATTACH PARTITION q FOR VALUES FROM ('2021-01-01') TO ('2022-01-01')", True),
+    (
+        "ALTER TABLE q ADD CONSTRAINT c CHECK (at IS NOT NULL AND at >= '2021-01-01' AND at < "
+        "'2022-01-01') NOT VALID; ALTER TABLE q VALIDATE CONSTRAINT c; "
+        "ALTER TABLE p ATTACH PARTITION q FOR VALUES FROM ('2021-01-01') TO ('2022-01-01')",
+        False,
+    ),
+]
+"""Statements whose last one reads every row, or reads none, since what was said before is enough.
+
+The server says what it reads, at client_min_messages = debug1.
+"""
+READING = {"adding-foreign-key-constraint", "constraint-missing-not-valid"}
+READING |= {"adding-not-nullable-field", "attaching-partition-without-check"}
+
+
+@pytest.mark.parametrize(("text", "reads"), CHECKED)
+def test_what_is_said_to_read_every_row_does(
+    text: str, reads: bool, database: psycopg.Connection
+) -> None:
+    separate = text.replace("; ", "; COMMIT; BEGIN; ")
+    least = {"attaching-partition-without-check": Severity.INFO}
+    told = [
+        one.rule
+        for one in lint_migration(f"BEGIN; {separate}; COMMIT")
+        if one.rule in READING and one.severity >= least.get(one.rule, Severity.CRITICAL)
+    ]
+    assert reads == bool(told)
+    assert reads == read_at_last(database, text.split("; "))
+
+
+@pytest.mark.pg(">= 18")
+def test_not_null_is_believed_too(database: psycopg.Connection) -> None:
+    texts = [
+        "ALTER TABLE t ADD CONSTRAINT c NOT NULL a NOT VALID",
+        "ALTER TABLE t VALIDATE CONSTRAINT c",
+        "ALTER TABLE t ALTER COLUMN a SET NOT NULL",
+    ]
+    told = {one.rule for one in lint_migration(";\n".join(texts))}
+    assert "adding-not-nullable-field" not in told
+    assert not read_at_last(database, texts)
+
+
+def read_at_last(connection: psycopg.Connection, texts: list[str]) -> bool:
+    """Whether the server reads every row for the last of these statements."""
+    said: list[str] = []
+    with connection.transaction(force_rollback=True):
+        connection.execute("SET LOCAL client_min_messages = debug1")
+        for text in texts[:-1]:
+            connection.execute(text)
+
+        def note(notice: psycopg.errors.Diagnostic) -> None:
+            said.append(notice.message_primary or "")
+
+        connection.add_notice_handler(note)
+        try:
+            connection.execute(texts[-1])
+        finally:
+            connection.remove_notice_handler(note)
+    return any(one.startswith(("verifying table", "validating foreign key")) for one in said)
+
+
+@pytest.mark.parametrize("name", ["creating-partition"])
+def test_its_way_works_with_an_identity(name: str, database: psycopg.Connection) -> None:
+    (rule,) = (one for one in RULES if one.name == name)
+    with database.transaction(force_rollback=True):
+        database.execute(
+            "create table events (id bigint generated always as identity, at date not null) "
+            "partition by range (at)"
+        )
+        database.execute(rule.passes)
 
 
 @each_rule

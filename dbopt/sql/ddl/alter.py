@@ -105,6 +105,8 @@ def _change(cursor: Cursor, at: Span, column: str) -> AlterColumn:
         return AlterColumn(at, column, Change.TYPE, type_, using)
     if cursor.accept("set", "default"):
         return AlterColumn(at, column, Change.SET_DEFAULT, expression=cursor.rest())
+    if cursor.accept("reset"):
+        return AlterColumn(at, column, Change.SET_OPTIONS)
     for change, words in _CHANGES.items():
         if cursor.accept(*words):
             return AlterColumn(at, column, change)
@@ -118,6 +120,7 @@ _CHANGES = {
     Change.ADD_IDENTITY: ("add", "generated"),
     Change.SET_EXPRESSION: ("set", "expression"),
     Change.SET_STATISTICS: ("set", "statistics"),
+    Change.SET_OPTIONS: ("set", "("),
 }
 
 

@@ -73,6 +73,7 @@ class Change(StrEnum):
     ADD_IDENTITY = "add generated"
     SET_EXPRESSION = "set expression"
     SET_STATISTICS = "set statistics"
+    SET_OPTIONS = "set options"
     OTHER = "other"
 
 
@@ -259,6 +260,13 @@ class AlterDomain(Node):
     name: Name
     constraint: Constraint | None
     words: tuple[str, ...] = ()
+
+    @property
+    def reads_tables(self) -> bool:
+        """Whether every table with a column of the domain is locked and read for it."""
+        if self.constraint is not None:
+            return not self.constraint.not_valid
+        return self.words in {("validate", "constraint"), ("set", "not")}
 
 
 @dataclass(frozen=True, slots=True)

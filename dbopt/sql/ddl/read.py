@@ -29,8 +29,10 @@ from dbopt.sql.ddl.model import (
     Alter,
     Block,
     Create,
+    CreateTable,
     Node,
     Other,
+    OtherAction,
     Setting,
     Statement,
     Transaction,
@@ -64,6 +66,7 @@ _ALTERED = frozenset(
     | {"database", "tablespace"}
 )
 """Kinds of object whose ALTER is read: by its name and its actions."""
+_ON_TABLES = frozenset({"policy", "rule", "trigger"})
 _BEFORE_KIND = ("global", "local", "unlogged", "recursive", "trusted", "procedural", "constraint")
 _DROPPED_BY_OTHER_NAMES = frozenset(
     {"cast", "operator", "operator class", "operator family", "transform", "owned", "user mapping"}
@@ -125,9 +128,18 @@ def _alter(cursor: Cursor, at: Span) -> Node:
         return _alter_type(cursor, at)
     if kind == "system":
         return Alter(at, kind, Name("", kind, at), if_exists=False)
+    if kind in _ON_TABLES:
+        return _alter_on_table(cursor, at, kind)
     if kind in _ALTERED and not cursor.accept("all", "in", "tablespace"):
         return read_alter(cursor, at, kind)
     return Other(at)
+
+
+def _alter_on_table(cursor: Cursor, at: Span, kind: str) -> Node:
+    """ALTER POLICY, RULE and TRIGGER: what they change is of the table."""
+    cursor.identifier()
+    cursor.expect("on")
+    return Alter(at, "table", cursor.name(), False, (OtherAction(at, ("alter", kind)),))
 
 
 def _alter_type(cursor: Cursor, at: Span) -> Node:
@@ -184,7 +196,16 @@ def _select(cursor: Cursor, at: Span) -> Node:
     cursor.accept("pg_catalog", ".")
     if cursor.accept("set_config"):
         return read_set_config(cursor, at)
-    return Other(at)
+    return _select_into(cursor, at) if cursor.skip_to("into") else Other(at)
+
+
+def _select_into(cursor: Cursor, at: Span) -> Node:
+    """The table that SELECT ... INTO makes; what is no name there, PostgreSQL refuses."""
+    cursor.accept("into")
+    temporary = False
+    while word := cursor.any_of("temporary", "temp", "local", "global", "unlogged", "table"):
+        temporary = temporary or word in {"temporary", "temp"}
+    return CreateTable(at, cursor.name(), if_not_exists=False, temporary=temporary, query=True)
 
 
 def _with(cursor: Cursor, at: Span) -> Node:
@@ -199,6 +220,10 @@ def _with(cursor: Cursor, at: Span) -> Node:
 
 def _reset(cursor: Cursor, at: Span) -> Node:
     return Setting(at, str(cursor.name()), None)
+
+
+def _discard(cursor: Cursor, at: Span) -> Node:
+    return Setting(at, "all", None) if cursor.accept("all") else Other(at)
 
 
 def _copy(cursor: Cursor, at: Span) -> Node:
@@ -225,6 +250,7 @@ _READERS: dict[str, Callable[[Cursor, Span], Node]] = {
     "prepare": _prepare,
     "set": read_setting,
     "reset": _reset,
+    "discard": _discard,
     "select": _select,
     "reindex": read_reindex,
     "truncate": read_truncate,

@@ -44,7 +44,9 @@ def _set_not_null(subject: Subject, proven: set[tuple[_Key, str]]) -> Iterator[M
 
 
 def _not_null(one: Constraint) -> tuple[str, ...]:
-    """The columns that a check says are not null, alone or with AND."""
+    """The columns that it says are not null: a check alone or with AND, or NOT NULL itself."""
+    if one.kind is ConstraintKind.NOT_NULL:
+        return one.columns
     if one.kind is not ConstraintKind.CHECK or one.expression is None:
         return ()
     tokens, words = one.expression.tokens, one.expression.words

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from dbopt.sql.ddl.model import CreateTrigger
 from dbopt.sql.findings import Severity
 from dbopt.sql.migration.context import Subject
-from dbopt.sql.migration.locks import locks
+from dbopt.sql.migration.locks import Mode, locks
 from dbopt.sql.migration.support import Group, Match, Rule
 
 
 def _check(subject: Subject) -> Iterator[Match]:
     does = subject.does
     if isinstance(does, CreateTrigger):
-        tables = [str(lock.relation) for lock in locks(subject)]
+        tables = [str(lock.relation) for lock in locks(subject) if lock.mode >= Mode.SHARE]
         if tables:
             yield Match(subject, f"Writes to {' and '.join(tables)} wait behind its lock.")
 
@@ -26,8 +26,7 @@ RULE = Rule(
     summary="A trigger is made on a table that is in use.",
     reason=(
         "CREATE TRIGGER needs a SHARE ROW EXCLUSIVE lock: it waits for all transactions that "
-        "have written the table, and every write waits behind it. A constraint trigger locks the "
-        "table that it refers to as well."
+        "have written the table, and every write waits behind it."
     ),
     remedy=(
         "SET lock_timeout = '2s' first, and retry; in a transaction that locks no other table."

@@ -31,20 +31,21 @@ RULE = Rule(
     summary="A table is attached as a partition without a check that proves its bounds.",
     reason=(
         "Every row of the new partition is read under an ACCESS EXCLUSIVE lock on it, unless a "
-        "validated CHECK says what the bounds say; and every row of the DEFAULT partition, "
-        "unless one there excludes them."
+        "validated CHECK says what the bounds say, IS NOT NULL among it; and every row of the "
+        "DEFAULT partition, unless one there excludes them."
     ),
     remedy=(
-        "ALTER TABLE child ADD CONSTRAINT c CHECK (column >= low AND column < high) NOT VALID; "
-        "VALIDATE CONSTRAINT c; then ATTACH PARTITION, and DROP CONSTRAINT c."
+        "ALTER TABLE child ADD CONSTRAINT c CHECK (column IS NOT NULL AND column >= low AND "
+        "column < high) NOT VALID; VALIDATE CONSTRAINT c; then ATTACH PARTITION, and DROP "
+        "CONSTRAINT c."
     ),
     fires=(
         "ALTER TABLE events ATTACH PARTITION events_2019 FOR VALUES FROM ('2019-01-01') TO "
         "('2020-01-01')"
     ),
     passes=(
-        "ALTER TABLE events_2019 ADD CONSTRAINT c CHECK (at >= '2019-01-01' AND at < "
-        "'2020-01-01') NOT VALID;\n"
+        "ALTER TABLE events_2019 ADD CONSTRAINT c CHECK (at IS NOT NULL AND at >= '2019-01-01' "
+        "AND at < '2020-01-01') NOT VALID;\n"
         "ALTER TABLE events_2019 VALIDATE CONSTRAINT c;\n"
         "ALTER TABLE events ATTACH PARTITION events_2019 FOR VALUES FROM ('2019-01-01') TO "
         "('2020-01-01')"

@@ -8,7 +8,7 @@ from dbopt.sql.ddl.model import Write
 from dbopt.sql.findings import Severity
 from dbopt.sql.migration.columns import BOOKKEEPING
 from dbopt.sql.migration.context import Migration, Subject
-from dbopt.sql.migration.locks import Lock, Mode, strongest
+from dbopt.sql.migration.locks import Lock, blocking
 from dbopt.sql.migration.support import Group, Match, Rule
 
 
@@ -27,9 +27,7 @@ def _check_migration(migration: Migration) -> Iterator[Match]:
                 f"{held.mode.blocks} wait."
             )
             yield Match(subject, message, severity=Severity.INFO if does.filtered else None)
-        lock = strongest(subject)
-        if lock is not None and lock.mode >= Mode.SHARE and held is None:
-            held = lock
+        held = held or blocking(subject)
 
 
 def _is_backfill(subject: Subject, write: Write) -> bool:

@@ -12,11 +12,15 @@ from dbopt.sql.migration.support import Group, Match, Rule
 
 def _check(subject: Subject) -> Iterator[Match]:
     domain = subject.does
-    if not isinstance(domain, AlterDomain) or domain.constraint is None:
+    if not isinstance(domain, AlterDomain) or subject.is_new(domain.name, "domain"):
         return
-    if not subject.is_new(domain.name, "domain"):
+    at = domain.constraint.at if domain.constraint is not None else None
+    if domain.reads_tables:
         message = f"Writes to every table with a column of {domain.name} wait while it is read."
-        yield Match(subject, message, domain.constraint.at)
+        yield Match(subject, message, at)
+    elif at is not None:
+        message = f"To validate it later keeps the writes of every table with a {domain.name}."
+        yield Match(subject, message, at, severity=Severity.WARNING)
 
 
 RULE = Rule(
@@ -26,7 +30,8 @@ RULE = Rule(
     summary="A constraint is added to a domain that is in use.",
     reason=(
         "Every table with a column of the domain is read under a SHARE lock: writes to all of "
-        "them wait. NOT VALID puts that off, and VALIDATE CONSTRAINT takes the same locks."
+        "them wait. NOT VALID puts that off, and VALIDATE CONSTRAINT takes these locks. So does "
+        "SET NOT NULL."
     ),
     remedy="Add a CHECK ... NOT VALID to each table instead, and validate them one by one.",
     fires="ALTER DOMAIN email ADD CONSTRAINT at CHECK (VALUE LIKE '%@%')",

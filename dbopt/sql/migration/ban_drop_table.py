@@ -26,7 +26,8 @@ RULE = Rule(
     summary="A table is dropped.",
     reason=(
         "Whoever uses it fails (42P01), and its data cannot be had back. A foreign key from it "
-        "costs an ACCESS EXCLUSIVE lock on the table that it points at too."
+        "costs an ACCESS EXCLUSIVE lock on the table that it points at too, and a partition one "
+        "on the table that it is a part of."
     ),
     remedy=(
         "Deploy an application that does not know the table; rename it for some days; then drop "

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from dbopt.sql.ddl import read
-from dbopt.sql.ddl.elements import Name, Span
+from dbopt.sql.ddl.elements import ConstraintKind, Name, Span
 from dbopt.sql.ddl.model import (
     Alter,
     Create,
@@ -40,6 +40,8 @@ class Made:
         """Takes notice of a statement."""
         if isinstance(node, CreateTable):
             self._note("relation", node.table, number)
+            for sequence in _sequences(node):
+                self._note("relation", sequence, number)
         elif isinstance(node, CreateIndex) and node.name is not None:
             self._note("relation", replace(node.name, schema=node.table.schema), number)
         elif isinstance(node, CreateDomain):
@@ -69,6 +71,14 @@ class Made:
 
     def _note(self, space: str, name: Name, number: int) -> None:
         self._numbers.setdefault((space, name.name), {}).setdefault(name.schema, number)
+
+
+def _sequences(table: CreateTable) -> Iterator[Name]:
+    """The sequences that its numbered columns get, by the names that PostgreSQL gives them."""
+    for column in table.columns:
+        serial = column.type is not None and column.type.name.endswith("serial")
+        if serial or column.has(ConstraintKind.IDENTITY):
+            yield replace(table.table, name=f"{table.table.name}_{column.name}_seq")
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,15 +29,16 @@ RULE = Rule(
         "any partition, and everybody waits behind it; a DEFAULT partition is read as well."
     ),
     remedy=(
-        "CREATE TABLE child (LIKE parent INCLUDING ALL), and then ALTER TABLE parent ATTACH "
-        "PARTITION child ..., which takes SHARE UPDATE EXCLUSIVE: reads and writes go on."
+        "CREATE TABLE child (LIKE parent INCLUDING ALL EXCLUDING IDENTITY), and then ALTER TABLE "
+        "parent ATTACH PARTITION child ..., which takes SHARE UPDATE EXCLUSIVE: reads and writes "
+        "go on."
     ),
     fires=(
         "CREATE TABLE IF NOT EXISTS events_2027 PARTITION OF events FOR VALUES FROM "
         "('2027-01-01') TO ('2028-01-01')"
     ),
     passes=(
-        "CREATE TABLE IF NOT EXISTS events_2027 (LIKE events INCLUDING ALL);\n"
+        "CREATE TABLE IF NOT EXISTS events_2027 (LIKE events INCLUDING ALL EXCLUDING IDENTITY);\n"
         "ALTER TABLE events ATTACH PARTITION events_2027 FOR VALUES FROM ('2027-01-01') TO "
         "('2028-01-01')"
     ),

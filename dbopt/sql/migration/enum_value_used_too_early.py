@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from dbopt.sql.ddl.model import AddEnumValue
+from dbopt.sql.ddl.model import AddEnumValue, Block, Create
 from dbopt.sql.findings import Severity
-from dbopt.sql.migration.context import Migration
+from dbopt.sql.lexer import code
+from dbopt.sql.migration.context import Migration, Subject
 from dbopt.sql.migration.support import Group, Match, Rule
 
 _MOST_VALUES = 100
@@ -26,12 +27,27 @@ def _check_migration(migration: Migration) -> Iterator[Match]:
             if not subject.is_new(does.type, "type") and len(values) < _MOST_VALUES:
                 values[does.value] = str(does.type)
             continue
-        used = next((value for value in values if value in subject.sql), None)
+        used = _used(subject, values)
         if used is not None:
             message = (
                 f"A new value of {values[used]} cannot be used before the COMMIT: it will fail."
             )
             yield Match(subject, message)
+
+
+_DEFINES = frozenset({"function", "procedure"})
+
+
+def _used(subject: Subject, values: Iterable[str]) -> str | None:
+    """The first constant that its code holds; what a function or a comment holds is not run."""
+    does = subject.does
+    written = [value for value in values if value in subject.sql]
+    if not written or (isinstance(does, Create) and does.kind in _DEFINES):
+        return None
+    if not isinstance(does, Block):
+        found = [token.text for token in code(subject.sql)]
+        written = [value for value in written if value in found and found[0].lower() != "comment"]
+    return next(iter(written), None)
 
 
 RULE = Rule(

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dbopt.sql.ddl.model import CreateIndex, Node, Reindex, Setting
+from dbopt.sql.ddl.model import CreateIndex, Node, Reindex
 from dbopt.sql.findings import Severity
 from dbopt.sql.migration.context import Migration
 from dbopt.sql.migration.support import Group, Match, Rule
+from dbopt.sql.migration.timeouts import bounds
 
 
 def _check_migration(migration: Migration) -> Iterator[Match]:
-    bounded = False
-    for subject in migration.telling:
-        does = subject.does
-        if isinstance(does, Setting) and does.name == "lock_timeout":
-            bounded = not does.local and does.value not in {None, "0"}
-        if bounded and _waits(does):
+    for subject, bounded in bounds(migration, "lock_timeout"):
+        if bounded and _waits(subject.does):
             message = (
                 "lock_timeout counts the wait for other transactions too: it may end this half-way "
                 "and leave an invalid index."

@@ -8,7 +8,7 @@ from dbopt.sql.ddl.elements import Name
 from dbopt.sql.ddl.model import Alter, Drop
 from dbopt.sql.findings import Severity
 from dbopt.sql.migration.context import Migration, Subject
-from dbopt.sql.migration.locks import Mode, locks
+from dbopt.sql.migration.locks import Mode, blocking, locks
 from dbopt.sql.migration.support import Group, Match, Rule
 
 
@@ -35,6 +35,8 @@ def _tables(subject: Subject) -> list[Name]:
     """The tables that it locks against writes; an index does not tell its table."""
     does = subject.does
     if isinstance(does, Alter | Drop) and does.kind == "index":
+        return []
+    if blocking(subject) is None:
         return []
     return [lock.relation for lock in locks(subject) if lock.mode >= Mode.SHARE_ROW_EXCLUSIVE]
 

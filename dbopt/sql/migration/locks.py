@@ -90,9 +90,24 @@ def strongest(subject: Subject) -> Lock | None:
     return max(locks(subject), key=lambda lock: lock.mode, default=None)
 
 
+def blocking(subject: Subject) -> Lock | None:
+    """The strongest of the locks if writes, or more, wait behind it."""
+    lock = strongest(subject)
+    if lock is None or lock.mode < Mode.SHARE or _keeps_nobody(subject.does):
+        return None
+    return lock
+
+
+def _keeps_nobody(node: Node) -> bool:
+    """EXCLUSIVE lets readers by, and nobody else writes a materialized view."""
+    return isinstance(node, Refresh) and node.concurrently
+
+
 def _locks(node: Node) -> Iterator[Lock]:
     if isinstance(node, Alter) and node.kind in _TABLE_LIKE:
         yield from _alter(node)
+    elif isinstance(node, Alter) and node.kind == "sequence":
+        yield Lock(node.target, _sequence(node))
     elif isinstance(node, CreateTable):
         yield from _create_table(node)
     elif isinstance(node, CreateIndex):
@@ -104,7 +119,7 @@ def _locks(node: Node) -> Iterator[Lock]:
     elif isinstance(node, CreateTrigger):
         yield Lock(node.table, Mode.SHARE_ROW_EXCLUSIVE)
         if node.references is not None:
-            yield Lock(node.references, Mode.SHARE_ROW_EXCLUSIVE)
+            yield Lock(node.references, Mode.ACCESS_SHARE)
     else:
         yield from _command(node)
 
@@ -126,7 +141,7 @@ def _command(node: Node) -> Iterator[Lock]:
         yield from (Lock(table, mode) for table in node.tables)
     elif isinstance(node, Write):
         yield Lock(node.table, Mode.ROW_EXCLUSIVE)
-    elif isinstance(node, AlterDomain) and node.constraint is not None:
+    elif isinstance(node, AlterDomain) and node.reads_tables:
         yield Lock(node.name, Mode.SHARE)
 
 
@@ -181,16 +196,42 @@ def _action(action: Node, kind: str) -> Mode:
         return _online(action.concurrently or action.finalize, Mode.ACCESS_EXCLUSIVE)
     if isinstance(action, Rename) and kind == "index":
         return Mode.SHARE_UPDATE_EXCLUSIVE
-    if isinstance(action, AlterColumn) and action.change is Change.SET_STATISTICS:
+    if isinstance(action, AlterColumn) and action.change in _SHARED_CHANGES:
         return Mode.SHARE_UPDATE_EXCLUSIVE
-    return _other(action) if isinstance(action, OtherAction) else Mode.ACCESS_EXCLUSIVE
+    return _other(action, kind) if isinstance(action, OtherAction) else Mode.ACCESS_EXCLUSIVE
 
 
-def _other(action: OtherAction) -> Mode:
-    if action.words[-1:] == ("trigger",):
+_SHARED_CHANGES = frozenset({Change.SET_STATISTICS, Change.SET_OPTIONS})
+
+
+def _other(action: OtherAction, kind: str) -> Mode:
+    if action.words in _TRIGGERS:
         return Mode.SHARE_ROW_EXCLUSIVE
+    if kind == "view":
+        return Mode.ACCESS_EXCLUSIVE
+    if kind == "index" and action.words[:1] == ("alter",):  # its statistics
+        return Mode.SHARE_UPDATE_EXCLUSIVE
     shared = any(action.words[: len(words)] == words for words in _SHARED)
     return Mode.SHARE_UPDATE_EXCLUSIVE if shared else Mode.ACCESS_EXCLUSIVE
+
+
+_TRIGGERS = frozenset(
+    {("enable", *which, "trigger") for which in ((), ("always",), ("replica",))}
+    | {("disable", "trigger")}
+)
+
+
+def _sequence(node: Alter) -> Mode:
+    """nextval() takes ROW EXCLUSIVE, so it waits for both of these."""
+    moved = any(
+        isinstance(action, Rename)
+        or (isinstance(action, OtherAction) and action.words[:2] in _MOVES)
+        for action in node.actions
+    )
+    return Mode.ACCESS_EXCLUSIVE if moved else Mode.SHARE_ROW_EXCLUSIVE
+
+
+_MOVES = frozenset({("set", "schema"), ("owner", "to"), ("set", "logged"), ("set", "unlogged")})
 
 
 def _others(action: Node) -> Iterator[Lock]:

@@ -20,6 +20,14 @@ from dbopt.sql.ddl.psql import without_psql
             ["COPY public.t (a) FROM stdin", "drop table t"],
         ),
         ("\\x\ncopy t from stdin;\ndrop table t", ["copy t from stdin", "drop table t"]),
+        (
+            "COPY t FROM STDIN\n  WITH (FORMAT csv);\nit's\n\\.\nDROP TABLE u;",
+            ["COPY t FROM STDIN\n  WITH (FORMAT csv)", "DROP TABLE u"],
+        ),
+        ("\\copy t from stdin csv\nit's\n\\.\ndrop table t;", ["drop table t"]),
+        ("select 'x'\\gexec\ndrop table t;", ["select 'x'", "drop table t"]),
+        ("select 1 as a \\gset p_\ndrop table t;", ["select 1 as a", "drop table t"]),
+        ("select 'a \\g'\n;", ["select 'a \\g'"]),
     ],
 )
 def test_what_the_server_gets(text: str, expected: list[str]) -> None:

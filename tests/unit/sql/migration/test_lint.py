@@ -296,3 +296,26 @@ def test_never_more_findings_than_the_limit() -> None:
 )
 def test_safe_migrations_are_clean(text: str) -> None:
     assert [] == lint_migration(text)
+
+
+def test_select_into_makes_a_table() -> None:
+    made = "SELECT a, b INTO TABLE copied FROM t"
+    assert [] == rules(f"{made}; CREATE INDEX i ON copied (a)")
+    assert [] == rules("SELECT * INTO TEMP x FROM t; UPDATE x SET a = 1")
+    assert ["unread"] == rules("SELECT 1 INTO")
+
+
+@pytest.mark.parametrize(
+    ("use", "fails"),
+    [
+        ("UPDATE t SET m = 'new'", True),
+        ("DO $$ BEGIN UPDATE t SET m = 'new'; END $$", True),
+        ("CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $$ SELECT 'new' $$", False),
+        ("COMMENT ON TYPE mood IS 'new'", False),
+        ("UPDATE t SET m = 'old' /* not yet 'new' */", False),
+    ],
+)
+def test_a_new_value_counts_where_it_is_used(use: str, fails: bool) -> None:
+    text = f"BEGIN; ALTER TYPE mood ADD VALUE 'new' AFTER 'old'; {use}; COMMIT"
+    told = lint_migration(text, rules=[named("enum-value-used-too-early")])
+    assert fails == bool(told)
