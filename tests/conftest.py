@@ -5,6 +5,7 @@ pytest_plugins = [
     "tests.fix_skips",
     "tests.fix_workers",
     "tests.fix_logs",
+    "tests.fix_signals",
     "tests.fix_pg",
     "tests.fix_standby",
     "tests.fix_gateway",

@@ -21,7 +21,7 @@ def examples(count: int) -> int:
     return count * 50 if LONG else count
 
 
-def wait_until(condition: Callable[[], T], timeout: float = 10.0, what: str = "the condition") -> T:
+def wait_until(condition: Callable[[], T], timeout: float = 30.0, what: str = "the condition") -> T:
     """The first true value of `condition`; fails after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while True:
@@ -34,7 +34,7 @@ def wait_until(condition: Callable[[], T], timeout: float = 10.0, what: str = "t
 
 
 async def wait_until_async(
-    condition: Callable[[], Awaitable[T]], timeout: float = 10.0, what: str = "the condition"
+    condition: Callable[[], Awaitable[T]], timeout: float = 30.0, what: str = "the condition"
 ) -> T:
     """As `wait_until`, for a coroutine function."""
     deadline = time.monotonic() + timeout

@@ -123,7 +123,7 @@ def _killed_at(
 ) -> int | None:
     process = forks.Process(target=_perform, args=(dsn, case.wanted, point))
     process.start()
-    process.join(30)
+    process.join(60)
     return process.exitcode
 
 
@@ -197,7 +197,7 @@ def test_the_server_goes_on_after_a_kill_and_its_work_is_used(
         wait_until(lambda: being_built(connection), what="the build to show")
         orphan = found(connection)
         process.kill()
-        process.join(30)
+        process.join(60)
         build(connection, WANTED, tell=tell)
     after = found(connection)
     assert orphan is not None
@@ -222,7 +222,7 @@ def test_a_signal_in_the_middle_of_a_tree_is_cleaned_up(
         wait_until(lambda: names(connection, "logs_a"), what="the build to show")
         assert process.pid is not None
         os.kill(process.pid, which)
-        process.join(30)
+        process.join(60)
         assert 42 == process.exitcode
         assert {} == names(connection, "logs_a")
     build(connection, LOGS)
@@ -240,7 +240,7 @@ def test_a_signal_in_the_middle_of_a_swap_leaves_both_names(
         wait_until(lambda: _waits_for_a_lock(connection), what="the swap to wait")
         assert process.pid is not None
         os.kill(process.pid, signal.SIGTERM)
-        process.join(30)
+        process.join(60)
         holder.execute("COMMIT")
     assert 42 == process.exitcode
     assert names(connection) == {"words_word": True, "words_word_dbopt_new": True}
