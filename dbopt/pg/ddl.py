@@ -12,7 +12,7 @@ from dataclasses import replace
 from psycopg import Error as ServerError
 from psycopg import errors, pq, sql
 
-from dbopt.errors import MigrationError, ServerLost
+from dbopt.errors import DboptError, MigrationError, ServerLost
 from dbopt.pg import catalog
 from dbopt.pg.connect import Connection, Row
 from dbopt.pg.ddltext import drop_text
@@ -161,7 +161,7 @@ def canonical(connection: Connection, definition: IndexDefinition) -> IndexDefin
     The server itself is asked: the index is made on an empty temporary copy of the table's
     columns, read back and rolled back. Raises MigrationError where there is no such table, where
     it is a view or the like, or the server refuses the definition: so it does a unique one that
-    lacks columns of a partition key. Needs the TEMPORARY privilege.
+    lacks columns of a partition key. Raises ServerLost. Needs the TEMPORARY privilege.
     """
     row = resolve(connection, definition)
     if row is None:
@@ -188,8 +188,10 @@ def canonical(connection: Connection, definition: IndexDefinition) -> IndexDefin
     )
 
 
-def _refused(definition: IndexDefinition, error: ServerError) -> MigrationError:
+def _refused(definition: IndexDefinition, error: ServerError) -> DboptError:
     answer = translate(f'Making the index "{definition.name}" on {definition.table}', error)
+    if isinstance(answer, ServerLost):
+        return answer  # the definition is not to blame
     hint = "Check its columns and expressions."
     if isinstance(error, errors.InsufficientPrivilege):
         hint = (

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import psycopg
@@ -17,6 +18,7 @@ from dbopt.migrate.run import ADDING, Options
 from dbopt.migrate.steps import Action, Step
 from dbopt.migrate.storeschema import make_store
 from dbopt.migrate.work import Built, Work
+from dbopt.pg import ddl
 from dbopt.pg.connect import Connection, connect
 from dbopt.settings import Index, Migrate, Server, Settings
 
@@ -312,6 +314,25 @@ def test_a_step_whose_session_is_always_ended_fails_alone(
     assert [failed.name for failed in applied.failed] == ["people_mail"]
     assert "lost" in applied.failed[0].message
     assert [built.name for built in applied.changed] == ["people_lower"]
+
+
+def test_a_server_that_is_lost_while_the_declarations_are_read_is_waited_for(
+    settings: Settings, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not refuse them: they are tried again."""
+    create, ended = ddl.create, count()
+
+    def end(session: Connection, *args: object, **more: object) -> None:
+        if next(ended) == 0:
+            pid = session.info.backend_pid
+            connection.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+        create(session, *args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ddl, "create", end)
+    told: list[str] = []
+
+    assert _apply(settings, told).outcome is Outcome.DONE
+    assert told[0] == "The plan: the server was lost. Waiting for it."
 
 
 def test_what_a_crash_has_undone_is_done_again(settings: Settings, connection: Connection) -> None:
