@@ -48,7 +48,8 @@ def lint_command(
 
     It reads the files of index.directory, or those that are given. A database is looked at only
     with --dsn or --with-database. Exits 1 for findings, and 2 for what cannot be read. A comment
-    `-- dbopt:ignore RULE reason` above a declaration takes a finding back.
+    `-- dbopt:ignore RULE reason` above a declaration takes a finding back. What is of severity
+    info is told briefly, and once a file, but with --fail-on info.
 
     \b
     Examples:
@@ -75,7 +76,9 @@ def lint_command(
         else Said(sources[entry.file], finding, _place(sources[entry.file], finding))
         for entry, finding in lint_declared(looked, rules)
     ]
-    lintoutput.show(context, said, list(sources.values()), form)
+    # What nobody has asked to be strict about is said once a file.
+    fold = Severity.INFO if fail_on == "info" else Severity.WARNING
+    lintoutput.show(context, said, list(sources.values()), form, fold)
     lintoutput.leave(said, fail_on)
 
 

@@ -96,8 +96,14 @@ def list_rules(context: Context, rules: Sequence[LintRule], form: str) -> None:
     )
 
 
-def show(context: Context, said: Sequence[Said], texts: Sequence[Source], form: str) -> None:
-    """The findings in one of the forms, on standard output."""
+def show(
+    context: Context,
+    said: Sequence[Said],
+    texts: Sequence[Source],
+    form: str,
+    fold: Severity = Severity.INFO,
+) -> None:
+    """The findings in one of the forms, on standard output; `fold` as show_findings has it."""
     if form == "json":
         print_json([one.to_dict() for one in said])
     elif form == "github":
@@ -105,7 +111,7 @@ def show(context: Context, said: Sequence[Said], texts: Sequence[Source], form: 
         if lines := github(said):
             click.echo(lines)
     else:
-        show_findings(context.console, said, texts)
+        show_findings(context.console, said, texts, fold)
 
 
 def leave(said: Sequence[Said], fail_on: str) -> None:

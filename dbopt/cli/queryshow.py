@@ -26,33 +26,74 @@ _SHOWN_STATEMENT = 100
 """Characters of a statement in a heading."""
 
 
-def show_findings(console: Console, said: Sequence[Said], sources: Sequence[Source]) -> None:
-    """Each finding with its line, its remedy and its rewrite; then how many there are."""
+def show_findings(
+    console: Console,
+    said: Sequence[Said],
+    sources: Sequence[Source],
+    fold: Severity = Severity.INFO,
+) -> None:
+    """Each finding with its line, its remedy and its rewrite; then how many there are.
+
+    Those below `fold` are shown without their line, and what repeats in a file once.
+    """
     placed = [one for one in said if one.finding.examined]
-    for one in placed:
-        _show_finding(console, one)
+    folded = _folded(placed, fold)
+    for one, others in folded:
+        if one.finding.severity < fold:
+            _show_briefly(console, one, others)
+        else:
+            _show_finding(console, one)
+    if any(one.finding.severity < fold for one in placed):
+        console.print()
     _show_unexamined(console, [one for one in said if not one.finding.examined])
     counts = Counter(one.finding.severity for one in placed)
     where = f" in {len(sources)} files" if len(sources) > 1 else ""
     if not placed:
         console.print(f"No findings{where}.")
         return
+    more = " --fail-on info shows each." if len(folded) < len(placed) else ""
     each = ", ".join(f"{counts[s]} {s.name.lower()}" for s in sorted(counts, reverse=True))
     noun = "finding" if len(placed) == 1 else "findings"
-    console.print(f"{len(placed)} {noun}{where}: {each}.")
+    console.print(f"{len(placed)} {noun}{where}: {each}.{more}")
 
 
-def _show_finding(console: Console, said: Said) -> None:
+def _folded(said: Sequence[Said], fold: Severity) -> list[tuple[Said, list[Said]]]:
+    """The findings to show, each with those of its rule and file that it stands for."""
+    found: dict[object, tuple[Said, list[Said]]] = {}
+    for number, one in enumerate(said):
+        low = one.finding.severity < fold and one.place is not None
+        kind = (one.source.name, one.finding.rule, one.finding.severity) if low else number
+        if kind in found:
+            found[kind][1].append(one)
+        else:
+            found[kind] = (one, [])
+    return list(found.values())
+
+
+def _title(said: Said) -> Text:
     finding = said.finding
     start = f"{said.source.name}:{finding.object}".lstrip(":")
-    title = Text.assemble(
+    return Text.assemble(
         (printable(start), "bold"),
         " ",
         (finding.severity.name.lower(), COLOURS[finding.severity]),
         f" {finding.rule}: ",
         printable(finding.message),
     )
-    console.print(title, soft_wrap=True)
+
+
+def _show_briefly(console: Console, said: Said, others: Sequence[Said]) -> None:
+    lines = dict.fromkeys(str(one.finding.evidence.get("line", "")) for one in others)
+    same = f" The same at line{'' if len(lines) == 1 else 's'} {', '.join(lines)}." if lines else ""
+    console.print(_title(said).append(same), soft_wrap=True)
+    if said.finding.remedy:
+        remedy = Text(f"  {printable(said.finding.remedy)}", style="dim")
+        console.print(remedy, soft_wrap=True)
+
+
+def _show_finding(console: Console, said: Said) -> None:
+    finding = said.finding
+    console.print(_title(said), soft_wrap=True)
     if said.place is not None:
         _show_excerpt(console, said, COLOURS[finding.severity])
     if finding.remedy and not (said.rewrite and said.check):

@@ -131,3 +131,26 @@ def test_a_database_only_when_it_is_asked_for(call: Call, words: tuple[str, ...]
     write(GOOD)
     assert 0 == call("--dsn", "host=/nowhere", "index", "lint").code
     assert 3 == call("-s", "server.dsn=host=/nowhere", "index", "lint", *words).code
+
+
+def test_what_is_only_info_is_said_once_a_file(call: Call) -> None:
+    write("\n".join(f"CREATE INDEX u{n} ON users ({name});" for n, name in enumerate("abc")))
+    brief = call("index", "lint").out.splitlines()
+    whole = call("index", "lint", "--fail-on", "info")
+
+    assert brief[0] == (
+        'indexes/users.sql:1:1 info nobody-knows-why: Neither a reason nor an owner of "u0" is '
+        "said. The same at lines 2, 3."
+    )
+    assert "4 findings: 4 info. --fail-on info shows each." == brief[-1]
+    assert not any("^" in line for line in brief)
+    assert (1, 3) == (whole.code, whole.out.count("nobody-knows-why"))
+    assert "shows each" not in whole.out
+
+
+def test_two_files_are_two_places(call: Call) -> None:
+    for name in "ab":
+        write(f"CREATE INDEX {name} ON public.{name} (id);", f"indexes/{name}.sql")
+    out = call("index", "lint").out
+
+    assert (2, 0) == (out.count("nobody-knows-why"), out.count("The same at"))
