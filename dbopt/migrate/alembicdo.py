@@ -27,6 +27,7 @@ from dbopt.migrate.work import Deadline, Journal, Unrecorded, Work
 from dbopt.pg import ddl
 from dbopt.pg.catalog import Index
 from dbopt.pg.connect import Connection
+from dbopt.pg.sqlfile import statement
 from dbopt.sql.indexdef import IndexDefinition
 
 if TYPE_CHECKING:
@@ -68,7 +69,10 @@ def drop(context: MigrationContext, definition: IndexDefinition) -> None:
     """Make the index be gone. Raises MigrationRefused where something needs it."""
     with _unwinding(), beside(context) as own, direct_session(own.settings) as connection:
         found = _find(connection, definition)
-        if found is None or not _is_it(connection, found, definition):
+        if found is None:
+            log.info("There is no index %s to drop.", definition.name)
+            return
+        if not _is_it(connection, found, definition):
             return
         reason = required(found)
         if reason:
@@ -146,13 +150,15 @@ def _print(context: MigrationContext, statements: Iterable[str]) -> None:
 
 
 def _recorded(own: Beside) -> bool:
-    """Whether there is a store: an application need not have one."""
+    """Whether there is a store that may be written: an application need not have one."""
     if own.settings.store.dsn:
         return True
-    row = own.guard.connection.execute(
-        "SELECT to_regclass('dbopt.index_run') IS NOT NULL AS there"
-    ).fetchone()
-    return bool(row and row["there"])
+    row = own.guard.connection.execute(statement("alembic_store")).fetchone()
+    if row is None or not row["there"]:
+        return False
+    if not row["writable"]:
+        log.info("Not recorded in dbopt's schema: this role may not write there.")
+    return bool(row["writable"])
 
 
 def _find(connection: Connection, definition: IndexDefinition) -> Index | None:

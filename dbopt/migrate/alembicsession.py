@@ -26,7 +26,7 @@ from dbopt.errors import AuthenticationError, ConnectError, DboptError, Migratio
 from dbopt.migrate.direct import require_direct
 from dbopt.migrate.environment import ATTRIBUTE, GUARD, Run, refusals
 from dbopt.migrate.lockguard import Guard, direct_session
-from dbopt.pg.connect import Connection, connect
+from dbopt.pg.connect import Connection, connect, resolve
 from dbopt.pg.engine import dsn_of, with_settings
 from dbopt.pg.sqlfile import statement
 from dbopt.settings import Settings
@@ -81,8 +81,8 @@ def beside(context: MigrationContext) -> Iterator[Beside]:
         link.connection.commit()
         here = _of_link(link)
         settings = _addressed(context, link, here)
-        with _staying(link), _alone(context, settings) as guard:
-            _require_idle(guard.connection, here)
+        with _staying(link, settings), _alone(context, settings, here) as guard:
+            _require_idle(link)
             yield Beside(guard, settings)
 
 
@@ -107,7 +107,7 @@ def one_at_a_time(context: Any) -> Iterator[None]:
             here = _of_link(own.connection)
             own.connection.rollback()  # to ask has begun a transaction
             settings = _addressed(own, own.connection, here)
-            stack.enter_context(_alone(own, settings))
+            stack.enter_context(_alone(own, settings, here))
         yield
 
 
@@ -156,6 +156,11 @@ def _outside(context: MigrationContext) -> Iterator[Link]:
             f"This operation is PostgreSQL's, and Alembic migrates {link.dialect.name} here.",
             hint="Use op.create_index or op.drop_index there.",
         )
+    if link.in_nested_transaction():
+        raise MigrationRefused(
+            "A savepoint is open on Alembic's connection, so no index can be built.",
+            hint="Call the operation outside of `begin_nested()`.",
+        )
     if link.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
         yield link  # in a block of the revision's own; Alembic refuses one inside another
         return
@@ -172,31 +177,41 @@ def _outside(context: MigrationContext) -> Iterator[Link]:
 
 
 @contextmanager
-def _staying(link: Link) -> Iterator[None]:
+def _staying(link: Link, settings: Settings) -> Iterator[None]:
     """Keep the server from closing Alembic's session, which idles while an index is built."""
-    before = link.exec_driver_sql(statement("alembic_stay")).mappings().one_or_none()
+    before = None
+    if _leads_to(link, settings.server.dsn):
+        before = link.exec_driver_sql(statement("alembic_stay")).mappings().one_or_none()
     yield
     if before is not None:
         back = text("SELECT set_config(:name, :setting, false)")
         link.execute(back, {"name": before["name"], "setting": before["setting"]})
 
 
+def _leads_to(link: Link, dsn: str) -> bool:
+    """Whether Alembic's address is the direct one: a pooler's session is of other clients too."""
+    there, direct = resolve(dsn_of(link)), resolve(dsn)
+    return all(there.get(name) == direct.get(name) for name in ("host", "port"))
+
+
 @contextmanager
-def _alone(context: MigrationContext, settings: Settings) -> Iterator[Guard]:
-    """Hold the migration lock, on a session that does nothing else."""
+def _alone(context: MigrationContext, settings: Settings, here: Here) -> Iterator[Guard]:
+    """Hold the migration lock of the database, on a session that does nothing else."""
     held = _attributes(context).get(GUARD)
     wait = settings.migrate.lock_wait
     if isinstance(held, Guard):
         held.ensure(wait)
-        yield held
-        return
+        # An environment of several databases may hold another one's.
+        if _of_session(held.connection).place == here.place:
+            yield held
+            return
     with Guard(lambda: direct_session(settings), _tell) as guard:
         guard.take(wait)
         _attributes(context)[GUARD] = guard
         try:
             yield guard
         finally:
-            _attributes(context).pop(GUARD, None)
+            _attributes(context)[GUARD] = held
 
 
 def _tell(holder: str) -> None:
@@ -272,10 +287,17 @@ def _of_session(connection: Connection) -> Here:
     return Here(**row) if row else Here(0, "", "", "", "")
 
 
-def _require_idle(connection: Connection, here: Here) -> None:
-    row = connection.execute(statement("alembic_transaction"), {"pid": here.pid}).fetchone()
-    if row and row["open"]:
+def _require_idle(link: Link) -> None:
+    """Raise where its statements are in one transaction.
+
+    Not by its process's state: behind a pooler that process is another client's by now.
+    """
+    first, second = (
+        link.exec_driver_sql(statement("alembic_transaction")).mappings().one() for _ in range(2)
+    )
+    if first == second:
         raise MigrationRefused(
-            f"Alembic's session (pid {here.pid}) is in a transaction: a build would wait for it.",
+            f"Alembic's session (pid {first['pid']}) is in a transaction: a build would wait for "
+            "it.",
             hint="Call the operation outside of one, or let context.begin_transaction() begin it.",
         )

@@ -46,6 +46,12 @@ from dbopt.pg.connect import connect
 Name = tuple[str, str]
 """Schema and index."""
 
+MIXED = (
+    "What stands above is committed before this: if an index cannot be built, it would be run "
+    "again. Better give the indexes a revision of their own."
+)
+"""The note of a revision that changes tables too."""
+
 _directory: list[Path | None] = []
 """Where the declared indexes are, once an env.py has asked; None: index.directory."""
 
@@ -80,7 +86,10 @@ def _compare(context: AutogenContext, found: UpgradeOps, schemas: Iterable[str |
         difference = _difference(context, set(_pending(found.ops, default)))
         ours = Ours(difference, default)
         found.ops[:] = list(ours.without(found.ops))
-        found.ops.extend(difference.operations())
+        made = difference.operations()
+        if made and found.ops:
+            made[0].notes = (MIXED, *made[0].notes)
+        found.ops.extend(made)
 
 
 def _pending(operations: Iterable[MigrateOperation], default: str) -> Iterator[Table]:

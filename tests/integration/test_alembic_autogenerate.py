@@ -154,6 +154,8 @@ def test_the_indexes_of_a_new_table_and_of_a_new_column_come_after_them(
     (tmp_path / "indexes/pets.sql").write_text("CREATE INDEX pets_desc ON pets (id DESC);")
 
     autogenerate(app)
+    (written,) = (path.read_text() for path in app.versions.glob("*.py"))
+    assert written.count("# What stands above is committed before this") == 1
     app.upgrade()
 
     assert check(app) == []

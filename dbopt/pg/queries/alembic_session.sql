@@ -7,9 +7,22 @@ SELECT pg_backend_pid() AS pid, session_user::text AS login, current_user::text 
          (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database()) AS place;
 
 -- name: alembic_transaction
--- Whether that session is in a transaction that does nothing now. Source: pg_stat_activity.
-SELECT coalesce(bool_or(a.state LIKE 'idle in transaction%%'), false) AS open
-  FROM pg_catalog.pg_stat_activity a WHERE a.pid = %(pid)s;
+-- The id of the transaction that this statement runs in: two statements outside of one have two.
+SELECT pg_backend_pid() AS pid, min(l.virtualtransaction) AS transaction
+  FROM pg_catalog.pg_locks l
+ WHERE l.pid = pg_backend_pid() AND l.locktype = 'virtualxid';
+
+-- name: alembic_store
+-- Whether dbopt's tables for runs are in this database, and whether this role may write them all.
+-- to_regclass would raise where the role may not use the schema.
+SELECT count(*) > 0 AS there,
+       coalesce(bool_and(has_schema_privilege(n.oid, 'USAGE')
+         AND has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
+         AND has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE')),
+         false) AS writable
+  FROM pg_catalog.pg_namespace n
+  JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid
+ WHERE n.nspname = 'dbopt' AND c.relname IN ('index_run', 'index_step', 'managed_index');
 
 -- name: alembic_stay
 -- Lets the session idle for as long as a build takes; the setting, and its value until now, in its
