@@ -22,14 +22,14 @@ _HIDDEN = (
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
     "--prove-with-locks",
     is_flag=True,
     help="Build each candidate in a transaction that is rolled back. Writers wait meanwhile.",
 )
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def advise(context: Context, as_json: bool, prove_with_locks: bool) -> None:
+def advise(context: Context, prove_with_locks: bool, as_json: bool) -> None:
     """Advise indexes for the statements that pg_stat_statements has seen.
 
     Without --prove-with-locks these are candidates that nothing has proven.

@@ -28,13 +28,13 @@ _EPILOG = """
 \b
 Exit codes, and when:
   0  all is as declared              dbopt index apply --yes
-  1  there are changes, none made    dbopt index apply --dry-run; or "no" to the question
-  2  wrong options or declarations   dbopt index apply < /dev/null     (it cannot ask)
+  1  there are changes, none made    --dry-run, or "no" to the question
+  2  wrong options or declarations   dbopt index apply < /dev/null  (it cannot ask)
   3  the database is not reachable   dbopt --dsn host=nowhere index apply --yes
   4  some steps failed, others not   a unique index over rows that are not
   5  another run is at work          dbopt index apply --yes --no-wait
   6  the deadline has passed         dbopt index apply --yes --deadline 10m
-  7  refused before any change       a standby, a pooler, a transaction that is hours old
+  7  refused before any change       a standby, a pooler, an old transaction
   130, 143  stopped by Ctrl-C, SIGTERM; what was begun is cleaned up
 
 --json: {"run", "outcome": "done"|"partly"|"failed"|"deadline"|"cancelled",
@@ -141,7 +141,7 @@ def _run(
         except BaseException as error:
             live.finish()
             if run.applied.changed or run.applied.failed:
-                _show(people, run.applied)
+                _show(people, replace(run.applied, left=()))  # it has told what is left
             ended = {"error": str(error)} if isinstance(error, DboptError) else {}
             raise
         finally:
@@ -177,7 +177,8 @@ def _show(console: Console, applied: Applied) -> None:
         place = f" ({failed.where})" if failed.where else ""
         console.print(f"[red]failed[/] {shown(failed.name + place)}: {shown(failed.message)}")
         if failed.remedy:
-            console.print(f"  {shown(failed.remedy)}", style="dim")
+            # Not wrapped: it is SQL or a command, and is copied.
+            console.print(f"  {shown(failed.remedy)}", style="dim", soft_wrap=True)
     failures = {failed.name for failed in applied.failed}
     left = [step.definition.name for step in applied.left]
     left = [name for name in left if name not in failures]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 import click
@@ -15,6 +15,7 @@ from dbopt.cli.context import Context, print_json, shown
 from dbopt.cli.migratebars import progress
 from dbopt.errors import EXIT_FINDINGS, EXIT_PARTIAL, UsageError
 from dbopt.migrate.rollback import Rollback, RolledBack, preview, roll_back
+from dbopt.migrate.steps import Step
 from dbopt.pg.shown import printable
 from dbopt.stats.report.numbers import duration, size
 from dbopt.store import indexruns
@@ -48,13 +49,18 @@ def runs_command(context: Context, run: str | None, limit: int, as_json: bool) -
     """List the runs that changed indexes, the newest first; with RUN, the steps of that one.
 
     Who ran it, when, each statement with what undoes it, and what came of it, as the store has
-    kept it for 400 days. Times are local.
+    kept it for 400 days. Times are local, those of JSON have their zone. Exits 2 for a RUN that
+    the store does not know.
 
     \b
     Examples:
       dbopt index runs
       dbopt index runs 20261123-0412-k3
       dbopt index runs --json | jq -r '.[] | select(.outcome != "done") | .id'
+
+    --json: a list of {"id", "outcome", "began", "ended", "command", …}; with RUN one of them, and
+    "steps": [{"sql", "reverse", "outcome", "message", "duration_ms", "size_bytes", …}]. The outcome
+    of a run is running, done, partly, failed, cancelled, interrupted (killed) or rolled back.
     """
     with connect_store(context.settings.store_dsn) as store:
         if run is None:
@@ -156,14 +162,19 @@ def rollback_command(context: Context, run: str, yes: bool, as_json: bool) -> No
     replaced one replaces the other again. What has changed since is left alone. What cannot be
     taken back is told before anything is changed. The declared files stay as they are.
 
-    \b
-    Exit codes: 0 all taken back, 1 "no" to the question, 4 some of it not, 5 another run is at
-    work, 6 the deadline has passed, 7 refused before any change.
+    Exit codes: 0 all taken back, 1 "no" to the question, 2 no such RUN, 3 the database is not
+    reachable, 4 some of it not, 5 another run is at work, 6 the deadline has passed, 7 refused
+    before any change.
 
     \b
     Examples:
       dbopt index rollback 20261123-0412-k3
       dbopt index rollback 20261123-0412-k3 --yes --json | jq .left_alone
+
+    --json: that of `dbopt index apply`, and {"of_run", "left_alone": [undos], "again": [steps]}:
+    what could not be taken back, and what the next apply would do to the same indexes. Where
+    nothing is to be done, or can be: {"run", "undo": [undos]}. An undo is {"schema", "name",
+    "table", "action", "sql", "reason", "settled"}.
     """
     people = Console(stderr=True) if as_json else context.console
     found = preview(context.settings, run)
@@ -221,7 +232,17 @@ def _show_done(console: Console, done: RolledBack) -> None:
     console.print(shown(f"The run {done.rollback.run.id} is taken back{part}. Run {applied.run}."))
     if done.again is None:
         console.print("The declared files could not be compared with it.", style="yellow")
-    for step in done.again or ():
-        place = f" ({step.where})" if step.where else ", since no file declares it"
-        words = f"The next apply would {step.action.value} {step.definition.name}{place}."
+    for words in _next(done.again or ()):
         console.print(shown(words), style="yellow")
+
+
+def _next(steps: Sequence[Step]) -> Iterator[str]:
+    """What the next apply would do again, a line for each action."""
+    actions: dict[tuple[str, bool], list[str]] = {}
+    for step in steps:
+        declared = bool(step.where)
+        place = f"{step.definition.name} ({step.where})" if declared else step.definition.name
+        actions.setdefault((step.action.value, declared), []).append(place)
+    for (action, declared), names in actions.items():
+        why = "" if declared else ", since no file declares it"
+        yield f"The next apply would {action} {', '.join(names)}{why}."
