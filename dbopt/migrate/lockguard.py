@@ -69,11 +69,22 @@ class Guard:
         return self._connection
 
     def take(self, wait: float) -> None:
-        """Take the lock, or raise MigrationBusy after `wait` seconds. Then look after it."""
+        """Take the lock, or raise MigrationBusy after `wait` seconds. Then look after it.
+
+        Raises ServerLost: after `answers` it can be taken again.
+        """
         with self._busy, translated(_WHAT):
             take(self._connection, wait, self._waiting)
         self._thread = threading.Thread(target=self._look_after, daemon=True)
         self._thread.start()
+
+    def answers(self) -> None:
+        """Raise ServerLost or ConnectError unless the server answers the session, or a new one."""
+        with self._busy:
+            if self._connection.closed:
+                self._reopen()
+            with translated(_WHAT):
+                self._connection.execute("SELECT 1")
 
     def ensure(self, wait: float) -> bool:
         """Hold the lock, still or again; True where it had been lost.

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 
+from dbopt import clock
 from dbopt.errors import DboptError, DeadlinePassed, MigrationBusy
 from dbopt.migrate import estimate, operations, preflight, selection, verify
 from dbopt.migrate.declared import Declared, declared
@@ -116,8 +117,8 @@ class Run:
         self._guard = guard or self._locked(stack)
         self._scene = stack.enter_context(self._open_scene(found))
         self._throttle = stack.enter_context(Throttle(self._session, limits, self._tell))
-        self._patience = Patience(self._back, self._tell, self._deadline, limits.attempts)
-        self._journal = self._opened()
+        self._patience = self._patient(self._back)
+        self._journal = self._patience.lasting(self._opened, "The record")
         self._is_set_up = True
 
     def _open_scene(self, found: Sequence[Declared]) -> Scene:
@@ -132,8 +133,13 @@ class Run:
         guard = stack.enter_context(Guard(self._session, self._waits_for))
         if self._options.prepare is not None and self._options.record:
             self._options.prepare()
-        guard.take(min(self._wait, self._deadline.left))
+        ends = clock.monotonic() + min(self._wait, self._deadline.left)
+        patience = self._patient(guard.answers)
+        patience.lasting(lambda: guard.take(max(0.0, ends - clock.monotonic())), "The lock")
         return guard
+
+    def _patient(self, back: Callable[[], None]) -> Patience:
+        return Patience(back, self._tell, self._deadline, self._settings.migrate.attempts)
 
     def _waits_for(self, holder: str) -> None:
         self._tell(f"Waiting for another migration: {holder}.")
@@ -158,21 +164,22 @@ class Run:
         self._guard.call(f"dbopt run {journal.run.id}")
         return journal
 
-    def _close(self) -> None:
+    def _close(self, why: str = "") -> None:
+        """End the record; `why` is what has ended the run, if not its steps."""
         if isinstance(self._journal, StoreJournal):
             error = self.applied.error()
-            self._journal.close(self.applied.recorded, error.message if error else "")
+            self._journal.close(self.applied.recorded, why or (error.message if error else ""))
 
     def _ended_by(self, error: BaseException) -> None:
         """An error, or a signal, has ended the run before its end."""
         cancelled = not isinstance(error, Exception)
-        self.applied = replace(self.applied, left=tuple(self._undone))
-        outcome = Outcome.CANCELLED if cancelled else self.applied.so_far
-        self.applied = replace(self.applied, outcome=outcome)
+        outcome = Outcome.PARTLY if self.applied.changed else Outcome.FAILED
+        outcome = Outcome.CANCELLED if cancelled else outcome
+        self.applied = replace(self.applied, left=tuple(self._undone), outcome=outcome)
         if cancelled:
             self._tell(self.applied.stopped())
         if self._is_set_up:
-            self._close()
+            self._close(error.message if isinstance(error, DboptError) else "")
 
     # The plan and the steps.
 

@@ -9,9 +9,15 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from dbopt.errors import MigrationBusy, MigrationError, MigrationRefused, UsageError
+from dbopt.errors import (
+    MigrationBusy,
+    MigrationError,
+    MigrationRefused,
+    ServerLost,
+    UsageError,
+)
 from dbopt.migrate import operations, run, runner
-from dbopt.migrate.lock import migration_lock
+from dbopt.migrate.lock import give_back, migration_lock
 from dbopt.migrate.looks import sessions
 from dbopt.migrate.outcome import Applied, Outcome
 from dbopt.migrate.run import ADDING, Options
@@ -21,6 +27,8 @@ from dbopt.migrate.work import Built, Work
 from dbopt.pg import ddl
 from dbopt.pg.connect import Connection, connect
 from dbopt.settings import Index, Migrate, Server, Settings
+from tests.integration.migrate_support import in_background
+from tests.support import wait_until
 
 DECLARED = """
 CREATE INDEX people_mail ON people (mail);
@@ -333,6 +341,45 @@ def test_a_server_that_is_lost_while_the_declarations_are_read_is_waited_for(
 
     assert _apply(settings, told).outcome is Outcome.DONE
     assert told[0] == "The plan: the server was lost. Waiting for it."
+
+
+def test_a_run_that_an_error_has_ended_is_not_done(
+    settings: Settings, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner.upgrade(settings, indexes=False)
+    few = replace(settings, migrate=replace(settings.migrate, attempts=1))
+    monkeypatch.setattr(ddl, "create", lambda session, *_, **__: session.close())
+    made = run.Run(few, Options())
+
+    with pytest.raises(ServerLost):
+        made.go()
+
+    assert made.applied.outcome is Outcome.FAILED
+    kept = connection.execute("SELECT outcome, message FROM dbopt.index_run").fetchone()
+    assert kept is not None
+    assert kept["outcome"] == "failed"
+    assert "the connection to PostgreSQL was lost" in kept["message"]
+
+
+def test_a_server_that_is_lost_while_another_run_is_waited_for_is_waited_for_too(
+    settings: Settings, connection: Connection, pg_dsn: str
+) -> None:
+    told: list[str] = []
+    waiting = (
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        " WHERE application_name = 'dbopt' AND datname = current_database()"
+    )
+    with (
+        connect(pg_dsn, application_name="deploy") as other,
+        migration_lock(other, 1),
+        in_background(lambda: _apply(settings, told)) as raised,
+    ):
+        wait_until(lambda: told, what="the run to wait")
+        connection.execute(waiting)
+        wait_until(lambda: "The server is back; going on." in told, what="it to be back")
+        give_back(other)
+    assert raised == []
+    assert _states(connection) == {"people_lower": True, "people_mail": True}
 
 
 def test_what_a_crash_has_undone_is_done_again(settings: Settings, connection: Connection) -> None:
