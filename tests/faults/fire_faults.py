@@ -22,7 +22,7 @@ RESTARTED = frozenset({"57P01", "57P02", "57P03", "08006", "08001", "08003", "Op
 
 Around = Callable[[Scene], AbstractContextManager[Any]]
 FAILED = frozenset({1, 4, 6, 7})
-BRIEF = ("--deadline", "4")
+BRIEF = ("--deadline", "5")
 BLOCKED = "waited for the blocker"
 AT_WORK = "in the middle of a build"
 

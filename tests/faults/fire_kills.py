@@ -106,8 +106,8 @@ def parents_locked(scene: Scene) -> Iterator[Callable[[], None]]:
                 wait_until(lambda: connection.execute(waits, (pid,)).rowcount, 30, "the build")
                 parents = connection.execute(PARTITIONED).fetchall()
             blocker.execute("BEGIN")
-            for number, (name,) in enumerate(parents):
-                blocker.execute(f"ALTER INDEX {name} RENAME TO aside_{number}")
+            for (name,) in parents:
+                blocker.execute(f"COMMENT ON INDEX {name} IS ''")
             leaf.execute("ROLLBACK")
 
         yield lock

@@ -159,12 +159,12 @@ def table_goes(statement: str, scene: Scene, process: Process, again: Again) -> 
 
 def undeclare(scene: Scene) -> None:
     """What the message asks for: the table is gone."""
-    (scene.directory / "drafts.sql").unlink()
+    (scene.directory / "3_drafts.sql").unlink()
 
 
 def redeclare(scene: Scene) -> None:
     """What the message asks for: the table has another name."""
-    file = scene.directory / "drafts.sql"
+    file = scene.directory / "3_drafts.sql"
     file.write_text(file.read_text().replace("ON drafts", "ON notes"))
 
 

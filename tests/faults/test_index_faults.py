@@ -27,7 +27,7 @@ from tests.faults.fire_load import LOGGED, Suffered, loaded, longest_logged
 from tests.faults.fire_scene import LOCK_TIMEOUT, Ended, Scene, make_template, scene
 from tests.faults.fire_table import HEAD, Outcome, killed_table, unexplained
 from tests.fix_gateway import Gateway, Runner, running
-from tests.fix_pg import DEBIAN_15
+from tests.fix_pg import DEBIAN_15, in_memory
 from tests.support import wait_until
 
 RUNS = 3
@@ -74,7 +74,10 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[EmbeddedCluster]:
         pytest.skip("missing: /usr/lib/postgresql/15 (apt-get install postgresql-15)")
     _outcomes.clear()
     _moments.clear()
-    with EmbeddedCluster(settings=SERVER, bin_dir=request.param) as made:
+    made = EmbeddedCluster(settings=SERVER, bin_dir=request.param)
+    with in_memory():
+        made.start()
+    with made:
         yield made
         print(f"PostgreSQL {made.version}", HEAD, sep="\n\n")
     print(*(outcome.line() for outcome in _outcomes), "", killed_table(_moments), sep="\n")
