@@ -13,12 +13,16 @@ from rich.table import Table
 from dbopt.cli.context import Context, print_json, shown
 from dbopt.cli.indexplan import Planned, plan_of, show_plan
 from dbopt.cli.migratebars import progress
-from dbopt.errors import EXIT_FINDINGS, DboptError, UsageError
+from dbopt.errors import EXIT_FINDINGS, DboptError, ServerLost, UsageError
 from dbopt.migrate import selection
+from dbopt.migrate.lockguard import direct_session
 from dbopt.migrate.outcome import Applied, Outcome
+from dbopt.migrate.patience import Patience
 from dbopt.migrate.run import Options, Run
 from dbopt.migrate.steps import Action
 from dbopt.migrate.storeschema import make_store
+from dbopt.migrate.work import Deadline
+from dbopt.settings import Settings
 from dbopt.stats.report.numbers import duration
 
 _UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
@@ -101,7 +105,7 @@ def apply_command(
       dbopt index apply --yes --json | jq -r '.failed[].message'
     """
     people = Console(stderr=True) if as_json else context.console
-    planned = plan_of(context.settings, only, prune)
+    planned = _planned(context.settings, only, prune)
     show_plan(people, planned)
     todo = planned.todo
     if dry_run:
@@ -121,6 +125,21 @@ def apply_command(
     )
     applied = _run(context, people, planned, options, as_json)
     sys.exit(applied.exit_code)
+
+
+def _planned(settings: Settings, only: tuple[str, ...], prune: bool) -> Planned:
+    """The plan. A server that goes away in its middle, a restart say, is waited for."""
+    try:
+        return plan_of(settings, only, prune)
+    except ServerLost:
+        limits = settings.migrate
+        patience = Patience(
+            lambda: direct_session(settings).close(),
+            lambda line: click.echo(line, err=True),
+            Deadline.after(limits.deadline),
+            limits.attempts,
+        )
+        return patience.lasting(lambda: plan_of(settings, only, prune), "The plan")
 
 
 def _run(

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from dbopt.demo.cluster import EmbeddedCluster
 from dbopt.errors import DboptError
 from dbopt.migrate import runner
 from dbopt.migrate.lock import migration_lock
+from dbopt.pg import catalog
 from dbopt.pg.connect import Connection, connect
 from dbopt.settings import Index, Migrate, Server, Settings
 from tests.support import INTERVAL, wait_until
@@ -391,6 +393,25 @@ def test_a_restart_in_the_middle_is_waited_for(
     with connect(settings.server.dsn) as after:
         assert _states(after) == {"people_lower": True, "people_mail": True}
     assert "The server is back; going on." in said
+
+
+def test_a_server_that_is_lost_before_the_plan_is_shown_is_waited_for(
+    settings: Settings, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, lost = catalog.read, count()
+
+    def lose(session: Connection, *words: Any) -> catalog.Catalog:
+        if next(lost) == 0:
+            pid = session.info.backend_pid
+            connection.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+        return read(session, *words)
+
+    monkeypatch.setattr(catalog, "read", lose)
+
+    result, _ = _call(settings, "--yes")
+
+    assert result.exit_code == 0, result.output
+    assert _states(connection) == {"people_lower": True, "people_mail": True}
 
 
 def test_a_declaration_that_is_wrong_is_a_usage_error(settings: Settings) -> None:
