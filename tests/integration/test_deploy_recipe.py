@@ -13,6 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from dbopt import configfile
 from dbopt.cli.root import root
 from tests.docs_commands import parse, words
 from tests.integration.alembic_support import ALONE, Application, url_of
@@ -193,3 +194,12 @@ def test_the_commands_of_every_recipe_are_commands() -> None:
         arguments = words(command.strip(), "dbopt")
         assert arguments is not None
         parse(root, arguments)
+
+
+def test_the_environment_of_every_recipe_is_one_that_dbopt_reads() -> None:
+    given = dict(re.findall(r"name: (DBOPT_\w+), value: \"([^\"]*)\"", DOCUMENT))
+    given |= dict(re.findall(r"^ +(DBOPT_\w+): (\S+)", DOCUMENT, re.MULTILINE))
+    assert set(given) == {"DBOPT_SERVER__DSN", "DBOPT_MIGRATE__LOCK_WAIT"}
+    settings = configfile.load(None, given)
+    assert settings.migrate.lock_wait == 1500
+    assert settings.server.dsn.startswith("postgresql://app_owner@")
