@@ -203,7 +203,10 @@ def _line(frame: FrameType | None, path: str) -> int:
 
 
 def _line_of(error: BaseException, path: str) -> int:
-    lines = [at.lineno for at in traceback.extract_tb(error.__traceback__) if at.filename == path]
+    # The one may be absolute where the other is not: script_location is written either way.
+    file = Path(path).absolute()
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [at.lineno for at in frames if Path(at.filename).absolute() == file]
     return lines[-1] or 0 if lines else 0
 
 

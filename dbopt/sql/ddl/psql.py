@@ -10,7 +10,9 @@ import re
 _copies = re.compile(r"\\?copy\b[^;]*\bfrom\s+p?stdin\b[^;]*(?:;|$)", re.IGNORECASE).fullmatch
 _LONGEST_COPY = 10_000
 """Characters that a COPY statement may have to be taken for one."""
-_sends = re.compile(r"\\(?:gx?|gexec|gset|gdesc|crosstabview|watch|bind)(?![a-z])[^'\"$;\\]*$").search
+_sends = re.compile(
+    r"\\(?:gx?|gexec|gset|gdesc|crosstabview|watch|bind)(?![a-z])[^'\"$;\\]*$"
+).search
 r"""What sends a statement as `;` does: its line ends in `\gexec`, with arguments or without."""
 
 

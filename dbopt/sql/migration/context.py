@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from dbopt.sql.ddl import read
-from dbopt.sql.ddl.elements import ConstraintKind, Name, Span
+from dbopt.sql.ddl.elements import Constraint, ConstraintKind, Name, Span
 from dbopt.sql.ddl.model import (
+    AddConstraint,
     Alter,
     Create,
     CreateDomain,
@@ -20,6 +21,7 @@ from dbopt.sql.ddl.model import (
     Statement,
     Transaction,
 )
+from dbopt.sql.migration.tools import forward
 from dbopt.sql.parse import LONGEST_READ
 
 _ENDS = frozenset({"commit", "rollback", "prepare"})
@@ -40,8 +42,8 @@ class Made:
         """Takes notice of a statement."""
         if isinstance(node, CreateTable):
             self._note("relation", node.table, number)
-            for sequence in _sequences(node):
-                self._note("relation", sequence, number)
+            for one in (*_sequences(node), *_indexes(node.table, node.constraints)):
+                self._note("relation", one, number)
         elif isinstance(node, CreateIndex) and node.name is not None:
             self._note("relation", replace(node.name, schema=node.table.schema), number)
         elif isinstance(node, CreateDomain):
@@ -63,8 +65,11 @@ class Made:
         return any(schemas.get(schema, before) < before for schema in wanted)
 
     def _follow(self, node: Alter, number: int) -> None:
-        """The new name of what was made here is as new."""
+        """The new name of what was made here is as new, and so are its constraints' indexes."""
         for action in node.actions:
+            if isinstance(action, AddConstraint):
+                for one in _indexes(node.target, (action.constraint,)):
+                    self._note("relation", one, number)
             if isinstance(action, Rename) and not action.what:
                 renamed = Name(node.target.schema, action.new, action.at)
                 self._note(_SPACES.get(node.kind, "relation"), renamed, number)
@@ -79,6 +84,16 @@ def _sequences(table: CreateTable) -> Iterator[Name]:
         serial = column.type is not None and column.type.name.endswith("serial")
         if serial or column.has(ConstraintKind.IDENTITY):
             yield replace(table.table, name=f"{table.table.name}_{column.name}_seq")
+
+
+def _indexes(table: Name, constraints: Iterable[Constraint]) -> Iterator[Name]:
+    """The indexes of its constraints, by the names that these have or get."""
+    for one in constraints:
+        name = one.name
+        if not name and one.kind is ConstraintKind.PRIMARY_KEY:
+            name = f"{table.name}_pkey"
+        if name:
+            yield replace(table, name=name)
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +169,7 @@ def migration(
     count = 1 if in_transaction else 0
     current = 1 if in_transaction else None
     opened: Subject | None = None
-    for one in read(text[:LONGEST_READ]):
+    for one in read(forward(text[:LONGEST_READ])):
         subject = Subject(one, current, version, made)
         if isinstance(one.does, Transaction):
             count, current = _after(one.does, count, current)

@@ -9,7 +9,7 @@ from typing import Any
 from dbopt.sql.ddl.model import Transaction
 from dbopt.sql.findings import Finding
 from dbopt.sql.lint import MOST_FINDINGS, MOST_OF_A_RULE
-from dbopt.sql.migration import DEFAULT_RULES, RULES
+from dbopt.sql.migration import DEFAULT_RULES, RULES, tools
 from dbopt.sql.migration.context import Migration, migration
 from dbopt.sql.migration.ignore_without_reason import RULE as NO_REASON
 from dbopt.sql.migration.support import Match, Rule
@@ -40,7 +40,8 @@ def lint_migration(
     names that squawk has for them.
 
     `in_transaction`: the tool that runs the text opens a transaction around it; the text may say
-    otherwise with squawk's `-- squawk-disable-assume-in-transaction`. `version` is PostgreSQL's
+    otherwise with its tool's own words, see dbopt.sql.migration.tools; the part of it that takes
+    the migration back is not looked at. `version` is PostgreSQL's
     major version. `known` has tables (`name` or `schema.name`) that are as new as those that the
     text makes, since an earlier text of the same deploy has made them.
 
@@ -49,7 +50,7 @@ def lint_migration(
     not examined. At most `limit` findings are given. Never raises.
     """
     wanted = [rule for rule in rules if not _names(rule) & set(ignore)]
-    assumed = _assumed(text, in_transaction=in_transaction)
+    assumed = tools.in_transaction(text, usual=in_transaction)
     whole = migration(text, in_transaction=assumed, version=version, known=known)
     found = list(islice(_places(whole, wanted), limit))
     found.sort(key=lambda one: one[:2])
@@ -67,12 +68,6 @@ def aliases() -> dict[str, list[str]]:
         for name in _names(rule) - {rule.name}:
             found.setdefault(name, []).append(rule.name)
     return found
-
-
-def _assumed(text: str, *, in_transaction: bool) -> bool:
-    if "-- squawk-disable-assume-in-transaction" in text:
-        return False
-    return in_transaction or "-- squawk-enable-assume-in-transaction" in text
 
 
 def _places(whole: Migration, rules: Sequence[Rule]) -> Iterator[_Placed]:

@@ -153,6 +153,17 @@ def test_an_env_py_that_connects_is_refused_and_says_no_address(application: App
     assert "context.is_offline_mode()" in error.value.hint
 
 
+def test_a_relative_script_location_names_env_py_too(
+    application: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    application.environment(offline="False")
+    application.revision("one", CREATE)
+    application.ini.write_text(application.ini.read_text().replace("%(here)s/", ""))
+    monkeypatch.chdir(application.where)
+    with pytest.raises(UsageError, match=r"^db/alembic/env\.py:\d+: cannot run offline"):
+        render(application_config(Path("alembic.ini")))
+
+
 def test_an_env_py_that_does_nothing_offline(application: App) -> None:
     application.environment(offline="None", configure="", before="pass")
     env = application.where / "db/alembic/env.py"

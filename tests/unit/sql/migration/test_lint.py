@@ -50,6 +50,12 @@ def test_a_finding_tells_its_place_and_its_group() -> None:
             "CREATE INDEX i ON t (a); CREATE TABLE t (a text)",
             ["require-concurrent-index-creation"],
         ),
+        (
+            "CREATE TABLE t (a text); ALTER TABLE ONLY t ADD CONSTRAINT k PRIMARY KEY (a); "
+            "ALTER INDEX k ATTACH PARTITION t_k; ALTER INDEX k RENAME TO l",
+            [],
+        ),
+        ("CREATE TABLE t (a text, PRIMARY KEY (a)); DROP INDEX t_pkey", []),
         ("CREATE TEMP TABLE t (a int); UPDATE t SET a = 1; DROP TABLE t", []),
         ("ALTER TABLE pg_temp.t ADD COLUMN a text NOT NULL", []),
         (
