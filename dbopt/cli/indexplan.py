@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 
 from dbopt.cli.context import Context, print_json
-from dbopt.cli.indexplanshow import show
+from dbopt.cli.indexplanshow import few, grouped, show
 from dbopt.errors import EXIT_FINDINGS
 from dbopt.migrate import estimate, preflight, rates, selection
 from dbopt.migrate.declared import Declared, declared
@@ -110,7 +110,8 @@ def plan_command(
     most], "locks": [words], "writes_per_second", "benefit"}, "blocked_by": [{"pid", "user",
     "application", "state", "age", "snapshot", "locks"}]}], "counts": {action: number},
     "left_alone": [undeclared indexes], "findings": [{"rule", "severity", "object", "message",
-    "evidence", "remedy", "examined"}]}. Ages are seconds; benefit is the share, 0 to 1, of all
+    "evidence", "remedy", "examined"}]}. Ages are seconds, null where they are
+    hidden; benefit is the share, 0 to 1, of all
     rows read by sequential scans that this table's were.
     """
     planned = plan_of(context.settings, only, prune)
@@ -167,13 +168,14 @@ def plan_of(settings: Settings, only: tuple[str, ...], prune: bool) -> Planned:
         steps = estimate.by_benefit(steps, estimates)
         survey = preflight.survey(connection, steps, settings.migrate)
         old = plans.expired(_of(found, steps), date.today())
+        alone = list(_left_alone(steps, every, here))
         blind = plans.unregistered(connection.info.dbname, register.unseen)
         return Planned(
             parts=tuple(statements(steps, here)),
             estimates=estimates,
             blockers=survey.blockers,
-            findings=(*survey.findings, *old, *blind),
-            left_alone=tuple(_left_alone(every, here)),
+            findings=(*survey.findings, *plans.left_invalid(alone), *old, *blind),
+            left_alone=tuple(map(str, alone)),
             search_path=_search_path(connection),
             version=here.version,
         )
@@ -185,14 +187,14 @@ def _of(found: Sequence[Declared], steps: Sequence[Step]) -> Iterator[Declared]:
     return (one for one in found if one.where in places)
 
 
-def _left_alone(steps: Sequence[Step], here: Catalog) -> Iterator[str]:
-    """Indexes of declared tables that are not declared, and that --prune would drop."""
+def _left_alone(steps: Sequence[Step], every: Sequence[Step], here: Catalog) -> Iterator[Index]:
+    """Indexes of these steps' tables that no step uses, and that --prune would drop."""
     tables = {(step.definition.schema, step.definition.table) for step in steps}
-    used = set(_used(steps))
+    used = set(_used(every))
     for index in here.indexes:
         on = (index.definition.schema, index.definition.table)
         if on in tables and index.oid not in used and not index.protected:
-            yield str(index)
+            yield index
 
 
 def _used(steps: Sequence[Step]) -> Iterator[int]:
@@ -209,8 +211,9 @@ def _search_path(connection: Connection) -> str:
 def _script(planned: Planned, settings: Settings) -> str:
     """The SQL, what was found first as comments."""
     told = [
-        f"-- {one.severity.name.lower()}: {printable(f'{one.object}: {one.message}')}\n"
-        for one in planned.findings
+        f"-- {same[0].severity.name.lower()}: "
+        + f"{printable(f'{few([one.object for one in same])}: {same[0].message}')}\n"
+        for same in grouped(planned.findings)
     ]
     todo = [part for part in planned.parts if part.step.action is not Action.PRESENT]
     whole = selection.of_all(planned.findings, planned.todo)

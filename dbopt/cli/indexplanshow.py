@@ -12,7 +12,6 @@ from rich.table import Table
 from dbopt.cli.context import shown
 from dbopt.migrate.estimate import Estimate, key
 from dbopt.migrate.lockwords import is_quiet
-from dbopt.migrate.looks.sessions import who
 from dbopt.migrate.progress import spell
 from dbopt.migrate.steps import Action, Step
 from dbopt.pg.look import Session
@@ -49,14 +48,14 @@ def show(
     _locks(console, todo, estimates)
     if left_alone:
         console.print(
-            shown(f"Left alone, since not declared: {_few(left_alone)}. --prune drops them."),
+            shown(f"Left alone, since not declared: {few(left_alone)}. --prune drops them."),
             style="dim",
         )
-    for same in _grouped(findings):
+    for same in grouped(findings):
         _finding(console, same)
 
 
-def _grouped(findings: Sequence[Finding]) -> list[list[Finding]]:
+def grouped(findings: Sequence[Finding]) -> list[list[Finding]]:
     """One old transaction is in the way of many indexes: it is said once."""
     groups: dict[tuple[str, str, str], list[Finding]] = {}
     for finding in findings:
@@ -73,7 +72,7 @@ def _steps(
     more = [
         _more(step, _of(step, estimates), blockers.get(key(step.definition), ())) for step in todo
     ]
-    wide = [word for word in ("why", "blocked by") if any(one.get(word) for one in more)]
+    wide = [word for word in ("why", "waits for") if any(one.get(word) for one in more)]
     wide = wide if console.width >= WIDE else []
     table = Table("Action")
     # A name that is cut can be neither found nor copied.
@@ -95,9 +94,9 @@ def _steps(
 
 def _below(console: Console, todo: Sequence[Step], more: Sequence[Mapping[str, str]]) -> None:
     for step, words in zip(todo, more, strict=True):
-        for word, text in words.items():
-            said = text if word == "why" else f"{word} {text}"
-            console.print(f"[bold]{shown(step.definition.name)}[/]: {shown(said)}")
+        # Whom it would wait for is a finding below: one session is in the way of many.
+        if words.get("why"):
+            console.print(f"[bold]{shown(step.definition.name)}[/]: {shown(words['why'])}")
 
 
 def _more(step: Step, found: Estimate, sessions: Sequence[Session]) -> dict[str, str]:
@@ -106,8 +105,8 @@ def _more(step: Step, found: Estimate, sessions: Sequence[Session]) -> dict[str,
     if found.benefit >= _LEAST_BENEFIT and step.action is Action.CREATE:
         read = f"its table: {found.benefit:.0%} of the rows read sequentially"
         why = "; ".join(filter(None, (why, read)))
-    words = {"why": why, "blocked by": ", ".join(map(who, sessions))}
-    return {word: text for word, text in words.items() if text}
+    pids = [f"pid {one.pid}" if one.pid else f"prepared {one.gid}" for one in sessions]
+    return {"why": why, "waits for": ", ".join(pids)}
 
 
 def _locks(console: Console, todo: Sequence[Step], estimates: Mapping[str, Estimate]) -> None:
@@ -122,11 +121,12 @@ def _locks(console: Console, todo: Sequence[Step], estimates: Mapping[str, Estim
     line = "Locks: SHARE UPDATE EXCLUSIVE, behind which no reader or writer waits"
     console.print(f"{line}{', and' if loud else '.'}", style="dim")
     for words, names in loud.items():
-        text = f"{words} ({_few(names)})"
+        text = f"{words} ({few(names)})"
         console.print(Padding(shown(text), (0, 0, 0, 2), expand=False), style="dim")
 
 
-def _few(names: Sequence[str]) -> str:
+def few(names: Sequence[str]) -> str:
+    """Names for one line: the first, and how many more there are."""
     more = len(names) - _MOST_NAMES
     return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
@@ -181,7 +181,7 @@ def _counted(action: Action, number: int) -> str:
 def _finding(console: Console, same: Sequence[Finding]) -> None:
     finding = max(same, key=lambda one: one.severity)
     word = finding.severity.name.lower() if finding.examined else "not examined"
-    colour, names = _COLOURS[finding.severity], ", ".join(shown(one.object) for one in same)
+    colour, names = _COLOURS[finding.severity], shown(few([one.object for one in same]))
     console.print(f"[{colour}]{word}[/] {finding.rule} [bold]{names}[/]: {shown(finding.message)}")
     if finding.remedy:
         # Not wrapped: it is SQL or a command, and is copied.

@@ -108,3 +108,16 @@ def test_the_help_names_what_the_json_has(settings: Settings, connection: Connec
     names = {*document, *document["steps"][0], *document["steps"][0]["estimate"]}
 
     assert [] == [name for name in sorted(names) if f'"{name}"' not in text]
+
+
+def test_what_is_left_alone_is_of_the_tables_that_were_asked_for(
+    settings: Settings, connection: Connection
+) -> None:
+    connection.execute("CREATE INDEX spare ON sold (at, sku); CREATE INDEX more ON visits (at, at)")
+    alone = [json.loads(_plan(settings, "--json", *words)[0].stdout)["left_alone"] for words in (
+        (), ("--only", "sold"), ("--only", "visits_at")
+    )]  # fmt: skip
+
+    assert [["public.more", "public.spare"], ["public.spare"], ["public.more"]] == [
+        sorted(names) for names in alone
+    ]

@@ -10,6 +10,7 @@ from dbopt.migrate.estimate import key
 from dbopt.migrate.looks.sight import Sight
 from dbopt.migrate.steps import Action, Step
 from dbopt.pg import look
+from dbopt.pg.catalog import Index
 from dbopt.sql.findings import Finding, Severity
 
 
@@ -45,6 +46,21 @@ def expired(found: Iterable[Declared], today: date) -> Iterator[Finding]:
                 f"It was wanted until {one.annotations.expires} ({one.where}).",
                 {"expires": str(one.annotations.expires), "owner": one.annotations.owner},
                 "Take it out of the declarations, which drops it, or give it another day.",
+            )
+
+
+def left_invalid(indexes: Iterable[Index]) -> Iterator[Finding]:
+    """Those that nobody has declared and that are invalid: each write pays, and no query gains."""
+    for index in indexes:
+        if not index.valid and index.builder_pid is None and not index.partitioned:
+            name = f"{look.quoted(index.definition.schema)}.{look.quoted(index.name)}"
+            more = ", and rows must be unique for it" if index.definition.unique else ""
+            yield Finding(
+                "invalid",
+                Severity.WARNING,
+                key(index.definition),
+                f"It is invalid and not declared: no query uses it, every write pays for it{more}.",
+                remedy=f"DROP INDEX CONCURRENTLY {name};",
             )
 
 

@@ -34,7 +34,8 @@ def old_transactions(sight: Sight) -> Iterator[Finding]:
     """Transactions that a step would wait for; too old, they forbid a build."""
     for step in sight.changing:
         for session in blockers(step, sight.tables, sight.sessions):
-            if session.age >= _BRIEF or session.gid:
+            # Of a hidden one the locks and the snapshot are seen, and not since when.
+            if session.age >= _BRIEF or session.gid or session.hidden:
                 yield _blocked(sight, step, session)
 
 
@@ -45,8 +46,8 @@ def hidden_sessions(sight: Sight) -> Iterator[Finding]:
             "old-transaction",
             Severity.INFO,
             sight.server.database,
-            f"Whether {_count(sight.hidden, 'session')} of other roles hold old snapshots is not "
-            "seen.",
+            f"Since when {_count(sight.hidden, 'session')} of other roles hold locks and snapshots "
+            "is not seen.",
             {"sessions": sight.hidden},
             f"GRANT pg_read_all_stats TO {look.quoted(sight.server.role)};",
             examined=False,
@@ -71,7 +72,8 @@ def who(session: look.Session) -> str:
     words = [f"user {session.user}" if session.user else session.kind or "user unknown"]
     words += [session.application] if session.application else []
     words += [session.doing] if session.doing else [session.state or "state hidden"]
-    return f"pid {session.pid} ({', '.join(words)}, {_age(session.age)})"
+    age = "age hidden" if session.hidden else _age(session.age)
+    return f"pid {session.pid} ({', '.join(words)}, {age})"
 
 
 def evidence(session: look.Session) -> dict[str, Any]:
@@ -81,7 +83,7 @@ def evidence(session: look.Session) -> dict[str, Any]:
         "user": session.user,
         "application": session.application,
         "state": session.state,
-        "age": round(session.age, 1),
+        "age": None if session.hidden else round(session.age, 1),
         "snapshot": session.snapshot,
         "locks": sorted({mode for _, mode in session.locks}),
     }

@@ -71,7 +71,7 @@ def test_reasons_stand_below_the_table_of_a_narrow_terminal_and_in_that_of_a_wid
     assert "b: it is called c" in _shown(steps).splitlines()
     assert "│ it is called c │" in _shown(steps, width=130)
     # A column that nobody has anything for is none.
-    assert "Blocked by" not in _shown(steps, width=130)
+    assert "Waits for" not in _shown(steps, width=130)
 
 
 def test_of_a_conflict_the_finding_says_why() -> None:
@@ -94,3 +94,15 @@ def test_many_that_are_left_alone_are_counted() -> None:
     shown = _shown([], left_alone=[f"public.i{n}" for n in range(8)])
 
     assert "public.i4 and 3 more. --prune drops them." in shown
+
+
+def test_what_is_said_of_many_names_a_few() -> None:
+    findings = [
+        Finding("old-transaction", Severity.INFO, f"public.i{n}", "It would wait for pid 7.")
+        for n in range(9)
+    ]
+    (line,) = (
+        line for line in _shown([], width=200, findings=findings).splitlines() if "pid" in line
+    )
+
+    assert line.endswith("public.i3, public.i4 and 4 more: It would wait for pid 7.")

@@ -51,3 +51,23 @@ def test_expired_declarations_are_reported() -> None:
         found.severity,
         found.message,
     )
+
+
+def test_what_is_invalid_and_nobodys_is_told() -> None:
+    assert THERE is not None
+    spare = replace(THERE, definition=replace(WANTED, name="Spare", unique=True), valid=False)
+
+    assert [] == list(plan.left_invalid([THERE, replace(spare, builder_pid=7)]))
+    (found,) = plan.left_invalid([spare])
+    assert ("invalid", Severity.WARNING, "public.Spare") == (
+        found.rule, found.severity, found.object,
+    )  # fmt: skip
+    assert found.message.endswith("every write pays for it, and rows must be unique for it.")
+    assert 'DROP INDEX CONCURRENTLY "public"."Spare";' == found.remedy
+
+
+def test_a_register_that_is_not_seen() -> None:
+    assert [] == list(plan.unregistered("shop", ""))
+    (found,) = plan.unregistered("shop", "It cannot be reached.")
+    assert (False, "shop") == (found.examined, found.object)
+    assert found.message.endswith("so no drop is planned. The store: It cannot be reached.")

@@ -98,7 +98,7 @@ def test_hidden_sessions_are_not_examined() -> None:
     (found,) = sessions.hidden_sessions(sight(hidden=1))
 
     assert not found.examined
-    assert "Whether 1 session of other roles" in found.message
+    assert "Since when 1 session of other roles" in found.message
     assert 'GRANT pg_read_all_stats TO "app";' == found.remedy
 
 
@@ -113,3 +113,13 @@ def test_a_session_in_words_and_as_evidence() -> None:
         "snapshot": False,
         "locks": ["RowExclusiveLock"],
     } == sessions.evidence(WRITER)
+
+
+def test_of_a_hidden_session_the_age_is_not_said_but_that_it_holds_the_table_is() -> None:
+    hidden = replace(WRITER, state="", kind="", age=0.0, hidden=True)
+    (found,) = sessions.old_transactions(sight(CREATE, sessions=(hidden,)))
+
+    assert (
+        "It would wait for pid 7 (user app, worker, state hidden, age hidden), which holds t."
+    ) == found.message
+    assert (Severity.INFO, None) == (found.severity, found.evidence["age"])
