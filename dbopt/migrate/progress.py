@@ -68,7 +68,7 @@ class Blocker:
 class Progress:
     """One look. `name` is the declared index; `fraction` of the whole of it, 0 to 1; `phase` as the
     server names it. `eta` is the seconds that are left, None while they are unknown. `part` is
-    which partition of how many, from 1, (0, 0) of a plain table's."""
+    which partition of how many, from 1, (0, 0) of a plain table's; `eta` is then that one's."""
 
     name: str
     phase: str
@@ -85,7 +85,9 @@ class Progress:
         if self.blockers:
             words.append("waiting for " + ", ".join(map(str, self.blockers)))
         elif self.eta is not None:
-            words.append(f"about {spell(self.eta)} left")
+            words.append(
+                f"about {spell(self.eta)} left{' of this one' if self.part[1] > 1 else ''}"
+            )
         return ", ".join(words)
 
 

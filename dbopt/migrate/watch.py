@@ -35,6 +35,8 @@ AGAIN = 1.0
 """Seconds until a lost second connection is tried for again."""
 
 
+QUIET = 5.0
+"""Seconds between two lines about whom a statement waits for: a queue may be long."""
 MOMENT = 1.0
 """Seconds that anybody may wait for a build, or half of lock_timeout where that is less."""
 
@@ -144,6 +146,7 @@ class _Statement:
         self._stop = threading.Event()
         self._eta = Eta()
         self._told: frozenset[tuple[int, str]] = frozenset()
+        self._told_at = float("-inf")
         self._seen: dict[int, float] = {}
         self.gave_way_to: Blocker | None = None
 
@@ -183,11 +186,13 @@ class _Statement:
             subject.report(whole(replace(look, eta=left, part=subject.part)))
 
     def _tell(self, look: Progress) -> None:
-        """Say once whom it waits for, if two looks have seen the same ones."""
+        """Say once whom it waits for, if two looks have seen the same ones, and not too often."""
         names = frozenset((blocker.pid, blocker.gid) for blocker in look.blockers)
         before = frozenset((one.pid, one.gid) for one in self._watcher.blockers)
-        if self._subject.tell and names and names == before and names != self._told:
-            self._told = names
+        steady = names and names == before and names != self._told
+        now = clock.monotonic()
+        if self._subject.tell and steady and now >= self._told_at + QUIET:
+            self._told, self._told_at = names, now
             waiting = ", ".join(map(str, look.blockers))
             self._subject.tell(f'The index "{self._subject.at_work}" waits for {waiting}.')
 

@@ -153,7 +153,7 @@ def test_a_session_outlives_the_timeouts_of_its_role(settings: Settings, pg_dsn:
     dsn = make_conninfo(pg_dsn, options=options, application_name="theirs")
     wanted = {
         **dict.fromkeys(LIMITS, "0"), "idle_in_transaction_session_timeout": "1min",
-        "synchronous_commit": "local", "application_name": "dbopt",
+        "lock_timeout": "5s", "synchronous_commit": "local", "application_name": "dbopt",
     }  # fmt: skip
     with direct_session(Settings(server=Server(dsn=dsn))) as session, sibling(session) as other:
         assert wanted == _settings(session, wanted)

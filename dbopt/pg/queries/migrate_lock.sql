@@ -1,7 +1,8 @@
 -- name: migration_session
 -- A session that outlives idle timeouts and role settings that would cut a build, and that the
 -- server gives up soon if its host is gone. Settings that this server lacks are left out.
--- A transaction that is left open (dbopt itself was stopped) ends after a minute.
+-- A transaction that is left open (dbopt itself was stopped) ends after a minute. Asking for a size
+-- or a definition waits for who has locked the table, but not for ever; a build has its own limits.
 -- synchronous_commit = off would let a crash forget an index that was reported as valid; local waits
 -- for this server's disk and for no standby. Any other value stays the operator's.
 -- The system's own names come first, whatever the role's search_path says.
@@ -9,6 +10,7 @@ SELECT pg_catalog.set_config(name, CASE name
          WHEN 'tcp_keepalives_idle' THEN '10' WHEN 'tcp_keepalives_interval' THEN '5'
          WHEN 'tcp_keepalives_count' THEN '3'
          WHEN 'idle_in_transaction_session_timeout' THEN '60000'
+         WHEN 'lock_timeout' THEN '5000'
          WHEN 'synchronous_commit' THEN 'local'
          WHEN 'search_path' THEN 'pg_catalog, ' || setting ELSE '0' END, false)
   FROM pg_catalog.pg_settings

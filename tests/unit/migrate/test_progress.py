@@ -59,7 +59,7 @@ def test_a_look_in_words() -> None:
     look = Progress("i", "initializing", 0.0)
 
     assert "initializing" == look.note
-    assert "partition 2 of 3, sorting, about 12 s left" == (
+    assert "partition 2 of 3, sorting, about 12 s left of this one" == (
         Progress("i", "sorting", 0.5, eta=12.0, part=(2, 3)).note
     )
     assert "sorting, waiting for pid 7 (user ann, state hidden)" == (
