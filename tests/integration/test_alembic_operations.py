@@ -391,11 +391,11 @@ def test_a_build_may_take_longer_than_a_session_may_idle(
     app.upgrade()
     app.revision("a2", PLAIN, after="a1")
     database = pg_conn.info.dbname
-    pg_conn.execute(f"ALTER DATABASE {database} SET idle_session_timeout = '200ms'")
+    pg_conn.execute(f"ALTER DATABASE {database} SET idle_session_timeout = '800ms'")
     idle = (
         "SELECT 1 FROM pg_stat_progress_create_index, pg_stat_activity a"
         " WHERE a.datname = current_database() AND a.state = 'idle' AND a.application_name = ''"
-        " AND a.pid <> pg_backend_pid() AND a.state_change < clock_timestamp() - interval '0.4 s'"
+        " AND a.pid <> pg_backend_pid() AND a.state_change < clock_timestamp() - interval '1.2 s'"
     )
     with ThreadPoolExecutor(1) as pool, psycopg.connect(pg_dsn) as reader:
         reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
