@@ -100,7 +100,8 @@ def _state(step: Step) -> Finding | None:
     twin = str(step.existing) if step.existing else name
     if step.action is Action.PRESENT and twin != name:
         return Finding(
-            "equivalent", Severity.INFO, name, f'The index "{twin}" is the same and serves for it.',
-            remedy="Declare one of the two.",
+            "equivalent", Severity.INFO, name,
+            f"The same index is there {step.reason or f'as {twin}'}.",
+            remedy="Take the declaration out: nothing is built for it.",
         )  # fmt: skip
     return None

@@ -22,13 +22,15 @@ def test_states() -> None:
         DROP,
         Step(Action.PRESENT, WANTED, THERE),
         Step(Action.PRESENT, WANTED, replace(THERE, definition=TWIN)),
+        Step(Action.PRESENT, WANTED, replace(THERE, definition=TWIN), "as twin: it is a view's"),
         Step(Action.REBUILD, WANTED, THERE, "it is invalid"),
         Step(Action.CONFLICT, WANTED, THERE, "it is a constraint's"),
         Step(Action.BUSY, WANTED, THERE, "pid 7 builds it now"),
     )
 
     assert [
-        ("equivalent", 'The index "public.twin" is the same and serves for it.'),
+        ("equivalent", "The same index is there as public.twin."),
+        ("equivalent", "The same index is there as twin: it is a view's."),
         ("invalid", "It is there and invalid: no query uses it, every write pays for it."),
         ("conflict", "Nothing is done with it: it is a constraint's."),
         ("index-build", "It is being built: pid 7 builds it now."),
