@@ -294,6 +294,39 @@ def read_at_last(connection: psycopg.Connection, texts: list[str]) -> bool:
     return any(one.startswith(("verifying table", "validating foreign key")) for one in said)
 
 
+@pytest.mark.parametrize(
+    "use",
+    [
+        "UPDATE e SET m = 'new'",
+        "ALTER TABLE e ALTER m SET DEFAULT 'new'",
+        "CREATE POLICY p ON e USING (m = 'new')",
+        "CREATE INDEX i ON e (m) WHERE m = 'new'",
+        "DO $$ BEGIN UPDATE e SET m = 'new'; END $$",
+        "CREATE FUNCTION f() RETURNS mood LANGUAGE sql AS $$ SELECT 'new'::mood $$",
+        "CREATE FUNCTION f() RETURNS mood LANGUAGE sql BEGIN ATOMIC SELECT 'new'::mood; END",
+        "CREATE FUNCTION f() RETURNS mood AS $$ BEGIN RETURN 'new'; END $$ LANGUAGE plpgsql",
+        "COMMENT ON TYPE mood IS 'new'",
+    ],
+)
+def test_a_new_enum_value_fails_where_it_is_said_to(use: str, database: psycopg.Connection) -> None:
+    add = "ALTER TYPE mood ADD VALUE 'new'"
+    told = {one.rule for one in lint_migration(f"BEGIN; {add}; {use}; COMMIT")}
+    database.execute("create type mood as enum ('old')")
+    try:
+        with database.transaction(force_rollback=True):
+            database.execute("create table e (m mood)")
+            database.execute("insert into e values ('old')")
+            database.execute(add)
+            refused = False
+            try:
+                database.execute(use)
+            except psycopg.errors.UnsafeNewEnumValueUsage:
+                refused = True
+            assert refused == ("enum-value-used-too-early" in told)
+    finally:
+        database.execute("drop type mood")
+
+
 @pytest.mark.parametrize("name", ["creating-partition"])
 def test_its_way_works_with_an_identity(name: str, database: psycopg.Connection) -> None:
     (rule,) = (one for one in RULES if one.name == name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 from dbopt.sql.ddl.model import AddEnumValue, Block, Create
 from dbopt.sql.findings import Severity
@@ -30,7 +31,7 @@ def _check_migration(migration: Migration) -> Iterator[Match]:
         used = _used(subject, values)
         if used is not None:
             message = (
-                f"A new value of {values[used]} cannot be used before the COMMIT: it will fail."
+                f"Where this means the new value of {values[used]}, it fails before the COMMIT."
             )
             yield Match(subject, message)
 
@@ -42,12 +43,14 @@ def _used(subject: Subject, values: Iterable[str]) -> str | None:
     """The first constant that its code holds; what a function or a comment holds is not run."""
     does = subject.does
     written = [value for value in values if value in subject.sql]
-    if not written or (isinstance(does, Create) and does.kind in _DEFINES):
-        return None
-    if not isinstance(does, Block):
-        found = [token.text for token in code(subject.sql)]
-        written = [value for value in written if value in found and found[0].lower() != "comment"]
-    return next(iter(written), None)
+    if not written or isinstance(does, Block):
+        return next(iter(written), None)
+    found = [token.text for token in code(subject.sql)]
+    words = [text.lower() for text in found]
+    if isinstance(does, Create) and does.kind in _DEFINES:
+        # The body of one in SQL is parsed when it is made; in any other language it is not.
+        return written[0] if ("language", "sql") in pairwise(words) else None
+    return next((one for one in written if one in found and words[0] != "comment"), None)
 
 
 RULE = Rule(

@@ -8,11 +8,11 @@ from dbopt.sql.ddl.model import CreateIndex, Node, Reindex
 from dbopt.sql.findings import Severity
 from dbopt.sql.migration.context import Migration
 from dbopt.sql.migration.support import Group, Match, Rule
-from dbopt.sql.migration.timeouts import bounds
+from dbopt.sql.migration.timeouts import LOCK_TIMEOUT, bounds
 
 
 def _check_migration(migration: Migration) -> Iterator[Match]:
-    for subject, bounded in bounds(migration, "lock_timeout"):
+    for subject, bounded in bounds(migration, LOCK_TIMEOUT):
         if bounded and _waits(subject.does):
             message = (
                 "lock_timeout counts the wait for other transactions too: it may end this half-way "

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dbopt.sql.findings import Severity
 from dbopt.sql.migration.context import Migration
 from dbopt.sql.migration.support import Group, Match, Rule
-from dbopt.sql.migration.timeouts import first_unbounded
+from dbopt.sql.migration.timeouts import LOCK_TIMEOUT, first_unbounded
 
 
 def _check_migration(migration: Migration) -> Iterator[Match]:
-    found = first_unbounded(migration, "lock_timeout")
+    found = first_unbounded(migration, LOCK_TIMEOUT)
     if found is not None:
         subject, lock = found
         message = (

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dbopt.sql.ddl.model import Setting, Transaction
+from dbopt.sql.ddl.model import LockTable, Node, Setting, Transaction
 from dbopt.sql.migration.context import Migration, Subject
 from dbopt.sql.migration.locks import Lock, blocking
 
+LOCK_TIMEOUT = "lock_timeout"
 _UNITS = " usmindh"
 
 
 def first_unbounded(migration: Migration, setting: str) -> tuple[Subject, Lock] | None:
     """The first statement that others wait behind and that runs without this timeout."""
     for subject, bounded in bounds(migration, setting):
+        if setting == LOCK_TIMEOUT and _never_waits(subject.does):
+            continue
         lock = None if bounded else blocking(subject)
         if lock is not None:
             return subject, lock
@@ -41,6 +44,10 @@ def bounds(migration: Migration, setting: str) -> Iterator[tuple[Subject, bool]]
                 local = _limits(does.value)
         elif isinstance(does, Transaction) and does.command == "rollback":
             session = before
+
+
+def _never_waits(node: Node) -> bool:
+    return isinstance(node, LockTable) and node.nowait
 
 
 def _limits(value: str | None) -> bool:

@@ -316,7 +316,12 @@ def test_select_into_makes_a_table() -> None:
     [
         ("UPDATE t SET m = 'new'", True),
         ("DO $$ BEGIN UPDATE t SET m = 'new'; END $$", True),
-        ("CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $$ SELECT 'new' $$", False),
+        ("CREATE FUNCTION f() RETURNS mood LANGUAGE sql AS $$ SELECT 'new'::mood $$", True),
+        (
+            "CREATE FUNCTION f() RETURNS mood AS $$ BEGIN RETURN 'new'; END $$ LANGUAGE plpgsql",
+            False,
+        ),
+        ("CREATE POLICY p ON t USING (m = 'new')", True),
         ("COMMENT ON TYPE mood IS 'new'", False),
         ("UPDATE t SET m = 'old' /* not yet 'new' */", False),
     ],

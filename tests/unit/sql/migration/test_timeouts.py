@@ -22,6 +22,8 @@ ADD = "ALTER TABLE t ADD COLUMN a text"
         (f"SET lock_timeout = '2s'; {ADD}", True),
         (f"SET lock_timeout = 2000; {ADD}", True),
         (f"SET lock_timeout = '0s'; {ADD}", False),
+        ("BEGIN; LOCK TABLE t NOWAIT; COMMIT", True),
+        ("BEGIN; LOCK TABLE t; COMMIT", False),
         (f"SET lock_timeout = '0'; {ADD}", False),
         (f"SET lock_timeout = '2s'; RESET ALL; {ADD}", False),
         (f"SET lock_timeout = '2s'; DISCARD ALL; {ADD}", False),
