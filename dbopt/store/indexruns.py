@@ -195,7 +195,7 @@ def _fetch(connection: Connection, name: str, values: Mapping[str, Any]) -> list
             return cursor.fetchall() if cursor.description else []
     except StoreMissing:
         raise StoreMissing(
-            "The store has no tables for runs of index changes: it is older than dbopt.",
+            "The store has no tables for runs of index changes: it is new, or older than dbopt.",
             hint="Run `dbopt migrate upgrade --schema-only`.",
         ) from None
 

@@ -257,7 +257,7 @@ def test_an_old_store_says_what_to_do(
 
     assert told == [
         "What this run does is not recorded for now. The store: The store has no tables for runs of"
-        " index changes: it is older than dbopt. Run `dbopt migrate upgrade --schema-only`."
+        " index changes: it is new, or older than dbopt. Run `dbopt migrate upgrade --schema-only`."
     ]
 
 
