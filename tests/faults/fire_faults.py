@@ -12,6 +12,7 @@ from tests.faults import fire_blockers as blockers
 from tests.faults import fire_strikes as strikes
 from tests.faults.fire_blockers import HOLD, HOLDER, LEAF_HOLDER, SNAPSHOT, WRITER, holding
 from tests.faults.fire_scene import FIRST_BUILT, LOCK_TIMEOUT, Scene
+from tests.faults.fire_standby import lagging, resumes
 from tests.faults.fire_strikes import Strike
 
 DUPLICATES = (
@@ -184,6 +185,10 @@ FAULTS = (
     ),
     Fault("a second run", held(SNAPSHOT, HOLD), strikes.second_run, struck="the second waited"),
     Fault("no connection is left", blockers.crowded, struck="a connection was refused"),
+    Fault(
+        "a standby that lags", lagging, resumes, struck="it waited for the standby",
+        says="Waiting before the next step: the standby", peer=False,
+    ),
     Fault(
         "the table is dropped meanwhile", held(SNAPSHOT, HOLD), partial(strikes.table_goes, DROP),
         struck=AT_WORK, codes=frozenset({0, 2, 4}), says="drafts", remedy=strikes.undeclare,

@@ -15,6 +15,7 @@ from typing import Any
 import psycopg
 
 from dbopt.migrate.lock import KEY
+from tests.faults import fire_state
 from tests.faults.fire_blockers import (
     LEAF_HOLDER,
     PARENT_WRITER,
@@ -131,14 +132,17 @@ AIMS = (
         "build: waiting for old", often=True,
     ),
     Aim("the renames of a replacement", partial(holding, TOTAL_LOCKED, None), "rename", often=True),
-    Aim("a concurrent drop", partial(holding, READER, None), "drop, waiting"),
     Aim("ON ONLY", partial(holding, PARENT_WRITER, None), "create on only, waiting"),
     Aim("ATTACH PARTITION", parents_locked, "attach, waiting", often=True),
+    Aim("a concurrent drop", partial(holding, READER, None), "drop, waiting"),
 )  # fmt: skip
 
 
 def killed_at(scene: Scene, aim: Aim) -> tuple[Ended, str]:
     """A run that is killed there, and where it was. Fails where it does not come there."""
+    with scene.admin() as connection:
+        # Else it would find the one that was killed before at the work that it is to be met at.
+        wait_until(lambda: not fire_state.residues(connection), 60, "the orphan's end")
     with scene.admin() as connection, aim.around(scene) as ready:
         moments, began = _started(scene, connection)
         if callable(ready):

@@ -119,6 +119,7 @@ class Scene:
     """What the tool is given instead of `dsn`."""
     network: Network | None = None
     """What the tool goes through, where there is something."""
+    standby: EmbeddedCluster | None = None
     settings: list[str] = field(default_factory=list)
     """More settings for dbopt, `key=value`."""
     changed: str = ""

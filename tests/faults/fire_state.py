@@ -79,18 +79,18 @@ def _left(connection: Connection) -> list[Row]:
     return connection.execute(SESSIONS).fetchall() + [("the migration lock", *row) for row in held]
 
 
-def misrecorded(connection: Connection, built: list[Any]) -> list[str]:
+def misrecorded(connection: Connection, said: dict[str, Any]) -> list[str]:
     """What is wrong with the record in the store, after a last run that went well.
 
-    `built` is what that run says that it did: each has a step.
+    `said` is what that run says that it did: each change has a step.
     """
     runs = connection.execute(
-        "SELECT outcome, ended FROM dbopt.index_run ORDER BY began, id"
+        "SELECT id, outcome, ended FROM dbopt.index_run ORDER BY began, id"
     ).fetchall()
-    wrong = [f"a run is {outcome}" for outcome, _ in runs if outcome == "running"]
-    wrong += [f"a run that is {o} has no end" for o, e in runs if not e and o != "interrupted"]
-    if not runs or runs[-1][0] != "done":
-        wrong.append(f"the last run is {runs[-1:]}")
+    wrong = [f"a run is {outcome}" for _, outcome, _ in runs if outcome == "running"]
+    wrong += [f"a run that is {o} has no end" for _, o, e in runs if not e and o != "interrupted"]
+    if said["run"] not in {id_ for id_, outcome, _ in runs if outcome == "done"}:
+        wrong.append(f"the last run, {said['run']}, is not done: {runs}")
     steps = connection.execute(
         "SELECT index, outcome, sql FROM dbopt.index_step"
         " WHERE outcome = 'began' OR duration_ms IS NULL AND outcome <> 'interrupted'"
@@ -99,8 +99,9 @@ def misrecorded(connection: Connection, built: list[Any]) -> list[str]:
     done = connection.execute(
         "SELECT s.index, s.sql FROM dbopt.index_step s JOIN dbopt.index_run r ON r.id = s.run"
         " WHERE s.outcome = 'done'"
-        " AND r.began = (SELECT max(began) FROM dbopt.index_run)"
+        " AND r.id = %s",
+        (said["run"],),
     ).fetchall()
-    said = " ".join(f"{index} {sql}" for index, sql in done)
-    changed = [one["name"] for one in built if one["action"] not in {"present", "busy"}]
-    return wrong + [f"no step made {name}" for name in changed if name not in said]
+    steps_of_it = " ".join(f"{index} {sql}" for index, sql in done)
+    changed = [one["name"] for one in said["built"] if one["action"] not in {"present", "busy"}]
+    return wrong + [f"no step made {name}" for name in changed if name not in steps_of_it]

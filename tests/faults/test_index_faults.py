@@ -143,7 +143,7 @@ def settled(place: Scene, last: Ended) -> None:
     document = last.json()
     assert ([], [], "done") == (document["left"], document["failed"], document["outcome"])
     with place.admin() as connection:
-        assert [] == fire_state.misrecorded(connection, document["built"])
+        assert [] == fire_state.misrecorded(connection, document)
 
 
 @pytest.mark.parametrize("fault", _faults())
