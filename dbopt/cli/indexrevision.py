@@ -71,8 +71,8 @@ def revision(
     operations = difference.operations()
     written = None
     if operations:
-        place = environment_of(context.settings, environment, name)
-        written = write(place, request, operations)
+        chosen = environment_of(context.settings, environment, name)
+        written = write(chosen, request, operations)
     if as_json:
         print_json(
             {
@@ -83,7 +83,8 @@ def revision(
     elif written is None:
         context.console.print("Nothing to do: no revision was written.")
     else:
-        context.console.print(f"Wrote {shown(str(written.path))}, revision {written.revision}:")
+        place = shown(str(written.path))
+        context.console.print(f"Wrote {place}, revision {written.revision}:", soft_wrap=True)
         for one in operations:
             context.console.print(f"  {one.diff} {shown(one.index_name)}")
 

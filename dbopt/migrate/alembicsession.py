@@ -90,8 +90,9 @@ def beside(context: MigrationContext) -> Iterator[Beside]:
 def one_at_a_time(context: Any) -> Iterator[None]:
     """For an application's env.py: one process migrates, the others wait for it here.
 
-    `context` is `alembic.context`, configured; it must be in no transaction yet. Offline, for
-    commands that change nothing, and on other databases it does nothing. Raises CommandError.
+    `context` is `alembic.context`, configured. Its connection should be in no transaction yet: one
+    that env.py has begun is left as it is, and no index can be built in it. Offline, for commands
+    that change nothing, and on other databases it does nothing. Raises CommandError.
 
         with one_at_a_time(context), context.begin_transaction():
             context.run_migrations()
@@ -104,8 +105,10 @@ def one_at_a_time(context: Any) -> Iterator[None]:
         return
     with ExitStack() as stack:
         with commanded():
+            theirs = own.connection.in_transaction()
             here = _of_link(own.connection)
-            own.connection.rollback()  # to ask has begun a transaction
+            if not theirs:  # to ask has begun a transaction
+                own.connection.rollback()
             settings = _addressed(own, own.connection, here)
             stack.enter_context(_alone(own, settings, here))
         yield

@@ -35,6 +35,16 @@ SEVERAL = """
                     context.run_migrations()
 """
 
+TENANT = """
+        from dbopt.migrate.alembicops import one_at_a_time
+
+        connection.execute(text("SET search_path TO tenant"))
+        context.configure(connection=connection)
+        with one_at_a_time(context), context.begin_transaction():
+            context.run_migrations()
+        connection.commit()
+"""
+
 
 @contextmanager
 def others_at_work(dsn: str, clients: int = 2) -> Iterator[None]:
@@ -154,3 +164,17 @@ def test_a_drop_of_what_is_not_there_is_told(
         app.downgrade("a1")
     assert "There is no index people_mail to drop." in caplog.messages
     assert list(indexes(pg_conn)) == ["somebodys"]
+
+
+def test_a_transaction_that_env_py_has_begun_is_not_taken_back(
+    tmp_path: Path, pg_dsn: str, pg_conn: psycopg.Connection
+) -> None:
+    """Its SET would be undone, and the tables made in another schema."""
+    pg_conn.execute("CREATE SCHEMA tenant")
+    app = Application.make(tmp_path, url_of(pg_dsn), TENANT)
+    app.revision("a1", TABLE)
+    app.upgrade()
+    assert pg_conn.execute("SELECT to_regclass('tenant.people') IS NOT NULL").fetchone() == (True,)
+    app.revision("a2", PLAIN, after="a1")
+    with pytest.raises(CommandError, match="does not own the transaction"):
+        app.upgrade()
