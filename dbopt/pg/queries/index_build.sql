@@ -4,10 +4,14 @@
 -- snapshots and writers); pg_blocking_pids names those that hold a lock it wants, with 0 for a
 -- prepared transaction, which no session holds: those are known by the lock that they hold, and
 -- current_locker_pid is then who prepared it, perhaps, and does something else by now.
+-- pg_blocking_pids stops the lock manager for a moment, so only a session that waits for a lock is
+-- asked about (docs: functions-info), or one whose state is hidden.
 -- No row of a blocker is NULL in pid but that of a prepared transaction, which has `gid`.
 -- Source: pg_stat_progress_create_index (docs: progress-reporting), pg_locks, pg_prepared_xacts.
 WITH waits AS MATERIALIZED (
-       SELECT pg_blocking_pids(%(pid)s) AS pids
+       SELECT CASE WHEN EXISTS (SELECT FROM pg_stat_get_activity(%(pid)s) a
+                                 WHERE a.wait_event_type = 'Lock' OR a.state IS NULL)
+                   THEN pg_blocking_pids(%(pid)s) ELSE '{}' END AS pids
 ), sessions AS (
        SELECT DISTINCT b.pid
          FROM (SELECT unnest(w.pids) AS pid FROM waits w
