@@ -35,6 +35,8 @@ from dbopt.store.link import StoreLink
 
 _LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"
 """Of a run's id: none that is taken for another."""
+_TRIES = 8
+"""Ids tried: two runs that begin in one minute seldom have the same."""
 _Key = tuple[str, ...]
 _Write = Callable[[Connection], None]
 
@@ -196,6 +198,7 @@ class StoreJournal:
         self._todo = {("run",): self._write_run, **self._todo}
         self._flush(last=True)
         self._link.close()
+        self._todo.pop(("expire",), None)  # the next run will; this one is whole without it
         if self._todo:
             steps = sum(key[0] == "step" for key in self._todo)
             self._tell(
@@ -210,8 +213,14 @@ class StoreJournal:
         )
 
     def _write_run(self, connection: Connection) -> None:
-        while not indexruns.write_run(connection, self.run):
+        for _ in range(_TRIES):
+            if indexruns.write_run(connection, self.run):
+                return
             self.run = replace(self.run, id=new_id(self.run.began))
+        raise QueryFailed(
+            "The store takes no new run: what is written does not arrive.",
+            hint="Look for triggers and rules on dbopt.index_run.",
+        )
 
     def _interrupt(self, connection: Connection) -> None:
         for killed in indexruns.interrupt(connection, self.run.target, self.run.id):
@@ -220,6 +229,10 @@ class StoreJournal:
     def _register(self, read: Read, step: IndexStep) -> None:
         if isinstance(read, Dropped | Renamed):
             self._forget(read.name)
+        if self.run.of_run:
+            # What a rollback restores may be somebody's own, and the next apply must not drop what
+            # was just brought back: it is left alone until a file declares it.
+            return
         if isinstance(read, Created):
             self._manage(read.definition, step.table, made=True)
         elif isinstance(read, Renamed) and read.name == (step.schema, step.index):

@@ -214,6 +214,25 @@ def test_an_id_that_is_taken_is_changed(
     assert ("20261123-0412-k3", "20261123-0412-k4") == (first.run.id, second.run.id)
 
 
+def test_a_store_that_swallows_runs_does_not_hold_up_one(
+    settings: Settings, begin: Begin, connection: Connection, told: list[str]
+) -> None:
+    """A trigger may: then no id is ever taken."""
+    body = "BEGIN RETURN NULL; END"
+    connection.execute(f"CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS '{body}'")
+    connection.execute(
+        "CREATE TRIGGER swallow BEFORE INSERT ON dbopt.index_run"
+        " FOR EACH ROW EXECUTE FUNCTION swallow()"
+    )
+    try:
+        journal = begin(settings)
+        assert not journal.close("done")
+    finally:
+        connection.execute("DROP FUNCTION swallow CASCADE")
+    assert "The store takes no new run" in told[0]
+    assert "is not recorded whole" in told[1]
+
+
 def test_old_runs_go_when_a_new_one_begins(
     settings: Settings, connection: Connection, begin: Begin, journal: StoreJournal
 ) -> None:
@@ -320,6 +339,23 @@ def test_a_row_that_is_refused_does_not_hold_up_the_others(
     assert "23514 (check violation)" in told[0]
     assert journal.close("done")
     assert [1, 2] == [step.number for step in indexruns.steps(connection, journal.run.id)]
+
+
+def test_a_run_is_whole_where_old_ones_may_not_be_forgotten(
+    settings: Settings, begin: Begin, connection: Connection, told: list[str]
+) -> None:
+    """A role without DELETE."""
+    body = "BEGIN RAISE insufficient_privilege; END"
+    connection.execute(f"CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS '{body}'")
+    connection.execute(
+        "CREATE TRIGGER keep BEFORE DELETE ON dbopt.index_run EXECUTE FUNCTION keep()"
+    )
+    try:
+        assert begin(settings).close("done")
+    finally:
+        connection.execute("DROP FUNCTION keep CASCADE")
+    assert rows(connection, "SELECT outcome FROM dbopt.index_run") == [{"outcome": "done"}]
+    assert [line for line in told if "not recorded whole" in line] == []
 
 
 def test_a_locked_store_holds_up_nothing_for_long(
