@@ -238,11 +238,9 @@ def _show_done(console: Console, done: RolledBack) -> None:
 
 def _next(steps: Sequence[Step]) -> Iterator[str]:
     """What the next apply would do again, a line for each action."""
-    actions: dict[tuple[str, bool], list[str]] = {}
+    actions: dict[str, list[str]] = {}
     for step in steps:
-        declared = bool(step.where)
-        place = f"{step.definition.name} ({step.where})" if declared else step.definition.name
-        actions.setdefault((step.action.value, declared), []).append(place)
-    for (action, declared), names in actions.items():
-        why = "" if declared else ", since no file declares it"
-        yield f"The next apply would {action} {', '.join(names)}{why}."
+        place = f"{step.definition.name} ({step.where})"
+        actions.setdefault(step.action.value, []).append(place)
+    for action, names in actions.items():
+        yield f"The next apply would {action} {', '.join(names)}."

@@ -197,7 +197,7 @@ class _Undoing(Run):
         self._undoing = _UndoScene(self._session, self._record)
         return self._undoing
 
-    def _close(self) -> None:
+    def _close(self, why: str = "") -> None:
         self._undos = self._undoing.undos
         whole = self.applied.outcome is Outcome.DONE and not self.rollback.stuck
         if whole and isinstance(self._journal, StoreJournal):
@@ -205,7 +205,7 @@ class _Undoing(Run):
             self._journal.mark(run.id, "rolled back")
             if run.of_run:  # It was a rollback: what it took back holds again.
                 self._journal.mark(run.of_run, "done")
-        super()._close()
+        super()._close(why)
 
 
 def _again(settings: Settings, shown: Rollback) -> tuple[Step, ...] | None:
@@ -213,7 +213,8 @@ def _again(settings: Settings, shown: Rollback) -> tuple[Step, ...] | None:
     names = set(_names(shown.doing))
     try:
         with Scene(lambda: direct_session(settings), declared(settings)) as scene:
-            steps = scene.plan(lambda there: names)
+            # Nothing is managed of what a rollback brings back (journal.py).
+            steps = scene.plan()
     except DboptError:
         return None
     return tuple(
