@@ -113,7 +113,8 @@ def read(
 def fraction(phase: str, counts: Row) -> float:
     """The share of the whole build that is done, by the phase and the counts within it."""
     start, end = next(((a, b) for known, a, b in PHASES if known == phase), (0.0, 0.0))
-    for unit in ("blocks", "tuples", "lockers"):
+    # The scan's blocks are still there, all of them done, when it waits for old snapshots.
+    for unit in ("lockers",) if phase.startswith("waiting") else ("blocks", "tuples"):
         total = counts.get(f"{unit}_total") or 0
         if total:
             return start + (end - start) * min(1.0, (counts[f"{unit}_done"] or 0) / total)

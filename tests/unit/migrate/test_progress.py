@@ -17,6 +17,11 @@ NOTHING = {
         ("building index: loading tuples in tree", {"tuples_total": 10, "tuples_done": 10}, 0.6),
         ("index validation: scanning table", {"blocks_total": 4, "blocks_done": 8}, 0.96),
         ("waiting for old snapshots", {"lockers_total": 2, "lockers_done": 1}, 0.98),
+        (
+            "waiting for old snapshots",
+            {"blocks_total": 9, "blocks_done": 9, "lockers_total": 1, "lockers_done": 0},
+            0.96,
+        ),
         ("a phase of a later version", {"blocks_total": 1, "blocks_done": 1}, 0.0),
     ],
 )
