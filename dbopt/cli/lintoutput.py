@@ -18,6 +18,8 @@ from dbopt.sql.findings import Severity
 
 SEVERITIES = {severity.name.lower(): severity for severity in Severity}
 NEVER = "never"
+UNREAD = "unread"
+"""The migration rule for a statement that no rule could look at, so that nothing speaks for it."""
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -116,7 +118,7 @@ def show(
 
 def leave(said: Sequence[Said], fail_on: str) -> None:
     """End with 2 where a text could not be read, and with 1 for what `fail_on` counts."""
-    if any(one.is_mistake for one in said):
+    if any(one.is_mistake or one.finding.rule == UNREAD for one in said):
         sys.exit(EXIT_USAGE)
     least = SEVERITIES.get(fail_on)
     counted = [one.finding for one in said if one.finding.examined]

@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from dbopt.migrate.indexrules import not_immutable
 from tests.unit.cli.calls import Call, caller
 
 TABLES = """
@@ -95,3 +96,14 @@ def test_postgresql_refuses_what_the_rules_say(
         found = json.loads(result.out)
         critical = [one["rule"] for one in found if one["severity"] == "critical"]
         assert [rule] == critical, sql
+
+
+def test_what_is_said_to_be_never_immutable_has_no_immutable_form(
+    pg_conn: psycopg.Connection,
+) -> None:
+    found = pg_conn.execute(
+        "select proname from pg_proc where pronamespace = 'pg_catalog'::regnamespace "
+        "and provolatile = 'i' and proname = any(%s)",
+        (sorted(not_immutable.NEVER),),
+    )
+    assert [] == found.fetchall()

@@ -9,9 +9,9 @@ from dbopt.sql.callwords import VALUES
 from dbopt.sql.findings import Severity
 from dbopt.sql.functions import volatility
 
-_NEVER = frozenset(
+NEVER = frozenset(
     """array_to_string concat concat_ws format json_build_array json_build_object jsonb_build_array
-    jsonb_build_object now quote_literal row_to_json to_char to_date to_json to_jsonb to_number
+    jsonb_build_object now row_to_json to_char to_date to_json to_jsonb to_number
     """.split()  # noqa: SIM905 - shorter than a list
 )
 """Stable with every argument; of other stable names PostgreSQL has an immutable form too."""
@@ -28,7 +28,7 @@ def _check(entry: Entry, found: Declarations) -> Iterator[Match]:
 
 
 def _match(entry: Entry, name: str, worst: str) -> Match:
-    if worst == "v" or name in _NEVER or name in VALUES:
+    if worst == "v" or name in NEVER or name in VALUES:
         words = f"{name}() is not IMMUTABLE: PostgreSQL refuses it in an index."
         return Match(entry, words, evidence={"function": name})
     return Match(

@@ -28,6 +28,7 @@ def said(rule: str, severity: Severity, *, examined: bool = True, placed: bool =
         ([said("a", Severity.CRITICAL)], "never", 0),
         ([said("a", Severity.CRITICAL, examined=False)], "info", 0),
         ([said(SYNTAX, Severity.CRITICAL)], "never", 2),
+        ([said("unread", Severity.WARNING, examined=False)], "warning", 2),
         ([said(NOT_RENDERED, Severity.CRITICAL), said("a", Severity.CRITICAL)], "info", 2),
     ],
 )

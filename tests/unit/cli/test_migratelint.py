@@ -101,6 +101,14 @@ def test_markers(call: Call) -> None:
     assert 0 == result.code
 
 
+def test_what_cannot_be_read_is_not_fine(call: Call) -> None:
+    write("db/1.sql", "ALTER TABLE users ADD CONSTRAINT CHECK;")
+    result = call("migrate", "lint", "db")
+    assert (2, True) == (result.code, "could not be read" in result.out)
+    write("db/1.sql", "-- dbopt:ignore unread looked at\nALTER TABLE users ADD CONSTRAINT CHECK;")
+    assert 0 == call("migrate", "lint", "db").code
+
+
 def test_a_concurrent_build_is_not_for_a_transaction(call: Call) -> None:
     write("db/1.sql", "CREATE INDEX CONCURRENTLY IF NOT EXISTS a ON t (x);")
     name = "ban-concurrent-index-creation-in-transaction"
