@@ -94,9 +94,14 @@ def environment_of(settings: Settings, given: Path | None = None, section: str =
 def write(config: Config, request: Request, operations: Sequence[IndexOp]) -> Written:
     """Write the revision.
 
-    Raises UsageError with Alembic's reason where it cannot be, or where the environment's
-    script.py.mako leaves the operations out.
+    Raises UsageError with Alembic's reason where it cannot be, where the environment's
+    script.py.mako leaves the operations out, and for a message that no docstring can hold.
     """
+    if '"""' in request.message or request.message.endswith(('"', "\\")):
+        raise UsageError(
+            "The message would end the revision's docstring, and the file be no Python.",
+            hint="Leave out the quotes or the backslash at its end.",
+        )
     # An env.py may look at what the `alembic` command was given.
     given = {**vars(config.cmd_opts or Namespace()), "quiet": True}
     config.cmd_opts = Namespace(**{"autogenerate": False, "sql": False, **given})

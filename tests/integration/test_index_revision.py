@@ -265,6 +265,16 @@ def test_the_environment_that_flask_migrate_makes_is_found(app: Application) -> 
     ]
 
 
+@pytest.mark.parametrize("message", ['the "list"', 'a """ b', "a path\\"])
+def test_a_message_that_is_no_docstring_is_refused(app: Application, message: str) -> None:
+    """Alembic would write it, and no command of its would run any more."""
+    command = ["index", "revision", "--offline", "-m", message]
+    done = CliRunner().invoke(root, command, catch_exceptions=True)
+    assert isinstance(done.exception, UsageError)
+    assert "docstring" in str(done.exception)
+    assert [path.name for path in app.versions.glob("*.py")] == ["a1.py"]
+
+
 def test_where_no_environment_may_be_written_to_it_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
