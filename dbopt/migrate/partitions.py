@@ -20,6 +20,7 @@ from dbopt.migrate import build, failure
 from dbopt.migrate.parts import foreign, parts
 from dbopt.migrate.steps import Action, Step, same_index
 from dbopt.migrate.task import Task, Tries
+from dbopt.migrate.watch import GaveWay
 from dbopt.migrate.work import Change
 from dbopt.pg import catalog, ddl, ddltext
 from dbopt.pg.catalog import Catalog, Index, Table
@@ -176,7 +177,7 @@ def _short(task: Task, change: Change, verb: str, passed: tuple[type[Exception],
             return task.run(change, patient=False)
         except passed:
             return None
-        except ddl.ServerError as error:
+        except (ddl.ServerError, GaveWay) as error:
             if not tries.again(error):
                 raise failure.of(task, change.definition, error, verb=verb) from None
 

@@ -17,7 +17,8 @@ from dbopt.migrate.build import drop_invalid
 from dbopt.migrate.drop import drop
 from dbopt.migrate.names import new_name, old_name
 from dbopt.migrate.steps import Action, required, same_index
-from dbopt.migrate.task import Task, Tries
+from dbopt.migrate.task import RETRYABLE, Task, Tries
+from dbopt.migrate.watch import GaveWay
 from dbopt.pg import ddl, ddltext
 from dbopt.pg.catalog import Index
 from dbopt.sql.indexdef import IndexDefinition
@@ -89,9 +90,9 @@ def _swap(task: Task, find: Callable[[], Index]) -> None:
                 _rename(task, source)
         except DboptError:
             raise
-        except ddl.ServerError as error:
+        except (ddl.ServerError, GaveWay) as error:
             # What was renamed, or dropped, by somebody else is looked at again.
-            if not tries.again(error, (*ddl.RETRYABLE, *ddl.GONE, ddl.TAKEN)):
+            if not tries.again(error, (*RETRYABLE, *ddl.GONE, ddl.TAKEN)):
                 verb = "did not get its name"
                 raise failure.of(task, task.step.definition, error, verb=verb) from None
 

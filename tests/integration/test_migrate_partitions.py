@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count
 
 import psycopg
 import pytest
@@ -12,8 +13,9 @@ import pytest
 from dbopt.errors import MigrationError
 from dbopt.migrate import operations
 from dbopt.migrate.names import leaf_name, new_name
-from dbopt.migrate.progress import Progress
+from dbopt.migrate.progress import Blocker, Progress
 from dbopt.migrate.steps import Action, Step
+from dbopt.migrate.watch import Watcher
 from dbopt.migrate.work import Change, Work
 from dbopt.pg import ddl
 from dbopt.pg.connect import Connection, connect
@@ -252,6 +254,45 @@ def test_a_short_lock_that_is_never_free_is_told_with_its_holder(
         with pytest.raises(MigrationError, match=r"others have held locks .*: it waited .*import"):
             build(connection, WANTED, settings)
     assert [{}] * 5 == [names(connection, table) for table in TABLES]
+
+
+@pytest.fixture
+def give_way_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the first look somebody has waited for us too long."""
+    looks = count()
+
+    def once(*_: object) -> Blocker | None:
+        return Blocker(7, "web", "", "active", 1.0) if next(looks) == 0 else None
+
+    monkeypatch.setattr(Watcher, "must_give_way", once)
+
+
+@pytest.mark.usefixtures("give_way_once")
+@pytest.mark.parametrize(
+    ("before", "held"),
+    [
+        ("", "LOCK TABLE logs IN ROW EXCLUSIVE MODE"),
+        ("CREATE INDEX other ON logs (word)", "ALTER INDEX other RENAME TO another"),
+    ],
+    ids=["ON ONLY", "rename"],
+)
+def test_a_short_statement_gives_way_and_is_tried_again(
+    connection: Connection, pg_dsn: str, before: str, held: str
+) -> None:
+    journal = Kept()
+    connection.execute(before)
+    settings = replace(SETTINGS, lock_timeout=5.0)
+    with psycopg.connect(pg_dsn) as holder, connect(pg_dsn) as mine:
+        step = planned(mine, WANTED)[0]
+        holder.execute(held)
+        work = Work(mine, settings, journal)
+        with in_background(lambda: operations.perform(work, step)) as raised:
+            wait_until(lambda: journal.ends, what="it to give way")
+            holder.rollback()
+    assert raised == []
+    assert whole(connection)
+    assert ("cancelled", "done") == (journal.ends[0][1], journal.ends[-1][1])
+    assert "pid 7 (user web, active" in journal.ends[0][2]
 
 
 def test_the_looks_say_which_partition(connection: Connection, pg_dsn: str) -> None:
