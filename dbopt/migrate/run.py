@@ -194,7 +194,7 @@ class Run:
             if todo:
                 self._go_on()
         except DeadlinePassed as error:
-            self._tell(error.message)
+            self._tell(str(error))
             self.applied = replace(self.applied, outcome=Outcome.DEADLINE)
         self._finish(bool(todo))
 
