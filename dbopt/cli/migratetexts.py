@@ -14,9 +14,11 @@ from dbopt.errors import UsageError
 from dbopt.migrate.revisionsource import RevisionSource, read
 from dbopt.settings import Settings
 from dbopt.sql.findings import Finding, Severity
+from dbopt.sql.migration.ban_uncommitted_transaction import RULE as UNCOMMITTED
 from dbopt.sql.migration.ignore_without_reason import RULE as WITHOUT_REASON
 from dbopt.sql.migration.lint import lint_migration
 from dbopt.sql.migration.support import Rule
+from dbopt.sql.migration.transaction_nesting import RULE as NESTING
 from dbopt.sql.mistake import hidden, without_constants
 from dbopt.sql.parse import Statement
 
@@ -27,6 +29,9 @@ _REMEDY = (
     "Make upgrade() work with `alembic upgrade --sql`, or say why it cannot: "
     f"`# dbopt:ignore {NOT_RENDERED} reason` above it."
 )
+
+
+_ENDED = "The revision ends the transaction that Alembic has opened, and what follows has none."
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +161,8 @@ def _revision(linter: Linter, one: Rendered, source: Source) -> Iterator[Said]:
         if not python.ignores(NOT_RENDERED, one.error_line):
             yield Said(source, finding)
     for finding in linter.lint(source.text, in_transaction=False):
+        if one.error and finding.rule == UNCOMMITTED.name:
+            continue  # Alembic's COMMIT comes behind what could not be rendered
         place = _place(source, finding)
         if place is None:
             yield Said(source, finding)
@@ -174,6 +181,8 @@ def _moved(one: Rendered, python: RevisionSource, finding: Finding, place: Place
     line, column = python.place(piece.line, text, at - above)
     if any(python.ignores(finding.rule, where) for where in {line, piece.line}):
         return None
+    if finding.rule == NESTING.name and not piece.line:
+        finding = replace(finding, message=_ENDED)
     evidence = {k: v for k, v in finding.evidence.items() if not k.startswith("end_")}
     evidence |= {
         "line": line, "column": column, "revision": one.revision,

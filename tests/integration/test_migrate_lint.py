@@ -157,3 +157,25 @@ def test_a_revision_with_dbopts_operations_is_clean(call: Call, application: App
     application.revision("one", 'op.create_index_safely("users_age", "users", ["age"])')
     _, found = lint(call)
     assert [] == found
+
+
+def test_what_is_cut_short_is_not_said_to_be_uncommitted(call: Call, application: App) -> None:
+    application.revision(
+        "one", 'op.drop_table("t")\nop.get_bind().execute(sa.text("SELECT 1")).scalar_one()'
+    )
+    result = call("migrate", "lint", "--alembic", "alembic.ini", "--json", "--fail-on", "never")
+    found = {one["rule"] for one in json.loads(result.out)}
+    assert {"not-rendered", "ban-drop-table"} <= found
+    assert "ban-uncommitted-transaction" not in found
+    assert 2 == result.code
+
+
+def test_a_revision_that_commits(call: Call, application: App) -> None:
+    file = application.revision(
+        "one", 'op.execute("COMMIT")\nop.execute("ALTER TYPE m ADD VALUE \'n\'")'
+    )
+    words = ("migrate", "lint", "--alembic", "alembic.ini", "--json")
+    (found,) = json.loads(call(*words, "--rule", "transaction-nesting").out)
+    line = file.read_text().split("\n")[found["evidence"]["line"] - 1]
+    assert '    op.execute("COMMIT")' == line
+    assert found["message"].startswith("The revision ends the transaction that Alembic has opened")
