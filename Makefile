@@ -30,7 +30,7 @@ format: ## Format the source
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
-soak: ## The long soak of the gateway
+soak: ## The long soak of the gateway, and all faults of index migrations
 	@scripts/bootstrap.sh dev
 	$(PY) -m pytest -m soak --timeout 3600 -rP tests/faults $(ARGS)
 

@@ -59,7 +59,7 @@ class Alembic:
 
     def make(self) -> None:
         """Write it."""
-        (self.directory / "versions").mkdir(parents=True)
+        (self.directory / "versions").mkdir(parents=True, exist_ok=True)
         (self.directory / "env.py").write_text(ENV)
         (self.directory / "alembic.ini").write_text(
             f"[alembic]\nscript_location = {self.directory}\n"

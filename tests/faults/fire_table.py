@@ -64,20 +64,22 @@ def unexplained(ended: Ended) -> list[str]:
     if ended.code in {130, 143}:
         words = ("Stopped", "Run again")
         return [f"it does not say {word!r}" for word in words if word not in ended.err]
-    failed = ended.json()["failed"] if ended.out.startswith("{") else []
+    found = ended.json() if ended.out.startswith("{") else {}
+    failed = found.get("failed", [])
     wrong = [
         f"{one['name']}: no {what}"
         for one in failed
         for what in ("message", "remedy")
         if not one[what].strip()
     ]
-    if not failed and not re.search(r"(?i)error|refused|deadline|left|passed", ended.err):
-        wrong.append("it says no cause")
-    if not failed and not re.search(
-        r"(?m)(Run|End|Raise|Create|Correct|Wait|Free|Hint)\b", ended.err
-    ):
-        wrong.append("it says no remedy")
-    return wrong
+    if failed:
+        return wrong
+    if "error" in found:
+        # One sentence says what happened, the next what to do.
+        return [] if re.search(r"[.:;)] [A-Z]", found["error"]) else ["its error has no remedy"]
+    told = " ".join(ended.err.split())
+    late = "that were given were over: it waited for"
+    return [f"it does not say {word!r}" for word in (late, "Run again") if word not in told]
 
 
 def _codes(codes: list[int]) -> str:

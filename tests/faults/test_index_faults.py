@@ -228,6 +228,7 @@ def test_the_same_fault_with_plain_alembic(
                 place.struck.clear()
             runs = [place.finish(process, began)]
         fault.remedy(place)
+        peer.make()
         while runs[-1].code and len(runs) < RUNS:
             runs.append(peer.apply())
     struck = any(re.search(fault.struck, seen) for seen in ["", *place.struck])
