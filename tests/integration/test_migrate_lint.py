@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -179,3 +180,22 @@ def test_a_revision_that_commits(call: Call, application: App) -> None:
     line = file.read_text().split("\n")[found["evidence"]["line"] - 1]
     assert '    op.execute("COMMIT")' == line
     assert found["message"].startswith("The revision ends the transaction that Alembic has opened")
+
+
+def test_the_commands_of_the_document_run(call: Call, application: App) -> None:
+    text = (Path(__file__).parents[2] / "docs/migration-lint.md").read_text(encoding="utf-8")
+    block = text.split("```sh\n", 1)[1].split("```", 1)[0]
+    commands = [shlex.split(line, comments=True)[1:] for line in block.splitlines()]
+    assert len(commands) >= 5
+    application.revision("3f1a", 'op.drop_table("t")')
+    application.revision("two", 'op.add_column("u", sa.Column("a", sa.Text()))')
+    for folder, statement in {
+        "indexes": "CREATE INDEX i ON u (a);",
+        "db/migrations": "TRUNCATE u;",
+    }.items():
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        Path(folder, "u.sql").write_text(statement)
+    for words in commands:
+        result = call(*words)
+        assert result.code in (0, 1), (words, result.err)
+        assert result.out

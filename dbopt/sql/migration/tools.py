@@ -22,7 +22,8 @@ _alone = re.compile(
     r"|no-transaction[ \t]*\r?$"
     r"|atlas:txmode[ \t]+none\b"
     r"|changeset[ \t][^\n]*\brunInTransaction:[ \t]*false\b"
-    r"|squawk-disable-assume-in-transaction\b)",
+    r"|squawk-disable-assume-in-transaction\b)"
+    r"|^---- tern: disable-tx ----",
     re.IGNORECASE | re.MULTILINE,
 ).search
 _printed = re.compile(r"[^\r\n]")

@@ -18,6 +18,7 @@ REFUSED = "ban-concurrent-index-creation-in-transaction"
         "-- no-transaction",
         "-- no-transaction\r",
         "-- atlas:txmode none",
+        "---- tern: disable-tx ----",
         "--liquibase formatted sql\n--changeset ann:1 runInTransaction:false",
         "-- squawk-disable-assume-in-transaction",
     ],
