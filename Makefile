@@ -32,7 +32,8 @@ format: ## Format the source
 
 soak: ## The long soak of the gateway, and all faults of index migrations
 	@scripts/bootstrap.sh dev
-	$(PY) -m pytest -m soak --timeout 3600 -rP tests/faults $(ARGS)
+	$(PY) -m pytest -m soak --timeout 3600 -rP --ignore tests/faults/test_index_faults.py tests/faults $(ARGS)
+	$(PY) -m pytest --timeout 3600 -rP tests/faults/test_index_faults.py $(ARGS)
 
 fuzz: ## The long runs of the property tests and fuzzers
 	@scripts/bootstrap.sh dev
