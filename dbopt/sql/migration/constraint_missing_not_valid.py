@@ -9,6 +9,7 @@ from dbopt.sql.ddl.model import AddColumn, AddConstraint, ValidateConstraint
 from dbopt.sql.findings import Severity
 from dbopt.sql.migration import rewrites
 from dbopt.sql.migration.context import Migration, Subject
+from dbopt.sql.migration.locks import Lock, Mode, locks
 from dbopt.sql.migration.support import Group, Match, Rule, altered
 
 _WAITING = {
@@ -43,22 +44,28 @@ _APART = (
 
 
 def _check_migration(migration: Migration) -> Iterator[Match]:
-    """VALIDATE in the transaction that added it: the first lock is held all the while."""
-    added: dict[tuple[tuple[str, str], str], int | None] = {}
+    """VALIDATE under a stronger lock than its own: of its statement, or of its transaction."""
+    held: dict[tuple[str, str], tuple[Lock, int | None]] = {}
     for subject in migration.telling:
-        for table, action in altered(subject, AddConstraint):
-            added[table.target.key, action.constraint.name] = subject.transaction
+        taken = {one.relation.key: one for one in locks(subject) if one.mode >= Mode.SHARE}
         for table, validated in altered(subject, ValidateConstraint):
-            within = added.get((table.target.key, validated.name))
-            if within is not None and within == subject.transaction:
+            before, within = held.get(table.target.key, (None, None))
+            if within is None or within != subject.transaction:
+                before = None
+            lock = taken.get(table.target.key, before)
+            if lock is not None:
                 message = (
-                    f"The lock of ADD CONSTRAINT on {table.target} is held until this transaction "
-                    "ends, and so while every row is checked."
+                    f"{lock.mode} on {table.target} is held while every row is checked: "
+                    f"{lock.mode.blocks} wait."
                 )
                 yield Match(subject, message, validated.at, remedy=_LATER)
+        held |= {key: (lock, subject.transaction) for key, lock in taken.items()}
 
 
-_LATER = "COMMIT between the two: VALIDATE CONSTRAINT alone lets reads and writes go on."
+_LATER = (
+    "VALIDATE CONSTRAINT in a statement and a transaction of its own: alone it lets reads and "
+    "writes go on."
+)
 
 RULE = Rule(
     name="constraint-missing-not-valid",

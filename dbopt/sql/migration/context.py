@@ -17,6 +17,7 @@ from dbopt.sql.ddl.model import (
     CreateTable,
     Node,
     Other,
+    OtherAction,
     Rename,
     Statement,
     Transaction,
@@ -66,13 +67,16 @@ class Made:
 
     def _follow(self, node: Alter, number: int) -> None:
         """The new name of what was made here is as new, and so are its constraints' indexes."""
+        space = _SPACES.get(node.kind, "relation")
         for action in node.actions:
             if isinstance(action, AddConstraint):
                 for one in _indexes(node.target, (action.constraint,)):
                     self._note("relation", one, number)
+            if isinstance(action, OtherAction) and action.words == ("set", "schema"):
+                self._note(space, Name(action.name, node.target.name, action.at), number)
             if isinstance(action, Rename) and not action.what:
                 renamed = Name(node.target.schema, action.new, action.at)
-                self._note(_SPACES.get(node.kind, "relation"), renamed, number)
+                self._note(space, renamed, number)
 
     def _note(self, space: str, name: Name, number: int) -> None:
         self._numbers.setdefault((space, name.name), {}).setdefault(name.schema, number)

@@ -56,6 +56,7 @@ def test_a_finding_tells_its_place_and_its_group() -> None:
             [],
         ),
         ("CREATE TABLE t (a text, PRIMARY KEY (a)); DROP INDEX t_pkey", []),
+        ("CREATE TABLE a.t (b text); ALTER TABLE a.t SET SCHEMA c; CREATE INDEX i ON c.t (b)", []),
         ("CREATE TEMP TABLE t (a int); UPDATE t SET a = 1; DROP TABLE t", []),
         ("ALTER TABLE pg_temp.t ADD COLUMN a text NOT NULL", []),
         (
@@ -330,3 +331,28 @@ def test_a_new_value_counts_where_it_is_used(use: str, fails: bool) -> None:
     text = f"BEGIN; ALTER TYPE mood ADD VALUE 'new' AFTER 'old'; {use}; COMMIT"
     told = lint_migration(text, rules=[named("enum-value-used-too-early")])
     assert fails == bool(told)
+
+
+VALIDATE = "ALTER TABLE t VALIDATE CONSTRAINT c"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (VALIDATE, False),
+        (f"ALTER TABLE t ADD CONSTRAINT c CHECK (a > 0) NOT VALID; {VALIDATE}", False),
+        (f"BEGIN; ALTER TABLE t ADD CHECK (a > 0) NOT VALID; COMMIT; {VALIDATE}", False),
+        (f"BEGIN; ALTER TABLE u ADD COLUMN a text; {VALIDATE}; COMMIT", False),
+        (
+            f"BEGIN; ALTER TABLE t ADD CONSTRAINT c CHECK (a > 0) NOT VALID; {VALIDATE}; COMMIT",
+            True,
+        ),
+        (f"BEGIN; ALTER TABLE t ADD COLUMN b text; {VALIDATE}; COMMIT", True),
+        (f"BEGIN; LOCK TABLE t; {VALIDATE}; COMMIT", True),
+        (f"{VALIDATE}, ALTER COLUMN a SET NOT NULL", True),
+        (f"{VALIDATE}, VALIDATE CONSTRAINT d", False),
+    ],
+)
+def test_a_validation_is_only_harmless_alone(text: str, told: bool) -> None:
+    found = lint_migration(text, rules=[named("constraint-missing-not-valid")])
+    assert told == bool(found)
