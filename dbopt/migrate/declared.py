@@ -17,6 +17,7 @@ from dbopt.migrate.annotations import NOTHING, Annotations, Comment, read_annota
 from dbopt.migrate.names import MAX_NAME
 from dbopt.migrate.steps import Wanted
 from dbopt.pg import ddl
+from dbopt.pg.catalog import Index
 from dbopt.pg.connect import Connection
 from dbopt.settings import TABLE, Settings
 from dbopt.sql.indexdef import IndexDefinition, parse_index
@@ -113,10 +114,14 @@ def wanted(connection: Connection, found: Iterable[Declared]) -> list[Wanted]:
     two have one name once their schemas are known.
     """
     seen: dict[tuple[str, str], Declared] = {}
+    there: dict[tuple[str, str], list[Index]] = {}
     made = []
     for one in found:
+        table = (one.definition.schema, one.definition.table)
+        if table not in there:
+            there[table] = ddl.on_table(connection, one.definition)
         try:
-            definition = ddl.canonical(connection, one.definition)
+            definition = ddl.canonical(connection, one.definition, there[table])
         except MigrationError as error:
             raise type(error)(f"{one.place}: {error.message}", hint=error.hint) from None
         other = seen.setdefault((definition.schema, definition.name), one)

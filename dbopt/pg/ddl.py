@@ -5,7 +5,7 @@ The layers above import no psycopg; what they must tell apart is named here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -154,7 +154,9 @@ def on_table(connection: Connection, definition: IndexDefinition) -> list[catalo
     return list(catalog.indexes(connection, [row["oid"]])) if row else []
 
 
-def canonical(connection: Connection, definition: IndexDefinition) -> IndexDefinition:
+def canonical(
+    connection: Connection, definition: IndexDefinition, there: Iterable[catalog.Index] = ()
+) -> IndexDefinition:
     """The definition as this server would store it: its schema resolved, its expressions and
     predicate written as the server writes them, so that two texts compare by meaning.
 
@@ -162,6 +164,9 @@ def canonical(connection: Connection, definition: IndexDefinition) -> IndexDefin
     columns, read back and rolled back. Raises MigrationError where there is no such table, where
     it is a view or the like, or the server refuses the definition: so it does a unique one that
     lacks columns of a partition key. Raises ServerLost. Needs the TEMPORARY privilege.
+
+    `there` are the table's indexes, if they are known: where one of them is the definition as it
+    is written, the server has said already how it writes it.
     """
     row = resolve(connection, definition)
     if row is None:
@@ -174,6 +179,10 @@ def canonical(connection: Connection, definition: IndexDefinition) -> IndexDefin
             f'Index "{definition.name}" cannot be: {definition.table} is a {row["unfit"]}.',
             hint="Only tables and materialized views have indexes that dbopt looks after.",
         )
+    known = replace(definition, schema=row["schema"])
+    same = next((index.definition for index in there if known.same_as(index.definition)), None)
+    if same is not None and not known.storage:  # how parameters are written is the server's to say
+        return replace(same, name=known.name, storage=(), tablespace=known.tablespace)
     try:
         stored = _probe(connection, row, definition)
     except ServerError as error:

@@ -149,6 +149,38 @@ def test_what_is_wanted_is_canonical_and_keeps_its_place(
     ]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CREATE INDEX i ON notes (person)",
+        "CREATE UNIQUE INDEX i ON people (lower(mail) DESC, id) INCLUDE (manager) WHERE id > 1",
+        "CREATE INDEX i ON people (mail text_pattern_ops, id NULLS FIRST) WHERE mail = 'a'",
+        'CREATE INDEX i ON "Other".people USING hash (id)',
+        "CREATE INDEX i ON orders (at, id)",
+        "CREATE INDEX i ON people (mail) WITH (fillfactor = 70)",
+    ],
+)
+def test_one_that_is_there_needs_no_probe_and_is_the_same(undone: Connection, text: str) -> None:
+    definition = parse_index(text)
+    probed = ddl.canonical(undone, definition)
+    undone.execute(text.replace(" i ", " other "))
+    there = ddl.on_table(undone, definition)
+
+    assert probed == ddl.canonical(undone, definition, there)
+
+
+def test_what_is_there_is_asked_for_once_and_not_made_again(
+    undone: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.sql").write_text(
+        "CREATE INDEX i ON notes (id); CREATE INDEX j ON notes (person)"
+    )
+    undone.execute("CREATE INDEX i ON notes (id)")
+    monkeypatch.delattr(ddl, "_probe")
+
+    assert ["i", "j"] == [one.definition.name for one in wanted(undone, read(tmp_path))]
+
+
 def test_two_of_one_name_once_the_schemas_are_known_are_refused(
     connection: Connection, tmp_path: Path
 ) -> None:
