@@ -14,6 +14,8 @@ from dbopt.pg.connect import connect
 if TYPE_CHECKING:
     from dbopt.migrate.difference import Difference
 
+_UNSEEN = "Not examined: which indexes dbopt manages, so the revision drops none."
+
 
 @click.command("revision")
 @click.option("-m", "--message", required=True, help="What the revision is for.")
@@ -68,6 +70,8 @@ def revision(
 
     request = Request(message, branch, head, splice, rev_id, version_path, depends_on, engine)
     difference = _difference(context, only, offline)
+    if difference.unseen:
+        click.echo(f"{_UNSEEN} {difference.unseen}", err=True)
     operations = difference.operations()
     written = None
     if operations:

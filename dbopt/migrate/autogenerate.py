@@ -84,6 +84,8 @@ def _compare(context: AutogenContext, found: UpgradeOps, schemas: Iterable[str |
     with commanded():
         default = context.connection.dialect.default_schema_name or "public"
         difference = _difference(context, set(_pending(found.ops, default)))
+        if difference.unseen:
+            _log.warning("No drop is looked for, the store is away: %s", difference.unseen)
         ours = Ours(difference, default)
         found.ops[:] = list(ours.without(found.ops))
         made = difference.operations()

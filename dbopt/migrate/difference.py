@@ -10,8 +10,9 @@ from dbopt.errors import DboptError, MigrationError
 from dbopt.migrate.alembicops import CreateIndexSafelyOp, DropIndexSafelyOp
 from dbopt.migrate.declared import Declared, wanted
 from dbopt.migrate.estimate import Estimate, estimate, key
+from dbopt.migrate.leftovers import on_declared_tables
 from dbopt.migrate.plan import make_plan
-from dbopt.migrate.register import managed_indexes
+from dbopt.migrate.register import known
 from dbopt.migrate.selection import chosen
 from dbopt.migrate.steps import Action, Step
 from dbopt.pg import catalog
@@ -29,12 +30,16 @@ _RENAMING = frozenset({Action.RENAME, Action.REPLACE})
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A plan, with the declarations that it is of and an estimate of each step."""
+    """A plan, with the declarations that it is of and an estimate of each step.
+
+    `unseen` is why it is not known what dbopt manages, so that no drop is planned; "" if it is.
+    """
 
     steps: Sequence[Step]
     declared: Mapping[str, Declared] = field(default_factory=dict)
     estimates: Mapping[str, Estimate] = field(default_factory=dict)
     catalog: Catalog | None = None
+    unseen: str = ""
 
     def operations(self) -> list[IndexOp]:
         """What has to be done, in its order.
@@ -112,13 +117,16 @@ def compare(
     here = catalog.read(connection)
     later = [one for one in found if _is_later(connection, one, pending)]
     now = wanted(connection, [one for one in found if one not in later])
-    managed = managed_indexes(settings, connection, here.indexes)
+    managed, unseen = known(settings, connection, here.indexes)
+    if not settings.index.project:
+        managed = on_declared_tables(managed, now, here)
     steps = [*make_plan(now, here, managed=managed), *_creations(later)]
     todo = [step for step in chosen(steps, only) if step.action is not Action.PRESENT]
     estimates: Mapping[str, Estimate] = {}
     with suppress(DboptError):  # a comment in the revision: none is no reason not to write it
         estimates = estimate(connection, todo, here)
-    return Difference(chosen(steps, only), {one.where: one for one in found}, estimates, here)
+    declarations = {one.where: one for one in found}
+    return Difference(chosen(steps, only), declarations, estimates, here, unseen)
 
 
 def from_nothing(found: Sequence[Declared], only: Sequence[str] = ()) -> Difference:

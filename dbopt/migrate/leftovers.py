@@ -5,14 +5,30 @@ An index that a step uses is never dropped, nor one that something else in the d
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from dbopt.migrate.names import is_reindexed, new_name, old_name
-from dbopt.migrate.steps import Action, Step, needed, same_index
+from dbopt.migrate.steps import Action, Step, Wanted, needed, same_index
 from dbopt.pg.catalog import Catalog, Index
 from dbopt.sql.indexdef import IndexDefinition
 
 Name = tuple[str, str]
+
+
+def on_declared_tables(
+    managed: Collection[Name], wanted: Iterable[Wanted], catalog: Catalog
+) -> frozenset[Name]:
+    """Those of tables that have a declaration: all that a project without a name may drop.
+
+    What another table has may be another project's.
+    """
+    tables = {(one.definition.schema, one.definition.table) for one in wanted}
+    found = ((name, catalog.indexes_by_name.get(name)) for name in managed)
+    return frozenset(
+        name
+        for name, index in found
+        if index and (index.definition.schema, index.definition.table) in tables
+    )
 
 
 def drops(

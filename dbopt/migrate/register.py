@@ -22,18 +22,8 @@ class Known(NamedTuple):
     unseen: str = ""
 
 
-def managed_indexes(
-    settings: Settings, connection: Connection, there: Iterable[Index]
-) -> set[tuple[str, str]]:
-    """Schema and name of those that are there as dbopt made or found them, for this project.
-
-    None where there is no store, or it is away: then nothing is said to be dropped.
-    """
-    return set(known(settings, connection, there).names)
-
-
 def known(settings: Settings, connection: Connection, there: Iterable[Index]) -> Known:
-    """As `managed_indexes`, and whether "none" is an answer or the store's silence.
+    """Those that are there as dbopt made or found them, for this project.
 
     A store without the schema has recorded no run: that is an answer.
     """

@@ -11,6 +11,7 @@ from typing import Self
 from dbopt.errors import MigrationError, MigrationRefused
 from dbopt.migrate import declared
 from dbopt.migrate.declared import Declared
+from dbopt.migrate.leftovers import on_declared_tables
 from dbopt.migrate.plan import make_plan
 from dbopt.migrate.selection import Name, name_of
 from dbopt.migrate.steps import Action, Step, Wanted
@@ -128,16 +129,9 @@ class Scene:
         return self._wanted
 
     def _ours(self, managed: Collection[Name], here: Catalog) -> Collection[Name]:
-        """Without a project's name, those of tables that have no declaration may be another's."""
         if self._project or not self._found:
             return managed
-        tables = {(one.definition.schema, one.definition.table) for one in self._canonical()}
-        found = ((name, here.indexes_by_name.get(name)) for name in managed)
-        return {
-            name
-            for name, index in found
-            if index and (index.definition.schema, index.definition.table) in tables
-        }
+        return on_declared_tables(managed, self._canonical(), here)
 
     def _made(self, here: Catalog) -> list[Step]:
         return make_plan(

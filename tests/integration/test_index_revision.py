@@ -103,6 +103,33 @@ def test_what_is_there_already_goes_back_to_what_it_was(
     assert indexes(pg_conn) == was
 
 
+def test_a_store_that_is_away_is_told_since_no_drop_is_looked_for(
+    app: Application, pg_dsn: str
+) -> None:
+    away = ["-s", "store.dsn=host=127.0.0.1 port=1", "--dsn", pg_dsn]
+    done = CliRunner().invoke(root, [*away, "index", "revision", "-m", "the indexes"])
+
+    assert done.exit_code == 0, done.output
+    assert "Not examined: which indexes dbopt manages" in done.stderr
+
+
+def test_another_applications_indexes_are_left_alone(
+    app: Application, pg_dsn: str, pg_conn: psycopg.Connection, tmp_path: Path
+) -> None:
+    pg_conn.execute("CREATE TABLE pets (id int)")
+    (tmp_path / "others").mkdir()
+    (tmp_path / "others/pets.sql").write_text("CREATE INDEX pets_id ON pets (id);")
+    others = ["--dsn", pg_dsn, "-s", "index.directory=others", "index", "apply", "--yes"]
+    assert CliRunner().invoke(root, others).exit_code == 0
+
+    done = revise(pg_dsn, "--json")
+
+    assert [name for _, name in json.loads(done.stdout)["operations"]] == [
+        "people_gone",
+        "people_mail",
+    ]
+
+
 def test_branches_heads_and_several_places(
     app: Application, pg_dsn: str, pg_conn: psycopg.Connection
 ) -> None:
