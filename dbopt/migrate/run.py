@@ -307,11 +307,7 @@ class Run:
         why = why or selection.held_back(step, self._failing)
         if why is not None:
             raise why
-        self._throttle.wait(self._deadline)
-        if self._guard.ensure(min(self._wait, self._deadline.left)):
-            self._tell("The migration lock was lost with its session, and is held again.")
-        if isinstance(self._journal, StoreJournal):
-            self._journal.served = self._guard.connection
+        self._pause()
         now = self._scene.again(step)
         if now is None:
             return ()
@@ -336,9 +332,17 @@ class Run:
             journal=self._journal,
             deadline=self._deadline,
             report=self._report,
-            pause=lambda: self._throttle.wait(self._deadline),
+            pause=self._pause,
             tell=self._tell,
         )
+
+    def _pause(self) -> None:
+        """Wait until there is room for the next statement that costs, and still hold the lock."""
+        self._throttle.wait(self._deadline)
+        if self._guard.ensure(min(self._wait, self._deadline.left)):
+            self._tell("The migration lock was lost with its session, and is held again.")
+        if isinstance(self._journal, StoreJournal):
+            self._journal.served = self._guard.connection
 
     def _finish(self, changed: bool) -> None:
         """The plan once more: nothing but what is present may be left."""

@@ -23,7 +23,7 @@ from dbopt.migrate.outcome import Applied, Outcome
 from dbopt.migrate.run import ADDING, Options
 from dbopt.migrate.steps import Action, Step
 from dbopt.migrate.storeschema import make_store
-from dbopt.migrate.work import Built, Work
+from dbopt.migrate.work import Built, Change, Unrecorded, Work
 from dbopt.pg import ddl
 from dbopt.pg.connect import Connection, connect
 from dbopt.settings import Index, Migrate, Server, Settings
@@ -488,6 +488,33 @@ def test_a_lost_lock_is_taken_again_and_told(settings: Settings, connection: Con
     applied = run.apply(settings, Options(record=False), stepping=steal, tell=told.append)
 
     assert applied.outcome is Outcome.DONE
+    assert "The migration lock was lost with its session, and is held again." in told
+
+
+def test_a_lock_lost_among_partitions_is_held_again_before_the_next_one(
+    settings: Settings, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection.execute("CREATE TABLE logs (id int) PARTITION BY HASH (id)")
+    for number in range(2):
+        connection.execute(
+            f"CREATE TABLE logs_{number} PARTITION OF logs"
+            f" FOR VALUES WITH (MODULUS 2, REMAINDER {number})"
+        )
+    _declare(settings, "CREATE INDEX logs_id ON logs (id);")
+    told: list[str] = []
+    concurrent = count()
+
+    def steal(journal: Unrecorded, change: Change) -> int:
+        if "CONCURRENTLY" in change.sql and next(concurrent) == 0:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory'"
+                " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            )
+        return 0
+
+    monkeypatch.setattr(Unrecorded, "began", steal)
+
+    assert _apply(settings, told).outcome is Outcome.DONE
     assert "The migration lock was lost with its session, and is held again." in told
 
 
