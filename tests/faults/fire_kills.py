@@ -51,6 +51,8 @@ STATEMENTS = (
     (r"CREATE (UNIQUE )?INDEX", "build"),
     (r"ANALYZE", "analyze"),
 )
+EARLY = 0.15
+"""The share of random kills that come before, or soon after, the run has its lock."""
 BEFORE, BETWEEN, AFTER = "before the lock", "between two statements", "after its end"
 
 
@@ -167,10 +169,14 @@ def _is_there(moments: Moments, aim: Aim, passed: dict[str, None]) -> bool:
 
 
 def killed_at_random(scene: Scene, luck: random.Random, seconds: float) -> tuple[Ended, str]:
-    """A run that is killed at any moment of what a whole one takes."""
+    """A run that is killed at any moment of the `seconds` that a whole one works; some earlier."""
     with scene.admin() as connection:
         moments, began = _started(scene, connection)
-        time.sleep(luck.uniform(0.1, 1.1) * seconds)
+        if luck.random() < EARLY:
+            time.sleep(luck.uniform(0.0, 1.0))
+        else:
+            wait_until(lambda: moments.now() != BEFORE, 60, "the run to have the lock")
+            time.sleep(luck.uniform(0.0, 1.5 * seconds))
         return _kill(scene, moments, began)
 
 

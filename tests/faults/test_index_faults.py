@@ -87,7 +87,7 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[EmbeddedCluster]:
 def template(
     cluster: EmbeddedCluster, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, float]:
-    """The directory of what is declared, and the seconds of a run that nothing disturbs."""
+    """The directory of what is declared, and the seconds that an undisturbed run works."""
     made = tmp_path_factory.mktemp("indexes") / "declared"
     made.mkdir()
     return made, make_template(cluster, made)
