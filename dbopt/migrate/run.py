@@ -194,7 +194,8 @@ class Run:
             if todo:
                 self._go_on()
         except DeadlinePassed as error:
-            self._tell(str(error))
+            if error.message not in {failed.message for failed in self.applied.failed}:
+                self._tell(str(error))
             self.applied = replace(self.applied, outcome=Outcome.DEADLINE)
         self._finish(bool(todo))
 
@@ -288,15 +289,16 @@ class Run:
         try:
             built = self._patience.lasting(lambda: self._step(step, findings), what)
         except (DboptError, ServerError) as error:
-            late = isinstance(error, DeadlinePassed) and not self._deadline.left
-            if late or isinstance(error, MigrationBusy):
+            if isinstance(error, MigrationBusy):
+                raise
+            told = translate(what, error) if isinstance(error, ServerError) else error
+            failed = (*self.applied.failed, Failed.of(step, told))
+            self.applied = replace(self.applied, failed=failed)
+            if isinstance(error, DeadlinePassed) and not self._deadline.left:
                 raise
             if is_lost(error):
                 # Five times, and it is back at once: it is this step that ends its session.
                 self._back()
-            told = translate(what, error) if isinstance(error, ServerError) else error
-            failed = (*self.applied.failed, Failed.of(step, told))
-            self.applied = replace(self.applied, failed=failed)
             self._failing.add((step.definition.schema, step.definition.table))
         else:
             self.applied = replace(self.applied, built=(*self.applied.built, *built))

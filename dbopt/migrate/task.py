@@ -110,10 +110,16 @@ class Task:
             return DeadlinePassed(
                 f"{what} {message} before the {granted:g} s that were given were over"
                 f"{self.waited()}.",
-                hint="Run again: it goes on from here. Or raise migrate.deadline.",
+                hint=f"{self._end_blockers()}Run again: it goes on from here. Or raise "
+                "migrate.deadline.",
             )
         limit = self.work.settings.build_timeout
         return MigrationError(f"{what} {message} within {limit:g} s{self.waited()}.", hint=hint)
+
+    def _end_blockers(self) -> str:
+        pids = [blocker.pid for blocker in self.blockers if blocker.pid]
+        calls = ", ".join(f"pg_terminate_backend({pid})" for pid in pids)
+        return f"End what it waited for, if need be: SELECT {calls}. " if calls else ""
 
     def waited(self) -> str:
         """Whom the last statement waited for, as the end of a sentence."""

@@ -204,7 +204,8 @@ def test_the_deadline_is_exit_6(
     result, shown = _call(settings, "--yes", "--deadline", "1s", "--no-record")
 
     assert result.exit_code == 6
-    assert "people_mail" in shown.rsplit("left", 1)[1]
+    assert "failed people_mail" in shown
+    assert "people_lower" in shown.rsplit("left", 1)[1]
     assert "application_name" not in shown
     blocker.rollback()
     assert _call(settings, "--yes", "--no-record")[0].exit_code == 0
