@@ -86,8 +86,7 @@ def pg_backend(request: pytest.FixtureRequest) -> Iterator[Server]:
         with container(image) as dsn, prepared(dsn) as server:
             yield server
     else:
-        # Prepared transactions hold up index builds, and no session shows them.
-        with embedded(settings={"max_prepared_transactions": "5"}) as server:
+        with embedded() as server:
             yield server
 
 

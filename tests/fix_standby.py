@@ -54,13 +54,7 @@ def pg_standby(pg_server: EmbeddedCluster) -> Iterator[Standby]:
         directory = Path(tempfile.mkdtemp(prefix="dbopt-standby-"))
     try:
         _copy(pg_server, directory / "data")
-        settings = {
-            "fsync": "off",
-            "hot_standby": "on",
-            "primary_slot_name": "",
-            # A standby does not start with fewer than its primary has (tests/fix_pg.py).
-            "max_prepared_transactions": "5",
-        }
+        settings = {"fsync": "off", "hot_standby": "on", "primary_slot_name": ""}
         with EmbeddedCluster(directory, settings=settings) as cluster:
             standby = Standby(cluster, pg_server)
             standby.catch_up()

@@ -409,27 +409,6 @@ def test_the_numbers_of_parameters_are_bytes_and_seconds(connection: Connection)
             assert quantity(Parameter(**row)) == value, row["name"]
 
 
-def test_a_prepared_transaction_that_holds_the_table(pg_dsn: str) -> None:
-    with connect(pg_dsn) as connection, connect(pg_dsn) as other:
-        connection.execute(SCHEMA)
-        row = connection.execute("SHOW max_prepared_transactions").fetchone()
-        if row == {"max_prepared_transactions": "0"}:
-            pytest.skip("needs max_prepared_transactions")
-        steps = _steps(connection, MAIL)
-        gid, elsewhere = f"import {os.getpid()}", f"elsewhere {os.getpid()}"
-        other.execute(f"BEGIN; INSERT INTO people VALUES (0); PREPARE TRANSACTION '{gid}'")
-        other.execute(f"BEGIN; INSERT INTO other VALUES (0); PREPARE TRANSACTION '{elsewhere}'")
-        try:
-            found = preflight.look(connection, steps, SETTINGS)
-        finally:
-            connection.execute(f"ROLLBACK PREPARED '{gid}'")
-            connection.execute(f"ROLLBACK PREPARED '{elsewhere}'")
-
-    (one,) = [one for one in found if one.rule == "prepared-transaction"]
-    assert gid == one.evidence["prepared"]
-    assert f"COMMIT PREPARED '{gid}'; or ROLLBACK PREPARED '{gid}';" == one.remedy
-
-
 def test_a_pooler_forbids_all(gateway: Gateway, pg_dsn: str) -> None:
     with connect(pg_dsn) as direct:
         direct.execute(SCHEMA)

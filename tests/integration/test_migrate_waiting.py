@@ -102,19 +102,6 @@ def test_a_build_cut_off_by_the_server_leaves_nothing(connection: Connection, pg
     assert Action.CREATE is build(connection, WANTED).action
 
 
-def test_a_prepared_transaction_is_named(connection: Connection, pg_dsn: str) -> None:
-    row = connection.execute("SHOW max_prepared_transactions").fetchone()
-    if row == {"max_prepared_transactions": "0"}:
-        pytest.skip("needs max_prepared_transactions")
-    with psycopg.connect(pg_dsn, autocommit=True) as other:
-        other.execute("BEGIN; INSERT INTO words VALUES (0); PREPARE TRANSACTION 'import 7'")
-    try:
-        with pytest.raises(MigrationError, match='prepared transaction "import 7"'):
-            build(connection, WANTED, replace(SETTINGS, build_timeout=1))
-    finally:
-        connection.execute("ROLLBACK PREPARED 'import 7'")
-
-
 def test_a_blockers_query_is_shown_when_asked_for_without_its_literals(
     connection: Connection, pg_dsn: str
 ) -> None:
