@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from dbopt.errors import DboptError, MigrationError
 from dbopt.migrate import failure, orphans
-from dbopt.migrate.names import is_reindexed
+from dbopt.migrate.leftovers import is_copy
 from dbopt.migrate.progress import sibling
 from dbopt.migrate.steps import Action, same_index
 from dbopt.migrate.task import Task, Tries
@@ -134,7 +134,7 @@ def drop_invalid(task: Task, found: Index, limit: Deadline | None = None) -> Non
 def drop_copies(task: Task, of: Index, limit: Deadline | None = None) -> None:
     """Drop what a REINDEX CONCURRENTLY of that index has left when it failed."""
     for index in ddl.on_table(task.connection, of.definition):
-        copy = is_reindexed(index.name, of.name) and same_index(index.definition, of.definition)
+        copy = is_copy(index.definition, of.definition)
         if copy and not index.valid and index.parent is None:
             drop_invalid(task, index, limit)
 

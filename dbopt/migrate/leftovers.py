@@ -91,7 +91,7 @@ def _leftovers(steps: Sequence[Step], catalog: Catalog) -> dict[int, str]:
         for one in _bases(step):
             table = catalog.tables_by_name.get((one.schema, one.table))
             for index in catalog.indexes_by_table.get(table.oid, ()) if table else ():
-                if not index.valid and _is_copy(index.definition, one):
+                if not index.valid and is_copy(index.definition, one):
                     found[index.oid] = f"a failed REINDEX left it of {one.name}"
     return found
 
@@ -105,5 +105,6 @@ def _bases(step: Step) -> Iterator[IndexDefinition]:
         yield from _bases(part)
 
 
-def _is_copy(index: IndexDefinition, of: IndexDefinition) -> bool:
+def is_copy(index: IndexDefinition, of: IndexDefinition) -> bool:
+    """Whether a REINDEX CONCURRENTLY of that index that failed has left this one."""
     return is_reindexed(index.name, of.name) and same_index(index, of)

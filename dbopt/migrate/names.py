@@ -15,8 +15,7 @@ MAX_NAME = 63
 NEW = "_dbopt_new"
 OLD = "_dbopt_old"
 
-_suffix_of_reindex = re.compile(r"_cc(?:new|old)\d*$").search
-_reindexed = re.compile(r".*_cc(new|old)\d*", re.DOTALL).fullmatch
+_suffix_of_reindex = re.compile(r"_cc(?:new|old)\d*\Z").search
 
 
 def new_name(name: str) -> str:
@@ -42,7 +41,7 @@ def leaf_name(definition: IndexDefinition, table: str, turn: int = 0) -> str:
 
 def is_reindex_leftover(name: str) -> bool:
     """Whether a REINDEX CONCURRENTLY that failed leaves such names (docs: sql-reindex)."""
-    return _reindexed(name) is not None
+    return _suffix_of_reindex(name) is not None
 
 
 def is_reindexed(name: str, of: str) -> bool:
