@@ -11,7 +11,7 @@ from dbopt.cli.gitchanges import changed
 from dbopt.cli.querylint import NOT_RENDERED, Place, Said, offset_of
 from dbopt.cli.querytext import STDIN, Source, sources
 from dbopt.errors import UsageError
-from dbopt.migrate.revisionsource import RevisionSource, read
+from dbopt.migrate.revisionsource import RevisionSource, read, without_reason
 from dbopt.settings import Settings
 from dbopt.sql.findings import Finding, Severity
 from dbopt.sql.migration.ban_uncommitted_transaction import RULE as UNCOMMITTED
@@ -200,13 +200,12 @@ def _not_rendered(one: Rendered, python: RevisionSource) -> Finding:
 
 
 def _unreasoned(one: Rendered, python: RevisionSource) -> Iterator[Finding]:
-    for marker in python.markers:
-        if not marker.reason:
-            yield Finding(
-                WITHOUT_REASON.name,
-                WITHOUT_REASON.severity,
-                f"{marker.line}:1",
-                "A dbopt:ignore that does not say why.",
-                {"line": marker.line, "column": 1, "revision": one.revision},
-                WITHOUT_REASON.remedy,
-            )
+    for marker in without_reason(python.markers):
+        yield Finding(
+            WITHOUT_REASON.name,
+            WITHOUT_REASON.severity,
+            f"{marker.line}:1",
+            "A dbopt:ignore that does not say why.",
+            {"line": marker.line, "column": 1, "revision": one.revision},
+            WITHOUT_REASON.remedy,
+        )
