@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -99,18 +100,22 @@ def builder(connection: psycopg.Connection) -> int | None:
     return row[0] if row else None
 
 
-def session_of(port: int) -> int:
-    """The process group (and session) of the local process that has this TCP port."""
-    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
-    inode = next(line.split()[9] for line in lines if line.split()[1].endswith(f":{port:04X}"))
+def session_of(client: int, server: int) -> int | None:
+    """The process group (and session) of the local process with this TCP connection, if it is
+    seen: the ends together name a connection, one port may belong to a past one as well."""
+    ends = f":{client:04X}", f":{server:04X}"
+    inodes = {
+        f"socket:[{inode}]"
+        for _, local, remote, *_, inode in (
+            line.split()[:10] for line in Path("/proc/net/tcp").read_text().splitlines()[1:]
+        )
+        if (local[-5:], remote[-5:]) == ends
+    }
     for folder in Path("/proc").glob("[0-9]*/fd"):
-        try:
-            links = [os.readlink(link) for link in folder.iterdir()]
-        except OSError:
-            continue
-        if f"socket:[{inode}]" in links:
-            return os.getpgid(int(folder.parent.name))
-    raise AssertionError(f"no process has the port {port}")
+        with suppress(OSError):  # a process that ends, or closes a file, as it is looked at
+            if any(os.readlink(link) in inodes for link in folder.iterdir()):
+                return os.getpgid(int(folder.parent.name))
+    return None
 
 
 def deadlocks(connection: psycopg.Connection) -> int:
@@ -133,7 +138,8 @@ def together(
         reader.execute("SELECT 1 FROM pg_class")  # a build waits for this snapshot
         replicas = [start(*command) for _ in range(REPLICAS)]
         port = wait_until(lambda: builder(connection), 60, "a replica that builds")
-        killed = session_of(port)
+        server = connection.info.port
+        killed = wait_until(lambda: session_of(port, server), 10, "the process that builds")
         assert killed in [process.pid for process in replicas]
         os.killpg(killed, signal.SIGKILL)
         replicas = [process for process in replicas if process.pid != killed]

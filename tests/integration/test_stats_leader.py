@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import psycopg
 import pytest
@@ -45,16 +45,16 @@ async def follows(leader: Leader) -> None:
 def test_one_of_two_leads_and_the_other_takes_over(pg_dsn: str) -> None:
     async def main() -> None:
         heard: list[bool] = []
-        async with running(pg_dsn, heard.append) as leading:
-            await leads(leading)
-            async with running(pg_dsn) as waiting:
+        async with AsyncExitStack() as second:
+            async with running(pg_dsn, heard.append) as leading:
+                await leads(leading)
+                waiting = await second.enter_async_context(running(pg_dsn))
                 for _ in range(5):
                     await asyncio.sleep(0.05)
                     assert not waiting.leading
                 assert "Another sidecar collects for this server." == waiting.reason
-                await leading.release()
-                await leads(waiting)
-        assert [True, False] == heard[:2]
+            await leads(waiting)  # the first one has ended, and does not ask again
+        assert [True, False] == heard
 
     asyncio.run(main())
 
