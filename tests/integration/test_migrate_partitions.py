@@ -248,7 +248,7 @@ def test_a_short_lock_is_tried_for_again_and_again(connection: Connection, pg_ds
 def test_a_short_lock_that_is_never_free_is_told_with_its_holder(
     connection: Connection, pg_dsn: str
 ) -> None:
-    settings = replace(SETTINGS, lock_timeout=0.5, attempts=1)
+    settings = replace(SETTINGS, lock_timeout=1.5, attempts=1)
     with psycopg.connect(pg_dsn, application_name="import") as writer:
         writer.execute("LOCK TABLE logs IN ROW EXCLUSIVE MODE")
         with pytest.raises(MigrationError, match=r"others have held locks .*: it waited .*import"):
@@ -300,13 +300,14 @@ def test_the_looks_say_which_partition(connection: Connection, pg_dsn: str) -> N
     with psycopg.connect(pg_dsn) as writer, connect(pg_dsn) as mine:
         writer.execute("LOCK TABLE logs_b0 IN ROW EXCLUSIVE MODE")
         with in_background(lambda: build(mine, WANTED, report=looks.append)) as raised:
-            wait_until(lambda: looks, what="a look")
+            # Of another partition too there may be a look, on a slow machine.
+            (look, *_) = wait_until(lambda: [one for one in looks if one.blockers], what="a look")
             writer.rollback()
     assert raised == []
-    assert (2, 3) == looks[0].part
-    assert "logs_word" == looks[0].name
-    assert looks[0].note.startswith("partition 2 of 3, waiting for writers before build, waiting ")
-    assert 1 / 3 <= looks[0].fraction < 2 / 3
+    assert (2, 3) == look.part
+    assert "logs_word" == look.name
+    assert look.note.startswith("partition 2 of 3, waiting for writers before build, waiting ")
+    assert 1 / 3 <= look.fraction < 2 / 3
 
 
 def test_postgresql_15_builds_and_drops_trees_too(pg15_dsn: str) -> None:
@@ -338,5 +339,5 @@ def test_a_statement_of_many_locks_waits_for_them_together(
             wait_until(lambda: journal.ends, what="its end")
             reader.rollback()
     assert raised == []
-    assert blocked < 2.0
+    assert blocked < 10 * settings.lock_timeout
     assert {} == names(connection, "logs")

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from dbopt.errors import DeadlinePassed, MigrationError, ServerLost
 from dbopt.index.audit import audit
@@ -16,7 +17,6 @@ from dbopt.migrate import operations
 from dbopt.migrate.names import new_name
 from dbopt.migrate.progress import Progress
 from dbopt.migrate.steps import Action
-from dbopt.migrate.watch import MOMENT
 from dbopt.migrate.work import Built, Deadline, Work
 from dbopt.pg import catalog, ddl
 from dbopt.pg.connect import Connection, connect
@@ -54,12 +54,12 @@ def test_a_blocked_build_names_the_blocker_and_leaves_nothing(
 ) -> None:
     looks: list[Progress] = []
     told: list[str] = []
-    settings = replace(SETTINGS, build_timeout=1)
+    settings = replace(SETTINGS, build_timeout=2)
     with old_snapshot(pg_dsn) as blocker:
         pid = f"pid {blocker.info.backend_pid} (user postgres report, idle in transaction"
         with pytest.raises(MigrationError) as caught:
             build(connection, WANTED, settings, report=looks.append, tell=told.append)
-        assert "was not built within 1 s: it waited for " + pid in caught.value.message
+        assert "was not built within 2 s: it waited for " + pid in caught.value.message
         assert names(connection) == {}
     assert "waiting for old snapshots" in {look.phase for look in looks}
     assert len(told) == 1
@@ -202,7 +202,8 @@ def test_a_build_gives_way_to_an_alter_table_that_waits_for_it(
         with connect(pg_dsn) as reader:
             reader.execute("SET statement_timeout = '10s'")
             with elsewhere(pg_dsn, "ALTER TABLE words ADD COLUMN more int") as pid:
-                wait_until(lambda: _waits(connection, pid), what="the ALTER to wait")
+                # It waits for a moment only: that may be over before it is looked at.
+                wait_until(lambda: _waits(connection, pid) or journal.ends, what="the ALTER")
                 reader.execute("SELECT count(*) FROM words")
         blocker.rollback()
     assert raised == []
@@ -227,13 +228,13 @@ def test_with_a_long_lock_timeout_a_reader_waits_for_a_moment_only(
             connect(pg_dsn) as reader,
             elsewhere(pg_dsn, "ALTER TABLE words ADD COLUMN more int") as pid,
         ):
-            wait_until(lambda: _waits(connection, pid), what="the ALTER to wait")
+            wait_until(lambda: _waits(connection, pid) or _gave_way(told), what="the ALTER")
             began = time.monotonic()
             reader.execute("SELECT count(*) FROM words")
             waited = time.monotonic() - began
         blocker.rollback()
     assert raised == []
-    assert waited < 4 * MOMENT
+    assert waited < settings.lock_timeout / 2
     assert any(f'"words_word" gives way to pid {pid} (user postgres somebody' in t for t in told)
 
 
@@ -261,7 +262,8 @@ def test_a_build_that_a_blocker_of_its_own_waits_for_is_no_deadlock(
 ) -> None:
     """PostgreSQL would end one of both after deadlock_timeout, perhaps the application's."""
     settings = replace(SETTINGS, lock_timeout=30)
-    with psycopg.connect(pg_dsn) as writer, connect(pg_dsn) as mine:
+    patient = make_conninfo(pg_dsn, options="-c deadlock_timeout=20s")  # not all machines are fast
+    with psycopg.connect(patient) as writer, connect(patient) as mine:
         writer.execute("INSERT INTO words VALUES (1, 'x')")
         with in_background(lambda: build(mine, WANTED, settings)) as raised:
             wait_until(lambda: being_built(connection), what="the build to show")
@@ -269,6 +271,10 @@ def test_a_build_that_a_blocker_of_its_own_waits_for_is_no_deadlock(
             writer.commit()
     assert raised == []
     assert names(connection) == {"words_word": True}
+
+
+def _gave_way(told: list[str]) -> bool:
+    return any("gives way" in line for line in told)
 
 
 def _waits(connection: Connection, pid: int) -> bool:
@@ -292,8 +298,7 @@ def test_a_drop_gives_way_too(connection: Connection, pg_dsn: str) -> None:
             connect(pg_dsn) as reader,
         ):
             wait_until(lambda: _waits(connection, mine.info.backend_pid), what="the drop to wait")
-            with elsewhere(pg_dsn, "ALTER TABLE words ADD COLUMN more int") as pid:
-                wait_until(lambda: _waits(connection, pid), what="the ALTER to wait")
+            with elsewhere(pg_dsn, "ALTER TABLE words ADD COLUMN more int"):
                 wait_until(lambda: journal.ends, what="the drop to end")
                 old.rollback()
                 reader.execute("SELECT count(*) FROM words")
