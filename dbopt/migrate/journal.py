@@ -29,8 +29,7 @@ from dbopt.pg.sqlfile import statement
 from dbopt.settings import Settings
 from dbopt.sql.indexdef import IndexDefinition, parse_index
 from dbopt.store import indexruns
-from dbopt.store.frame import Target
-from dbopt.store.indexruns import IndexRun, IndexStep, Managed
+from dbopt.store.indexruns import IndexRun, IndexStep, Managed, Place
 from dbopt.store.link import StoreLink
 
 _LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"
@@ -49,7 +48,7 @@ def new_id(now: datetime) -> str:
     return f"{now.astimezone(UTC):%Y%m%d-%H%M}-{end}"
 
 
-def target_of(settings: Settings, connection: Connection) -> Target:
+def target_of(settings: Settings, connection: Connection) -> Place:
     """The target as the history of the daemon names it: server.name, else the server's address.
 
     Raises QueryFailed or ServerLost.
@@ -57,7 +56,18 @@ def target_of(settings: Settings, connection: Connection) -> Target:
     with translated("Reading the server's version and settings"):
         row = connection.execute(statement("server_info")).fetchone()
     assert row is not None  # noqa: S101 - one row always
-    return Target(settings.server.name or row["address"], row["database"])
+    server = settings.server.name or row["address"]
+    return Place(server, row["database"], _system_identifier(connection))
+
+
+def _system_identifier(connection: Connection) -> str:
+    """Which cluster it is; "" where the role may not ask, or the server has no such function."""
+    try:
+        with translated("Asking for the system identifier"):
+            row = connection.execute(statement("system_identifier")).fetchone()
+    except QueryFailed:
+        return ""
+    return row["id"] if row else ""
 
 
 def open_run(
@@ -68,7 +78,7 @@ def open_run(
     of_run: str = "",
     tell: Callable[[str], None] = _log.warning,
 ) -> StoreJournal:
-    """Begin a run: write it down, and mark what killed runs of the target left as interrupted.
+    """The journal of a new run; what killed runs of the target left is marked as interrupted.
 
     `connection` is to the served database and holds its migration lock; the journal asks it for
     sizes. Never raises for the store, only QueryFailed or ServerLost of the served database.
@@ -82,7 +92,7 @@ def open_run(
         version=dbopt.__version__, of_run=of_run,
     )  # fmt: skip
     journal = StoreJournal(settings.store_dsn, run, connection, tell, settings.index.project)
-    journal.begin()
+    journal.mark_killed()
     return journal
 
 
@@ -95,6 +105,9 @@ def _os_user() -> str:
 
 class StoreJournal:
     """A `work.Journal` in the store, and the register of what dbopt manages.
+
+    The run is written down once it has something to do, or has failed: of many replicas that start
+    at once, most find all as declared, and leave nothing.
 
     `served` is asked for the sizes of indexes: set it anew where its connection is. Not for several
     threads. No method raises for what the store does: `tell` gets one line, once.
@@ -116,16 +129,29 @@ class StoreJournal:
         self._told = False
         self._steps: dict[int, tuple[IndexStep, float]] = {}
         self._todo: dict[_Key, _Write] = {}
+        self.begun = False
+        """Whether the run is to be found in the store."""
+
+    def mark_killed(self) -> None:
+        """Mark the runs of the target that were killed."""
+        self._todo[("killed",)] = self._interrupt
+        self._flush()
 
     def begin(self) -> None:
-        """Write the run down, and mark those that were killed."""
-        self._todo[("run",)] = self._write_run
-        self._todo[("killed",)] = self._interrupt
-        self._todo[("expire",)] = indexruns.expire
-        self._flush()
+        """Write the run down: from now on others see that it works. Its id may become another."""
+        if not self.begun:
+            self._note_run()
+            self._flush()
+
+    def _note_run(self) -> None:
+        self._todo = {("run",): self._write_run, **self._todo}  # the steps need it
+        if not self.begun:
+            self._todo[("expire",)] = indexruns.expire
+        self.begun = True
 
     def began(self, change: Change) -> int:
         """Note that the statement is about to run; the number to give to `ended`."""
+        self.begin()
         number = len(self._steps) + 1
         definition = change.definition
         step = IndexStep(
@@ -160,7 +186,8 @@ class StoreJournal:
         `there`: the catalog's indexes. Given them, one that has another meaning by now than the
         one that was managed is left out: somebody has made it under the old one's name.
         """
-        found = [one for one in self._known("so none is dropped") if one.project == self._project]
+        known = self._known("so none is dropped") or ()
+        found = [one for one in known if one.project == self._project]
         if there is None:
             return {(one.schema, one.name) for one in found}
         return still_managed(found, there)
@@ -170,35 +197,43 @@ class StoreJournal:
 
         One that is managed already stays the run's that made it.
         """
-        known = {(one.schema, one.name): one.sql for one in self._known("for now")}
-        for definition in definitions:
-            sql = known.get((definition.schema, definition.name), "")
-            if not _means(sql, definition):
-                self._manage(definition, definition.table, made=False)
+        found = self._known("and none is noted")
+        if found is None:
+            return
+        known = {(one.schema, one.name): one.sql for one in found}
+        for one in definitions:
+            if not _means(known.get((one.schema, one.name), ""), one):
+                self._manage(one, one.table, made=False)
         self._flush()
 
-    def _known(self, then: str) -> list[Managed]:
-        """What the store says is managed; nothing while it is away."""
+    def _known(self, then: str) -> list[Managed] | None:
+        """What the store says is managed; None while it is away."""
         if self._link.resting:
-            return []
+            return None
         try:
             return self._link.use(lambda conn: indexruns.managed(conn, self.run.target))
         except (DboptError, ServerError) as error:
             self._warn(f"Which indexes dbopt manages is not known, {then}", error)
-            return []
+            return None
 
     def mark(self, run: str, outcome: str) -> None:
         """Note what another run has come to: "rolled back" as a whole, or "done" again."""
+        self.begin()
         self._todo[("outcome", run)] = lambda conn: indexruns.set_outcome(conn, run, outcome)
         self._flush()
 
     def close(self, outcome: str, message: str = "") -> bool:
-        """Note the run's end; whether all of it is in the store. `outcome` as IndexRun has it."""
+        """Note the run's end; whether all of it is in the store. `outcome` as IndexRun has it.
+
+        A run that had nothing to do, and has done it, is not there.
+        """
         self.run = replace(self.run, outcome=outcome, message=message, ended=datetime.now(UTC))
-        self._todo = {("run",): self._write_run, **self._todo}
-        self._flush(last=True)
+        if self.begun or outcome != "done":
+            self._note_run()
+            self._flush(last=True)
         self._link.close()
-        self._todo.pop(("expire",), None)  # the next run will; this one is whole without it
+        for key in ("expire", "killed"):  # the next run will; this one is whole without
+            self._todo.pop((key,), None)
         if self._todo:
             steps = sum(key[0] == "step" for key in self._todo)
             self._tell(
@@ -244,10 +279,10 @@ class StoreJournal:
     def _manage(self, definition: IndexDefinition, table: str, *, made: bool) -> None:
         one = Managed(
             definition.schema, definition.name, table, definition.create_sql(concurrently=False),
-            self.run.id, datetime.now(UTC), self._project,
+            "", datetime.now(UTC), self._project,
         )  # fmt: skip
         self._todo[("managed", one.schema, one.name)] = lambda conn: indexruns.manage(
-            conn, self.run.target, replace(one, run=self.run.id), made=made
+            conn, self.run.target, replace(one, run=self.run.id if made else "")
         )
 
     def _forget(self, name: tuple[str, str]) -> None:
@@ -318,6 +353,8 @@ def still_managed(known: Iterable[Managed], there: Iterable[Index]) -> set[tuple
 
 
 def _means(sql: str, definition: IndexDefinition) -> bool:
+    if sql == definition.create_sql(concurrently=False):
+        return True  # as it is mostly: of thousands, none is parsed
     try:
         return bool(sql) and same_index(parse_index(sql), definition)
     except DboptError:

@@ -7,8 +7,7 @@ lock's holder waits for that snapshot: a deadlock. pg_try_advisory_lock never wa
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from dbopt import clock
 from dbopt.errors import MigrationBusy
@@ -25,23 +24,11 @@ ASK_AGAIN = 5.0
 """Seconds between two looks at who holds the lock that is waited for."""
 
 
-@contextmanager
-def migration_lock(
-    connection: Connection, wait: float, waiting: Waiting | None = None
-) -> Iterator[None]:
-    """Hold the lock on an autocommit connection; wait at most `wait` seconds for it.
+def take(connection: Connection, wait: float, waiting: Waiting | None = None) -> None:
+    """Take the lock for the session, which is in autocommit; `wait` seconds at most, 0: at once.
 
     Raises MigrationBusy that says who holds it.
     """
-    take(connection, wait, waiting)
-    try:
-        yield
-    finally:
-        give_back(connection)
-
-
-def take(connection: Connection, wait: float, waiting: Waiting | None = None) -> None:
-    """Take the lock for the session, or raise MigrationBusy after `wait` seconds; 0: at once."""
     deadline = clock.monotonic() + wait
     delays = clock.backoff(first=0.05, most=1.0, jitter=0.5)
     told, ask = "", 0.0

@@ -26,7 +26,7 @@ from dbopt.pg import catalog, trusted
 from dbopt.pg.connect import Connection
 from dbopt.settings import Settings
 from dbopt.store import indexruns
-from dbopt.store.indexruns import IndexRun, IndexStep, Managed
+from dbopt.store.indexruns import IndexRun, IndexStep, Managed, Place
 from dbopt.store.link import connect_store
 
 
@@ -88,8 +88,7 @@ class _Record:
     managed: tuple[Managed, ...]
 
     def undos(self, there: catalog.Catalog) -> list[Undo]:
-        # What a rollback has made again stands for what was there before.
-        made_by = {(one.schema, one.name): one.run for one in self.managed if not one.of_run}
+        made_by = {(one.schema, one.name): one.run for one in self.managed if one.run}
         return undos(self.steps, there, made_by, self.run.id)
 
 
@@ -136,15 +135,28 @@ def _read(settings: Settings, run: str, connection: Connection) -> _Record:
             raise UsageError(
                 f'The store has no run "{run}".', hint="`dbopt index runs` lists them."
             )
-        if found.target != target:
-            there = f"{found.target.database} of {found.target.server}"
-            here = f"{target.database} of {target.server}"
-            raise UsageError(
-                f"The run {run} was on {there}, and this is {here}.",
-                hint="Give the server that it was on (--dsn), and its server.name.",
-            )
+        _require_there(found, target)
         steps, managed = indexruns.steps(store, run), indexruns.managed(store, target)
     return _Record(found, tuple(steps), tuple(managed))
+
+
+def _require_there(run: IndexRun, here: Place) -> None:
+    """Raise UsageError where a run was on another database than `here`."""
+    there = run.target
+    if (there.server, there.database) != (here.server, here.database):
+        raise UsageError(
+            f"The run {run.id} was on {there.database} of {there.server}, and this is "
+            f"{here.database} of {here.server}.",
+            hint="Give the server that it was on (--dsn), and its server.name.",
+        )
+    known = there.system_identifier and here.system_identifier
+    if known and there.system_identifier != here.system_identifier:
+        raise UsageError(
+            f"The run {run.id} was on another server that is called {there.server} too, or before "
+            "this one was made anew (pg_upgrade, a dump): its system identifier is another.",
+            hint="Give the server that it was on (--dsn). What undoes each step is shown by "
+            f"`dbopt index runs {run.id}`.",
+        )
 
 
 def _checked(connection: Connection, record: _Record) -> list[Undo]:

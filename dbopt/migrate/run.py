@@ -153,22 +153,30 @@ class Run:
         if not self._options.record:
             return Unrecorded()
         connection, options = self._guard.connection, self._options
-        journal = open_run(
+        return open_run(
             self._settings,
             connection,
             command=options.command,
             of_run=options.of_run,
             tell=self._tell,
         )
-        self.applied = replace(self.applied, run=journal.run.id)
-        self._guard.call(f"dbopt run {journal.run.id}")
-        return journal
+
+    def _begin(self) -> None:
+        """Let others see the run: in the store, and as the name of whom they wait for."""
+        if isinstance(self._journal, StoreJournal):
+            self._journal.begin()
+            self._guard.call(f"dbopt run {self._journal.run.id}")
+            self._note_id(self._journal)
+
+    def _note_id(self, journal: StoreJournal) -> None:
+        self.applied = replace(self.applied, run=journal.run.id if journal.begun else "")
 
     def _close(self, why: str = "") -> None:
         """End the record; `why` is what has ended the run, if not its steps."""
         if isinstance(self._journal, StoreJournal):
             error = self.applied.error()
             self._journal.close(self.applied.recorded, why or (error.message if error else ""))
+            self._note_id(self._journal)
 
     def _ended_by(self, error: BaseException) -> None:
         """An error, or a signal, has ended the run before its end."""
@@ -188,6 +196,8 @@ class Run:
         self._note_present()
         todo = self._ordered([one for one in self._steps if one.action is not Action.PRESENT])
         self._undone = list(todo)
+        if todo:
+            self._begin()
         findings = self._patience.lasting(lambda: self._look(todo), "The look before")
         try:
             self._do_all(todo, findings)

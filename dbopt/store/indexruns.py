@@ -26,6 +26,17 @@ MOST_RUNS = 1000
 _CUT = {"message": 2000, "command": 2000}
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Place(Target):
+    """A target, and which server it is: two may be called alike, such as "local:5432".
+
+    `system_identifier` is the cluster's own (pg_control_system), the same on its standbys; "" where
+    it is not known.
+    """
+
+    system_identifier: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class IndexRun:
     """One run: who (database role, OS user, host, its process), when, with what outcome.
@@ -35,7 +46,7 @@ class IndexRun:
     """
 
     id: str
-    target: Target
+    target: Place
     began: datetime
     command: str = ""
     role: str = ""
@@ -51,7 +62,7 @@ class IndexRun:
     steps: int = 0
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON-ready types, `server` and `database` for the target."""
+        """As JSON-ready types, the target's among them."""
         return {"id": self.id, **asdict(self.target)} | _plain(self, "target")
 
 
@@ -86,10 +97,10 @@ class IndexStep:
 
 @dataclass(frozen=True, slots=True)
 class Managed:
-    """An index that dbopt manages: `sql` is its definition, `run` the one that made it so.
+    """An index that dbopt manages: `sql` is its definition, `run` the one that has made it.
 
-    `project` is who declared it (the setting index.project).
-    `of_run` is what that run took back, if it was a rollback; known when it is read.
+    `run` is "" where it was found as declared: that is nobody's work. `project` is who declared it
+    (the setting index.project).
     """
 
     schema: str
@@ -99,7 +110,6 @@ class Managed:
     run: str
     since: datetime
     project: str = ""
-    of_run: str = ""
 
 
 def _plain(value: IndexRun | IndexStep, *without: str) -> dict[str, Any]:
@@ -123,7 +133,7 @@ def write_step(connection: Connection, run: str, step: IndexStep) -> None:
     _fetch(connection, "index_step_write", values)
 
 
-def interrupt(connection: Connection, target: Target, run: str) -> list[str]:
+def interrupt(connection: Connection, target: Place, run: str) -> list[str]:
     """Mark the other runs of a target that say "running" as interrupted; their ids.
 
     Whoever calls this holds the target's migration lock, so that those were killed.
@@ -142,17 +152,17 @@ def expire(connection: Connection, days: int = KEPT_DAYS) -> None:
     _fetch(connection, "index_runs_expire", {"days": days})
 
 
-def manage(connection: Connection, target: Target, index: Managed, *, made: bool) -> None:
-    """Note that an index is managed; one that is already keeps its run, unless it was `made`."""
-    _fetch(connection, "index_managed_write", {**asdict(target), **asdict(index), "made": made})
+def manage(connection: Connection, target: Place, index: Managed) -> None:
+    """Note that an index is managed; one that was found, and is already, stays as it is."""
+    _fetch(connection, "index_managed_write", asdict(target) | asdict(index))
 
 
-def forget(connection: Connection, target: Target, schema: str, name: str) -> None:
+def forget(connection: Connection, target: Place, schema: str, name: str) -> None:
     """Note that dbopt manages no index of that name."""
     _fetch(connection, "index_managed_forget", {**asdict(target), "schema": schema, "name": name})
 
 
-def managed(connection: Connection, target: Target) -> list[Managed]:
+def managed(connection: Connection, target: Place) -> list[Managed]:
     """The indexes of a target that dbopt manages."""
     return [Managed(**row) for row in _fetch(connection, "index_managed", asdict(target))]
 
@@ -183,7 +193,8 @@ def steps(connection: Connection, run: str) -> list[IndexStep]:
 
 
 def _run(row: Row) -> IndexRun:
-    return IndexRun(target=Target(row.pop("server"), row.pop("database")), **row)
+    place = Place(row.pop("server"), row.pop("database"), row.pop("system_identifier"))
+    return IndexRun(target=place, **row)
 
 
 def _fetch(connection: Connection, name: str, values: Mapping[str, Any]) -> list[Row]:

@@ -4,6 +4,8 @@ A step is one statement that changed an index. `sql` is what ran, `reverse` what
 people: `dbopt index rollback` runs neither as it stands, it reads them and checks them against the
 catalog. `definition` is the index as CREATE INDEX. Steps and runs are kept for 400 days; of
 managed_index a row stays while dbopt manages the index. `duration_ms` is milliseconds.
+`system_identifier` is pg_control_system()'s, which tells servers of one name apart; '' where the
+role may not ask.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ STATEMENTS: tuple[str, ...] = (
         id text COLLATE "C" PRIMARY KEY,
         server text NOT NULL,
         database text NOT NULL,
+        system_identifier text COLLATE "C" NOT NULL DEFAULT '',
         role text NOT NULL DEFAULT '',
         os_user text NOT NULL DEFAULT '',
         host text NOT NULL DEFAULT '',
@@ -63,6 +66,7 @@ STATEMENTS: tuple[str, ...] = (
     CREATE TABLE dbopt.managed_index (
         server text NOT NULL,
         database text NOT NULL,
+        system_identifier text COLLATE "C" NOT NULL DEFAULT '',
         schema text NOT NULL,
         name text NOT NULL,
         "table" text NOT NULL,
@@ -70,7 +74,7 @@ STATEMENTS: tuple[str, ...] = (
         run text COLLATE "C" NOT NULL DEFAULT '',
         since timestamptz NOT NULL,
         project text NOT NULL DEFAULT '',
-        PRIMARY KEY (server, database, schema, name)
+        PRIMARY KEY (server, database, system_identifier, schema, name)
     )
     """,
     """

@@ -12,12 +12,13 @@ import psycopg
 import pytest
 
 from dbopt.migrate import operations
+from dbopt.migrate.lockguard import Guard, direct_session
 from dbopt.migrate.plan import make_plan
 from dbopt.migrate.steps import Action, Step, Wanted
 from dbopt.migrate.work import Built, Change, Work
 from dbopt.pg import catalog, ddl
 from dbopt.pg.connect import Connection, connect
-from dbopt.settings import Migrate
+from dbopt.settings import Migrate, Server, Settings
 from dbopt.sql.indexdef import IndexDefinition, IndexKey
 
 SETTINGS = Migrate(lock_timeout=0.2, build_timeout=60)
@@ -123,6 +124,16 @@ def old_snapshot(dsn: str) -> Iterator[psycopg.Connection]:
         blocker.execute("SELECT count(*) FROM other")
         yield blocker
         blocker.rollback()
+
+
+@contextmanager
+def locked(dsn: str, wait: float = 1.0) -> Iterator[Guard]:
+    """Another run, which has the migration lock within `wait` seconds, and holds it."""
+    settings = Settings(server=Server(dsn=dsn))
+    with Guard(lambda: direct_session(settings), print) as guard:
+        guard.take(wait)
+        guard.call("deploy")
+        yield guard
 
 
 @contextmanager

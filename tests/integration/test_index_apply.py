@@ -17,7 +17,6 @@ from dbopt.errors import (
     UsageError,
 )
 from dbopt.migrate import operations, run, runner
-from dbopt.migrate.lock import give_back, migration_lock
 from dbopt.migrate.looks import sessions
 from dbopt.migrate.outcome import Applied, Outcome
 from dbopt.migrate.run import ADDING, Options
@@ -27,7 +26,7 @@ from dbopt.migrate.work import Built, Change, Unrecorded, Work
 from dbopt.pg import ddl
 from dbopt.pg.connect import Connection, connect
 from dbopt.settings import Index, Migrate, Server, Settings
-from tests.integration.migrate_support import in_background
+from tests.integration.migrate_support import in_background, locked
 from tests.support import wait_until
 
 DECLARED = """
@@ -370,14 +369,13 @@ def test_a_server_that_is_lost_while_another_run_is_waited_for_is_waited_for_too
         " WHERE application_name = 'dbopt' AND datname = current_database()"
     )
     with (
-        connect(pg_dsn, application_name="deploy") as other,
-        migration_lock(other, 1),
+        locked(pg_dsn) as other,
         in_background(lambda: _apply(settings, told)) as raised,
     ):
         wait_until(lambda: told, what="the run to wait")
         connection.execute(waiting)
         wait_until(lambda: "The server is back; going on." in told, what="it to be back")
-        give_back(other)
+        other.close()
     assert raised == []
     assert _states(connection) == {"people_lower": True, "people_mail": True}
 
@@ -472,8 +470,7 @@ def test_the_deadline_ends_the_run_and_says_what_is_left(
 
 def test_another_run_is_named_and_not_waited_for(settings: Settings, pg_dsn: str) -> None:
     with (
-        connect(pg_dsn, application_name="deploy") as other,
-        migration_lock(other, 1),
+        locked(pg_dsn),
         pytest.raises(MigrationBusy, match=r"runs: pid \d+ user postgres application deploy"),
     ):
         _apply(settings, wait=0.0)

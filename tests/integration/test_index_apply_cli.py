@@ -28,10 +28,10 @@ from dbopt.cli.index import index
 from dbopt.demo.cluster import EmbeddedCluster
 from dbopt.errors import DboptError
 from dbopt.migrate import runner
-from dbopt.migrate.lock import migration_lock
 from dbopt.pg import catalog
 from dbopt.pg.connect import Connection, connect
 from dbopt.settings import Index, Migrate, Server, Settings
+from tests.integration.migrate_support import locked
 from tests.support import INTERVAL, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -155,6 +155,8 @@ def test_a_run_is_shown_and_recorded_and_the_next_has_nothing_to_do(
     assert (result.exit_code, result.stderr) == (0, "")
     assert shown.startswith("Nothing to do: 2 ")
     assert shown.count("\n") == 1
+    assert json.loads(_call(settings, "--yes", "--json")[0].stdout)["run"] is None
+    assert _recorded(connection, "outcome, command FROM dbopt.index_run") == runs
 
 
 def test_json_is_one_document_and_the_rest_is_on_stderr(
@@ -191,7 +193,7 @@ def test_what_failed_is_told_with_its_remedy(settings: Settings, connection: Con
 
 
 def test_another_run_at_work_is_exit_5(settings: Settings, pg_dsn: str) -> None:
-    with connect(pg_dsn, application_name="deploy") as other, migration_lock(other, 1):
+    with locked(pg_dsn):
         result, _ = _call(settings, "--yes", "--no-wait", "--no-record")
     assert isinstance(result.exception, DboptError)
     assert result.exception.exit_code == 5
@@ -285,7 +287,7 @@ def test_a_signal_in_the_middle_cleans_up_and_says_what_is_left(
     assert (document["outcome"], len(document["left"])) == ("cancelled", 2)
     assert _recorded(connection, "outcome FROM dbopt.index_run") == [{"outcome": "cancelled"}]
     # The lock is free, and no build runs on.
-    with migration_lock(connection, 1):
+    with locked(settings.server.dsn):
         assert _recorded(connection, "pid FROM pg_stat_progress_create_index") == []
 
 
@@ -293,7 +295,7 @@ def test_a_signal_while_it_waits_for_another_run(
     settings: Settings, connection: Connection
 ) -> None:
     runner.upgrade(settings, indexes=False)
-    with migration_lock(connection, 1), _start(settings, "--yes", "--json") as process:
+    with locked(settings.server.dsn), _start(settings, "--yes", "--json") as process:
         assert process.stderr is not None
         while "Waiting for another migration" not in process.stderr.readline():
             pass
@@ -325,7 +327,7 @@ def test_after_sigkill_the_next_run_ends_in_the_declared_state(
     with _start(settings, "--yes") as process:
         wait_until(lambda: _states(connection), 20, what="the build")
         process.kill()
-    with migration_lock(connection, 2):  # it is free at once
+    with locked(settings.server.dsn, 2):  # it is free at once
         blocker.rollback()
 
     result, shown = _call(settings, "--yes")
@@ -371,7 +373,8 @@ def test_of_many_at_once_exactly_one_builds(settings: Settings, connection: Conn
         "people_lower",
         "people_mail",
     ]
-    assert len({document["run"] for document in documents}) == MANY
+    runs = [document["run"] for document in documents if document["run"]]
+    assert _recorded(connection, "id FROM dbopt.index_run") == [{"id": runs[0]}], documents
     assert most <= 1
     assert _states(connection) == {"people_lower": True, "people_mail": True}
     done = "count(*) AS n FROM dbopt.index_step WHERE outcome = 'done' AND sql LIKE 'CREATE%'"

@@ -76,6 +76,7 @@ def begin(connection: Connection, told: list[str]) -> Iterator[Begin]:
         made.append(
             open_run(settings, connection, command=command, of_run=of_run, tell=told.append)
         )
+        made[-1].begin()
         return made[-1]
 
     yield one
@@ -154,7 +155,7 @@ def test_what_is_managed_follows_the_steps(
     assert made == rows(connection, sql_now)
     second.note_present([replace(MAIL, unique=True)])
     [now] = rows(connection, sql_now)
-    assert (second.run.id, True) == (now["run"], "UNIQUE" in now["sql"])
+    assert ("", True) == (now["run"], "UNIQUE" in now["sql"])
 
     rename = "ALTER INDEX public.people_mail RENAME TO people_by_mail"
     do(connection, journal, Change(Action.RENAME, MAIL, rename))
@@ -202,6 +203,74 @@ def test_what_a_killed_run_left_is_marked(
     steps = indexruns.steps(connection, journal.run.id)
     assert ["done", "interrupted"] == [step.outcome for step in steps]
     assert steps[1].ended is None
+
+
+def test_a_run_that_has_nothing_to_do_leaves_nothing(
+    settings: Settings, connection: Connection, journal: StoreJournal
+) -> None:
+    do(connection, journal, CREATE)
+    for _ in range(3):  # replicas
+        idle = open_run(settings, connection, command="dbopt index apply")
+        assert {("public", "people_mail")} == idle.managed()
+        idle.note_present([MAIL])
+        assert idle.close("done")
+    new = open_run(settings, connection, command="dbopt index apply")
+    new.note_present([replace(MAIL, name="found")])
+    assert new.close("done")
+    assert {"people_mail": journal.run.id, "found": ""} == {
+        one.name: one.run for one in indexruns.managed(connection, new.run.target)
+    }
+    assert [journal.run.id] == [run.id for run in indexruns.runs(connection)]
+    # It has marked who was killed.
+    assert "interrupted" == indexruns.runs(connection)[0].outcome
+
+
+def test_a_run_that_fails_before_it_begins_is_written(
+    settings: Settings, connection: Connection
+) -> None:
+    failing = open_run(settings, connection, command="dbopt index apply")
+    assert failing.close("failed", "The table is gone.")
+    assert [("failed", "The table is gone.")] == [
+        (run.outcome, run.message) for run in indexruns.runs(connection)
+    ]
+
+
+def test_servers_of_one_name_are_told_apart(
+    settings: Settings, connection: Connection, begin: Begin, journal: StoreJournal, told: list[str]
+) -> None:
+    do(connection, journal, CREATE)
+    assert journal.run.target.system_identifier.isdigit()
+    for table in ("index_run", "managed_index"):
+        connection.execute(f"UPDATE dbopt.{table} SET system_identifier = '1'")
+
+    here = begin(settings)
+
+    assert set() == here.managed()
+    do(connection, here, replace(CREATE, sql=SQL.replace("people_mail", "people_mail2")))
+    assert [] == told
+    runs = {run.id: run for run in indexruns.runs(connection)}
+    assert {journal.run.id: "running", here.run.id: "running"} == {
+        id_: run.outcome for id_, run in runs.items()
+    }
+    assert "1" == runs[journal.run.id].target.system_identifier
+    connection.execute("DROP INDEX people_mail2")
+
+
+def test_a_role_that_may_not_ask_which_server_it_is_has_its_runs(
+    settings: Settings, connection: Connection, begin: Begin, told: list[str]
+) -> None:
+    connection.execute("DROP ROLE IF EXISTS dbopt_blind; CREATE ROLE dbopt_blind")
+    connection.execute("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC")
+    try:
+        connection.execute("SET ROLE dbopt_blind")
+        journal = begin(settings)
+    finally:
+        connection.execute("RESET ROLE")
+        connection.execute("GRANT EXECUTE ON FUNCTION pg_control_system() TO PUBLIC")
+        connection.execute("DROP ROLE dbopt_blind")
+    assert ("", True, []) == (
+        journal.run.target.system_identifier, journal.close("done"), told,
+    )  # fmt: skip
 
 
 def test_an_id_that_is_taken_is_changed(

@@ -13,12 +13,13 @@ from psycopg.conninfo import make_conninfo
 from dbopt.errors import ConnectError, MigrationBusy, MigrationRefused
 from dbopt.migrate import lockguard
 from dbopt.migrate.direct import require_writable
-from dbopt.migrate.lock import holder, is_held, migration_lock
+from dbopt.migrate.lock import holder, is_held, take
 from dbopt.migrate.lockguard import Guard, direct_session
 from dbopt.migrate.progress import sibling
 from dbopt.pg.connect import Connection, connect
 from dbopt.settings import Server, Settings
 from tests.fix_standby import Standby
+from tests.integration.migrate_support import locked
 from tests.support import wait_until
 
 LIMITS = (
@@ -63,10 +64,10 @@ def test_a_guard_holds_the_lock_until_it_is_closed(settings: Settings, other: Co
         guard.take(0)
         assert is_held(guard.connection)
         with pytest.raises(MigrationBusy, match=r"Another migration runs: pid \d+ user"):
-            migration_lock(other, 0).__enter__()
+            take(other, 0)
         assert guard.ensure(0) is False
-    with migration_lock(other, 0):
-        assert is_held(other)
+    take(other, 0)
+    assert is_held(other)
 
 
 def test_those_who_wait_are_told_once_who_works_on_what(
@@ -116,7 +117,7 @@ def test_a_lock_that_another_has_taken_meanwhile_is_waited_for(
     with _guard(settings) as guard:
         guard.take(0)
         _terminate(other, guard)
-        with migration_lock(other, 1), pytest.raises(MigrationBusy):
+        with locked(settings.server.dsn), pytest.raises(MigrationBusy):
             guard.ensure(0.1)
         assert guard.ensure(1) is True
 
@@ -142,8 +143,8 @@ def test_sigkill_frees_the_lock_at_once(settings: Settings, other: Connection) -
         assert process.stdout.readline() == "held\n"
         assert "application dbopt run 20261123-0412-k3" in holder(other)
         os.kill(process.pid, signal.SIGKILL)
-    with migration_lock(other, 2):
-        assert is_held(other)
+    take(other, 2)
+    assert is_held(other)
 
 
 def test_a_session_outlives_the_timeouts_of_its_role(settings: Settings, pg_dsn: str) -> None:

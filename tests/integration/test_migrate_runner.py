@@ -15,12 +15,13 @@ from psycopg.conninfo import make_conninfo
 
 from dbopt.errors import ConnectError, DeclarationError, MigrationError, UsageError
 from dbopt.migrate import runner
-from dbopt.migrate.lock import KEY, holder, migration_lock
+from dbopt.migrate.lock import KEY, give_back, holder, take
 from dbopt.migrate.plan import Action
 from dbopt.pg.connect import Connection, connect
 from dbopt.settings import Index, Migrate, Server, Settings, Store
 from tests.fix_pg import Server as Backend
 from tests.fix_pg import fresh_database
+from tests.integration.migrate_support import locked
 from tests.support import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -339,8 +340,7 @@ def test_two_upgrades_at_once_both_end_well(
 def test_one_that_waits_says_for_whom_and_gives_up(settings: Settings, pg_dsn: str) -> None:
     impatient = replace(settings, migrate=Migrate(lock_wait=0.2))
     with (
-        connect(pg_dsn, application_name="deploy") as other,
-        migration_lock(other, 1),
+        locked(pg_dsn),
         pytest.raises(MigrationError, match=r"pid \d+ user postgres application deploy"),
     ):
         runner.upgrade(impatient)
@@ -350,14 +350,16 @@ def test_one_that_waits_says_for_whom_and_gives_up(settings: Settings, pg_dsn: s
 def test_the_lock_is_taken_by_polling_and_given_back(pg_dsn: str) -> None:
     told: list[str] = []
     with connect(pg_dsn) as one, connect(pg_dsn) as two:
-        with migration_lock(one, 1):
-            with pytest.raises(MigrationError), migration_lock(two, 0.1, told.append):
-                pass
-            assert [f"pid {one.info.backend_pid} user postgres application dbopt"] == [
-                line.partition(" address")[0] for line in told
-            ]
-        with migration_lock(two, 1):
-            assert str(two.info.backend_pid) in holder(one)
+        take(one, 1)
+        with pytest.raises(MigrationError):
+            take(two, 0.1, told.append)
+        assert [f"pid {one.info.backend_pid} user postgres application dbopt"] == [
+            line.partition(" address")[0] for line in told
+        ]
+        give_back(one)
+        take(two, 1)
+        assert str(two.info.backend_pid) in holder(one)
+        give_back(two)
         assert holder(one) == "its session has just ended"
         row = one.execute("SELECT pg_try_advisory_lock(%s) AS free", (KEY,)).fetchone()
         assert row == {"free": True}

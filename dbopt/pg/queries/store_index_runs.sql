@@ -1,9 +1,9 @@
 -- name: index_run_write
 -- Note a run, or what it has come to since; its id when it is ours.
 INSERT INTO dbopt.index_run AS r (
-    id, server, database, role, os_user, host, pid, application, version, command, of_run,
+    id, server, database, system_identifier, role, os_user, host, pid, application, version, command, of_run,
     began, ended, outcome, message)
-VALUES (%(id)s, %(server)s, %(database)s, %(role)s, %(os_user)s, %(host)s, %(pid)s,
+VALUES (%(id)s, %(server)s, %(database)s, %(system_identifier)s, %(role)s, %(os_user)s, %(host)s, %(pid)s,
         %(application)s, %(version)s, %(command)s, %(of_run)s,
         %(began)s, %(ended)s, %(outcome)s, %(message)s)
 ON CONFLICT (id) DO UPDATE
@@ -33,7 +33,8 @@ DELETE FROM dbopt.index_run WHERE began < now() - make_interval(days => %(days)s
 WITH killed AS (
     UPDATE dbopt.index_run
        SET outcome = 'interrupted'
-     WHERE server = %(server)s AND database = %(database)s AND outcome = 'running'
+     WHERE server = %(server)s AND database = %(database)s
+       AND system_identifier = %(system_identifier)s AND outcome = 'running'
        AND id <> %(run)s
     RETURNING id
 ), steps AS (
@@ -50,8 +51,8 @@ UPDATE dbopt.index_run SET outcome = %(outcome)s WHERE id = %(run)s
 
 -- name: index_runs
 -- Runs, the newest first, of a database of a server (NULL: of all), or of one id.
-SELECT r.id, r.server, r.database, r.role, r.os_user, r.host, r.pid, r.application, r.version,
-       r.command, r.of_run, r.began, r.ended, r.outcome, r.message,
+SELECT r.id, r.server, r.database, r.system_identifier, r.role, r.os_user, r.host, r.pid,
+       r.application, r.version, r.command, r.of_run, r.began, r.ended, r.outcome, r.message,
        (SELECT count(*) FROM dbopt.index_step AS s WHERE s.run = r.id) AS steps
   FROM dbopt.index_run AS r
  WHERE (%(id)s::text IS NULL OR r.id = %(id)s)
@@ -69,30 +70,30 @@ SELECT number, action, schema, "table", index, definition, sql, reverse, began, 
  ORDER BY number
 
 -- name: index_managed
--- The indexes of a database that dbopt manages; `of_run` is what the run took back that made it so.
-SELECT m.schema, m.name, m."table", m.sql, m.run, m.since, m.project,
-       coalesce(r.of_run, '') AS of_run
-  FROM dbopt.managed_index AS m
-  LEFT JOIN dbopt.index_run AS r ON r.id = m.run
- WHERE m.server = %(server)s AND m.database = %(database)s
- ORDER BY m.schema, m.name
+-- The indexes of a database that dbopt manages.
+SELECT schema, name, "table", sql, run, since, project
+  FROM dbopt.managed_index
+ WHERE server = %(server)s AND database = %(database)s
+   AND system_identifier = %(system_identifier)s
+ ORDER BY schema, name
 
 -- name: index_managed_write
--- An index is managed from now on; what was managed as the same statement keeps its run and its
--- project.
+-- An index is managed from now on. What was only found (it has no run), and was managed as the same
+-- statement, keeps its run and its project.
 INSERT INTO dbopt.managed_index AS m
-       (server, database, schema, name, "table", sql, run, since, project)
-VALUES (%(server)s, %(database)s, %(schema)s, %(name)s, %(table)s, %(sql)s, %(run)s, %(since)s,
-        %(project)s)
-ON CONFLICT (server, database, schema, name) DO UPDATE
+       (server, database, system_identifier, schema, name, "table", sql, run, since, project)
+VALUES (%(server)s, %(database)s, %(system_identifier)s, %(schema)s, %(name)s, %(table)s, %(sql)s,
+        %(run)s, %(since)s, %(project)s)
+ON CONFLICT (server, database, system_identifier, schema, name) DO UPDATE
    SET "table" = excluded."table", sql = excluded.sql, run = excluded.run, since = excluded.since,
        project = excluded.project
- WHERE %(made)s OR (m."table", m.sql) <> (excluded."table", excluded.sql)
+ WHERE excluded.run <> '' OR (m."table", m.sql) <> (excluded."table", excluded.sql)
 
 -- name: index_managed_forget
 -- An index is managed no more: it is gone, or has another name.
 DELETE FROM dbopt.managed_index
- WHERE server = %(server)s AND database = %(database)s AND schema = %(schema)s AND name = %(name)s
+ WHERE server = %(server)s AND database = %(database)s
+   AND system_identifier = %(system_identifier)s AND schema = %(schema)s AND name = %(name)s
 
 -- name: index_size
 -- Bytes of an index when it was built, those of its partitions' indexes with it; no row where it is
@@ -109,3 +110,8 @@ WITH RECURSIVE parts (oid) AS (
 SELECT sum(greatest(c.relpages, 0))::bigint * current_setting('block_size')::bigint AS bytes
   FROM parts AS p JOIN pg_class AS c ON c.oid = p.oid
 HAVING count(*) > 0
+
+-- name: system_identifier
+-- Which cluster this server is of: the same on its standbys, and on copies of its files.
+-- Source: pg_control_system.
+SELECT system_identifier::text AS id FROM pg_control_system();
