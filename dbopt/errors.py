@@ -172,6 +172,7 @@ class ServerLost(DboptError):
 
     sqlstate = "08006"
     http_status = 502
+    exit_code = EXIT_UNREACHABLE
 
 
 class ShuttingDown(DboptError):

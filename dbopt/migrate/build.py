@@ -17,7 +17,6 @@ from dataclasses import replace
 from dbopt.errors import DboptError, MigrationError
 from dbopt.migrate import failure, orphans
 from dbopt.migrate.leftovers import is_copy
-from dbopt.migrate.progress import sibling
 from dbopt.migrate.steps import Action, same_index
 from dbopt.migrate.task import Task, Tries
 from dbopt.migrate.watch import GaveWay
@@ -145,7 +144,7 @@ def clean_up(task: Task, wanted: IndexDefinition, is_ours: Callable[[Index], boo
     try:
         if not (connection.broken or ddl.is_running(connection)):
             return _clean(replace(task), wanted, is_ours)
-        with sibling(connection) as other:
+        with task.watcher.open() as other:
             # A signal came in the middle: without this the server would go on building.
             ddl.abandon(connection)
             orphans.await_end(other, wanted)

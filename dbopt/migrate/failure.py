@@ -78,10 +78,8 @@ def of(
     elif isinstance(error, ddl.TIMED_OUT):
         made = _timed_out(task, what, verb)
     elif isinstance(error, ddl.ServerError) and ddl.is_lost(error):
-        made = ServerLost(
-            f"{what} {verb}: the connection to PostgreSQL was lost.",
-            hint="Run again: it goes on from what is there then.",
-        )
+        lost = ddl.translate(f"{what} {verb}", error)
+        made = ServerLost(lost.message, hint=lost.hint or "Run again: it goes on from there.")
     else:
         made = _refused(task, index, error, verb)
     return type(made)(f"{made.message} {remains}".rstrip(), hint=made.hint)

@@ -18,6 +18,8 @@ from dbopt.sql.indexdef import IndexDefinition
 
 _OF_ALL = 0.9
 """Of a short statement's time, what it may wait for one lock: the lock's timeout says more."""
+GRACE = 10.0
+"""Seconds that a server may take to end a statement whose time is over, before it is given up."""
 _LEAST = 0.5
 """Seconds that a short statement needs for itself on a slow server."""
 
@@ -94,6 +96,7 @@ class Task:
         seconds = 0.0 if limit.at == float("inf") else max(0.1, limit.left)
         with (
             ddl.timeouts(self.connection, lock=lock, statement=seconds),
+            self.connection.patient(seconds + GRACE if seconds else None),
             self.watcher.watching(self.connection, self.subject(change.definition)),
         ):
             ddl.run(self.connection, change.sql)

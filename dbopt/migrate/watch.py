@@ -33,8 +33,8 @@ INTERVAL = 0.2
 """Seconds between two looks."""
 AGAIN = 1.0
 """Seconds until a lost second connection is tried for again."""
-
-
+ANSWER = 10.0
+"""Seconds that a look may take before its connection is given up."""
 QUIET = 5.0
 """Seconds between two lines about whom a statement waits for: a queue may be long."""
 MOMENT = 1.0
@@ -71,7 +71,8 @@ class Watcher:
     """
 
     def __init__(self, connection: Connection, settings: Migrate) -> None:
-        self._open = progress.opener(connection)
+        self.open = progress.opener(connection)
+        """Opens another connection to where that one leads, also when it is lost."""
         self._settings = settings
         self._second: Connection | None = None
         self.blockers: tuple[Blocker, ...] = ()
@@ -117,7 +118,8 @@ class Watcher:
         """The second connection, opened if need be; None where there is none to have."""
         if self._second is None or self._second.closed:
             try:
-                self._second = self._open()
+                self._second = self.open()
+                self._second.patience = ANSWER
             except DboptError:
                 return None
         return self._second

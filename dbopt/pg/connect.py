@@ -2,18 +2,88 @@
 
 from __future__ import annotations
 
-from typing import Any, LiteralString
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, LiteralString, TypeVar
 
 import psycopg
-from psycopg import conninfo, pq
+from psycopg import capabilities, conninfo, pq
+from psycopg.abc import PQGen
 from psycopg.rows import DictRow, dict_row
 
+from dbopt import clock
 from dbopt.errors import AuthenticationError, ConfigError, ConnectError, DboptError
 
 APPLICATION_NAME = "dbopt"
+CANCELLING = 5.0
+"""Seconds that the cancel of a statement may take whose server does not answer."""
 Row = DictRow
-Connection = psycopg.Connection[DictRow]
 AsyncConnection = psycopg.AsyncConnection[DictRow]
+RV = TypeVar("RV")
+
+
+class Unanswered(psycopg.OperationalError):
+    """The server process `pid` was given up: it has not answered for `seconds`."""
+
+    def __init__(self, pid: int, seconds: float) -> None:
+        super().__init__(f"pid {pid} has not answered for {seconds:g} s")
+        self.pid = pid
+        self.seconds = seconds
+
+
+class Connection(psycopg.Connection[DictRow]):
+    """A connection whose statements may have a limit of the client's own.
+
+    A server process or a pooler that stands still (SIGSTOP, a frozen machine whose kernel answers)
+    keeps TCP alive and obeys no statement_timeout.
+    """
+
+    patience: float | None = None
+    """Seconds that a statement may take; None: for ever. Then Unanswered is raised, the statement
+    cancelled if that can be, and the connection closed."""
+
+    @contextmanager
+    def patient(self, seconds: float | None) -> Iterator[None]:
+        """Another `patience` for the block."""
+        before, self.patience = self.patience, seconds
+        try:
+            yield
+        finally:
+            self.patience = before
+
+    def wait(self, gen: PQGen[RV], *args: Any, **options: Any) -> RV:
+        """As psycopg's own, which every statement goes through. Raises Unanswered too."""
+        if self.patience is None:
+            return super().wait(gen, *args, **options)
+        try:
+            return super().wait(
+                _limited(gen, self.info.backend_pid, self.patience), *args, **options
+            )
+        except Unanswered:
+            self._give_up()
+            raise
+
+    def _give_up(self) -> None:
+        # An older libpq would wait for the answer to the cancel, perhaps for ever.
+        if capabilities.has_cancel_safe():
+            with suppress(psycopg.Error):
+                self.cancel_safe(timeout=CANCELLING)
+        self.pgconn.finish()
+
+
+def _limited(gen: PQGen[RV], pid: int, seconds: float) -> PQGen[RV]:
+    """The same, ended by Unanswered when nothing has come and the time is over."""
+    ends = clock.monotonic() + seconds
+    try:
+        wanted = next(gen)
+        while True:
+            ready = yield wanted
+            if not ready and clock.monotonic() > ends:
+                raise Unanswered(pid, seconds)
+            wanted = gen.send(ready)
+    except StopIteration as ended:
+        result: RV = ended.value
+        return result
 
 
 def resolve(dsn: str) -> dict[str, str]:
@@ -55,7 +125,7 @@ def address(dsn: str) -> str:
 def connect(dsn: str, *, timeout: float = 5.0, **options: Any) -> Connection:
     """An autocommit connection with rows as dicts; ConnectError or AuthenticationError."""
     try:
-        made = psycopg.connect(
+        made = Connection.connect(
             dsn, row_factory=dict_row, autocommit=True, **_arguments(dsn, timeout, options)
         )
         if text := _readable(made.pgconn):

@@ -33,6 +33,8 @@ DUPLICATES = errors.UniqueViolation
 GONE = (errors.UndefinedTable, errors.UndefinedColumn, errors.UndefinedObject)
 """The table, a column of it or the index is not there (any more)."""
 
+UNFIT_VALUE = errors.InvalidParameterValue
+"""A setting cannot have that value on this server."""
 UNFIT = (
     errors.ProgramLimitExceeded,
     errors.UndefinedObject,

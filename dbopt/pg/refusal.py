@@ -14,6 +14,7 @@ import psycopg
 from psycopg import errors
 
 from dbopt.errors import ConnectError, DboptError, QueryFailed, ServerLost, StoreMissing
+from dbopt.pg.connect import Unanswered
 
 HINTS: dict[type[psycopg.Error], str] = {
     errors.InsufficientPrivilege: (
@@ -51,6 +52,12 @@ def translate(what: str, error: psycopg.Error, *, store: bool = False) -> DboptE
         return ConnectError(
             f"{what}: no connection in time ({type(error).__name__}).",
             hint="The server cannot be reached, or all of dbopt's own connections are busy.",
+        )
+    if isinstance(error, Unanswered):
+        return ServerLost(
+            f"{what}: PostgreSQL has not answered for {error.seconds:.0f} s, and was given up.",
+            hint=f"See why its process {error.pid}, or a pooler before it, stands still; then run "
+            "again.",
         )
     code = error.sqlstate
     if _is_lost(error):

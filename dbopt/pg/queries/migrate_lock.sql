@@ -20,6 +20,13 @@ SELECT pg_catalog.set_config(name, CASE name
     OR name = 'synchronous_commit' AND setting = 'off'
     OR name = 'search_path' AND setting LIKE '%pg_catalog%' AND setting NOT LIKE 'pg_catalog%';
 
+-- name: migration_client
+-- How often the server looks, while a statement runs, whether its client is still there (from
+-- PostgreSQL 14 on). Fails with 22023 where its system cannot tell.
+SELECT pg_catalog.set_config(name, '1s', false)
+  FROM pg_catalog.pg_settings
+ WHERE name = 'client_connection_check_interval';
+
 -- name: migration_lock_held
 -- Whether this session holds the lock (classid, objid are the halves of the 64-bit key).
 -- Source: pg_locks.
