@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -31,6 +33,18 @@ def wait_until(condition: Callable[[], T], timeout: float = 30.0, what: str = "t
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {timeout} s for {what}; last value: {value!r}")
         time.sleep(INTERVAL)
+
+
+@contextmanager
+def unused_port() -> Iterator[int]:
+    """A TCP port of 127.0.0.1 that refuses connections, and that nobody else is given meanwhile.
+
+    A server may bind it all the same, with SO_REUSEADDR as servers do.
+    """
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
 
 
 async def wait_until_async(

@@ -16,7 +16,7 @@ from dbopt.demo.cluster import EmbeddedCluster
 from dbopt.demo.programs import embedded_bin_dir
 from dbopt.errors import ConfigError
 from tests.integration.daemon_support import alive, running
-from tests.support import wait_until
+from tests.support import unused_port, wait_until
 
 
 @pytest.fixture
@@ -140,9 +140,10 @@ def test_a_database_that_goes_and_comes_back(cluster: EmbeddedCluster, tmp_path:
 
 
 def test_a_database_that_is_not_there_yet(tmp_path: Path) -> None:
-    with EmbeddedCluster() as cluster:
-        port, dsn = cluster.port, cluster.dsn()
-    with running(dsn, tmp_path, stats__interval=1) as daemon:
+    with (
+        unused_port() as port,
+        running(EmbeddedCluster(port=port).dsn(), tmp_path, stats__interval=1) as daemon,
+    ):
         assert 200 == daemon.answer("/healthz").status_code
         answer = daemon.answer("/readyz")
         assert 503 == answer.status_code
@@ -152,10 +153,7 @@ def test_a_database_that_is_not_there_yet(tmp_path: Path) -> None:
         assert "server closed the connection unexpectedly" not in str(caught.value)
 
         with EmbeddedCluster(port=port):
-            ready = wait_until(
-                lambda: daemon.answer("/readyz").status_code == 200, 20.0, "it to be ready"
-            )
-            assert ready
+            wait_until(lambda: daemon.answer("/readyz").status_code == 200, what="it to be ready")
             with daemon.connect() as connection:
                 assert (1,) == connection.execute("SELECT 1").fetchone()
         assert 503 == wait_until(
