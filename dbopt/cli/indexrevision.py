@@ -57,7 +57,8 @@ def revision(
 
     It calls op.create_index_safely and op.drop_index_safely, which build and drop concurrently;
     `alembic upgrade`, `downgrade` and `--sql` run it as any other. Where nothing is to be done
-    nothing is written.
+    nothing is written; where a revision is not applied yet it refuses, since that one may do the
+    same.
 
     \b
     Examples:
@@ -69,14 +70,14 @@ def revision(
     from dbopt.migrate.indexrevision import Request, environment_of, write
 
     request = Request(message, branch, head, splice, rev_id, version_path, depends_on, engine)
-    difference = _difference(context, only, offline)
+    difference, applied = _difference(context, only, offline)
     if difference.unseen:
         click.echo(f"{_UNSEEN} {difference.unseen}", err=True)
     operations = difference.operations()
     written = None
     if operations:
         chosen = environment_of(context.settings, environment, name)
-        written = write(chosen, request, operations)
+        written = write(chosen, request, operations, applied)
     if as_json:
         print_json(
             {
@@ -93,12 +94,16 @@ def revision(
             context.console.print(f"  {one.diff} {shown(one.index_name)}")
 
 
-def _difference(context: Context, only: tuple[str, ...], offline: bool) -> Difference:
+def _difference(
+    context: Context, only: tuple[str, ...], offline: bool
+) -> tuple[Difference, set[str] | None]:
+    """What is to be done, and which revisions the database has; None where it is not asked."""
     from dbopt.migrate.difference import compare, from_nothing
+    from dbopt.migrate.indexrevision import versions
 
     found = declared(context.settings)
     if offline:
-        return from_nothing(found, only)
+        return from_nothing(found, only), None
     server = context.settings.server
     with connect(server.dsn, timeout=server.connect_timeout) as connection:
-        return compare(context.settings, connection, found, only)
+        return compare(context.settings, connection, found, only), versions(connection)

@@ -1,21 +1,23 @@
 """`op.create_index_safely` and `op.drop_index_safely`, for any application's Alembic revisions.
 
-Importing this module registers them. Each commits what came before it (an autocommit block) and
-works on a direct session of its own that holds the migration lock, as `dbopt index apply` does:
-concurrently, resumably, by meaning. Offline (`--sql`) they print the statements.
+Importing this module registers them. Each stands in an autocommit block, or enters one: what came
+before is committed. It works on a direct session of its own that holds the migration lock, as
+`dbopt index apply` does: concurrently, resumably, by meaning. Offline (`--sql`) they print the
+statements.
 
 Source: Alembic's documentation, "Operation Plugins".
 """
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import MigrateOperation, Operations
-from alembic.operations.ops import CreateIndexOp
+from alembic.operations.ops import CreateIndexOp, OpContainer
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column
 from sqlalchemy.dialects.postgresql.base import PGDialect
@@ -23,6 +25,7 @@ from sqlalchemy.schema import CreateIndex
 from sqlalchemy.types import NullType
 
 from dbopt.errors import DeclarationError
+from dbopt.migrate import alembicblock  # noqa: F401 - blocks may stand in blocks from now on
 from dbopt.migrate.alembicdo import create, drop, offline_create, offline_drop
 from dbopt.migrate.alembicsession import commanded, one_at_a_time
 from dbopt.migrate.alembictext import call, comment
@@ -221,24 +224,44 @@ def _drop(operations: Operations, operation: DropIndexSafelyOp) -> None:
             drop(context, operation.definition)
 
 
+class AutocommitBlock(OpContainer):
+    """Operations side by side, as a revision has them: in one autocommit block."""
+
+    def reverse(self) -> AutocommitBlock:
+        """What undoes them, the last one first."""
+        return AutocommitBlock([operation.reverse() for operation in reversed(self.ops)])
+
+
+@renderers.dispatch_for(AutocommitBlock)
+def _render_block(context: AutogenContext, block: AutocommitBlock) -> list[str]:
+    context.imports.add(IMPORT)
+    # As one text: line by line Alembic would take comments and blank lines for the block's end.
+    return [source(block, _prefix(context))] if block.ops else []
+
+
 @renderers.dispatch_for(CreateIndexSafelyOp)
-def _render_create(context: AutogenContext, operation: CreateIndexSafelyOp) -> list[str]:
-    context.imports.add(IMPORT)
-    return lines(operation, context.opts.get("alembic_module_prefix") or "op.")
-
-
 @renderers.dispatch_for(DropIndexSafelyOp)
-def _render_drop(context: AutogenContext, operation: DropIndexSafelyOp) -> list[str]:
+def _render(context: AutogenContext, operation: _IndexOp) -> list[str]:
     context.imports.add(IMPORT)
-    return lines(operation, context.opts.get("alembic_module_prefix") or "op.")
+    return [_call(operation, _prefix(context))]
 
 
-def lines(operation: _IndexOp, prefix: str = "op.") -> list[str]:
-    """The operation as a revision's source, its notes before it as comments."""
+def _prefix(context: AutogenContext) -> str:
+    return context.opts.get("alembic_module_prefix") or "op."
+
+
+def source(block: AutocommitBlock, prefix: str = "op.") -> str:
+    """The block as a revision's source, each operation's notes before it as comments."""
+    calls = [_call(one, prefix) for one in block.ops if isinstance(one, _IndexOp)]
+    inside = textwrap.indent("\n".join(calls), "    ")
+    return f"with {prefix}get_context().autocommit_block():\n{inside}"
+
+
+def _call(operation: _IndexOp, prefix: str) -> str:
     definition = operation.definition
     function = f"{prefix}{operation.diff}"
     notes = [line for note in operation.notes for line in comment(note)]
     if isinstance(operation, CreateIndexSafelyOp):
-        return [*notes, call(function, definition.create_sql(concurrently=False))]
+        return "\n".join([*notes, call(function, definition.create_sql(concurrently=False))])
     schema = {"schema": definition.schema} if definition.schema else {}
-    return [*notes, call(function, definition.name, definition.table, **schema)]
+    return "\n".join([*notes, call(function, definition.name, definition.table, **schema)])

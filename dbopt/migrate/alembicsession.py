@@ -165,17 +165,9 @@ def _outside(context: MigrationContext) -> Iterator[Link]:
             hint="Call the operation outside of `begin_nested()`.",
         )
     if link.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
-        yield link  # in a block of the revision's own; Alembic refuses one inside another
+        yield link  # its engine is, or a block of the revision's own
         return
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(context.autocommit_block())
-        except AssertionError:
-            raise MigrationRefused(
-                "Alembic does not own the transaction that is open, so no index can be built.",
-                hint="In env.py run nothing on the connection before context.configure(), and "
-                "begin the transaction with context.begin_transaction().",
-            ) from None
+    with context.autocommit_block():
         yield context.connection or link
 
 

@@ -7,8 +7,10 @@ import textwrap
 
 WIDTH = 88
 """Columns: what black and ruff allow by default."""
-_INDENT = 4
-"""Spaces before a revision's statements, which Alembic adds, and before a call's arguments."""
+_INDENT = 8
+"""Spaces before the statements of a revision's autocommit block, which are added later."""
+_STEP = 4
+"""Spaces more before a call's arguments."""
 
 
 def comment(text: str) -> list[str]:
@@ -25,7 +27,7 @@ def call(function: str, *arguments: str, **keywords: str) -> str:
     together = ", ".join([*map(literal, arguments), *named])
     if len(function) + len(together) + 2 + _INDENT <= WIDTH:
         return f"{function}({together})"
-    if len(together) + 2 * _INDENT <= WIDTH:
+    if _INDENT + _STEP + len(together) <= WIDTH:
         return f"{function}(\n    {together}\n)"
     if len(arguments) == 1 and not named:
         return f"{function}(\n    {_wrapped(arguments[0])}\n)"
@@ -44,7 +46,7 @@ def literal(text: str) -> str:
 
 def _wrapped(text: str) -> str:
     """Pieces side by side, which Python joins: a line break within would change the text."""
-    room = WIDTH - 2 * _INDENT
+    room = WIDTH - _INDENT - _STEP
     lines = [""]
     for word in re.split(r"(?<= )", text):
         if lines[-1] and len(literal(lines[-1] + word)) > room:

@@ -35,6 +35,7 @@ from alembic.operations.ops import (
 )
 
 from dbopt.errors import MigrationError
+from dbopt.migrate.alembicops import AutocommitBlock
 from dbopt.migrate.alembicsession import commanded, reading_dsn, settings_of
 from dbopt.migrate.declared import declared, read
 from dbopt.migrate.difference import Difference, Table, compare
@@ -91,7 +92,8 @@ def _compare(context: AutogenContext, found: UpgradeOps, schemas: Iterable[str |
         made = difference.operations()
         if made and found.ops:
             made[0].notes = (MIXED, *made[0].notes)
-        found.ops.extend(made)
+        if made:
+            found.ops.append(AutocommitBlock(made))
 
 
 def _pending(operations: Iterable[MigrateOperation], default: str) -> Iterator[Table]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import io
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,14 @@ from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError, asbool, rev_id
 
-from dbopt.errors import UsageError
+from dbopt.errors import DboptError, MigrationRefused, UsageError
 from dbopt.migrate import runner
-from dbopt.migrate.alembicops import IMPORT, lines
+from dbopt.migrate.alembicops import IMPORT, AutocommitBlock, source
 from dbopt.migrate.application import SECTION, application_config
 from dbopt.migrate.difference import IndexOp
 from dbopt.migrate.render import place_of, why_of
+from dbopt.pg.connect import Connection
+from dbopt.pg.sqlfile import statement
 from dbopt.settings import Settings
 
 
@@ -91,11 +93,26 @@ def environment_of(settings: Settings, given: Path | None = None, section: str =
     return runner.config(settings)
 
 
-def write(config: Config, request: Request, operations: Sequence[IndexOp]) -> Written:
-    """Write the revision.
+def versions(connection: Connection) -> set[str]:
+    """What Alembic's version tables say, of all applications that migrate this database."""
+    found: set[str] = set()
+    for table in connection.execute(statement("alembic_versions")).fetchall():
+        text = f"SELECT version_num AS revision FROM {table['name']}"  # noqa: S608 - a regclass
+        found |= {row["revision"] for row in connection.execute(text.encode()).fetchall()}
+    return found
+
+
+def write(
+    config: Config,
+    request: Request,
+    operations: Sequence[IndexOp],
+    applied: Collection[str] | None = None,
+) -> Written:
+    """Write the revision. `applied` are the database's `versions`; None: it has not been asked.
 
     Raises UsageError with Alembic's reason where it cannot be, where the environment's
-    script.py.mako leaves the operations out, and for a message that no docstring can hold.
+    script.py.mako leaves the operations out, and for a message that no docstring can hold;
+    MigrationRefused where the database lacks a revision, which may hold the same operations.
     """
     if '"""' in request.message or request.message.endswith(('"', "\\")):
         raise UsageError(
@@ -109,7 +126,11 @@ def write(config: Config, request: Request, operations: Sequence[IndexOp]) -> Wr
         # Alembic says on standard output where it writes, and what an env.py has to say.
         with contextlib.redirect_stdout(io.StringIO()):
             directory = ScriptDirectory.from_config(config)
-            script = _write(config, directory, request, operations)
+            if applied is not None:
+                _require_applied(directory, request, applied)
+            script = _write(config, directory, request, AutocommitBlock(operations))
+    except DboptError:
+        raise
     except CommandError as error:
         raise UsageError(f"Alembic: {str(error).rstrip('.')}.", hint=_heads(config)) from None
     except OSError as error:
@@ -136,8 +157,26 @@ def _require_whole(config: Config, path: Path, operations: Sequence[IndexOp]) ->
     )
 
 
+def _require_applied(
+    directory: ScriptDirectory, request: Request, applied: Collection[str]
+) -> None:
+    """As `alembic revision --autogenerate` does; of the branch alone, where one is gone on with."""
+    scripts = list(directory.walk_revisions())
+    known = any(request.branch in script.branch_labels for script in scripts)
+    wanted = f"{request.branch}@heads" if known else "heads"
+    at = tuple(script.revision for script in scripts if script.revision in applied)
+    lacks = [one.revision for one in directory.iterate_revisions(wanted, at, implicit_base=True)]
+    if lacks:
+        raise MigrationRefused(
+            f"The database is not up to date: it lacks {', '.join(reversed(lacks))}, whose "
+            "operations would be written again.",
+            hint="Run `alembic upgrade head` first (`dbopt migrate upgrade --schema-only` for "
+            "dbopt's own environment), or give the database that it migrates (--dsn).",
+        )
+
+
 def _write(
-    config: Config, directory: ScriptDirectory, request: Request, operations: Sequence[IndexOp]
+    config: Config, directory: ScriptDirectory, request: Request, block: AutocommitBlock
 ) -> Script:
     label, head = _place(directory, request)
     common: dict[str, Any] = {
@@ -152,13 +191,13 @@ def _write(
             message=request.message,
             rev_id=request.revision or None,
             branch_label=label,
-            process_revision_directives=_filler(request, operations),
+            process_revision_directives=_filler(request, block),
             **common,
         )
     else:
         bodies: dict[str, Any] = {
-            request.upgrades: body(operations),
-            request.downgrades: body(_reversed(operations)),
+            request.upgrades: _body(block),
+            request.downgrades: _body(block.reverse()),
         }
         made = directory.generate_revision(
             request.revision or rev_id(),
@@ -174,14 +213,9 @@ def _write(
     return made
 
 
-def _reversed(operations: Sequence[IndexOp]) -> list[Any]:
-    return [operation.reverse() for operation in reversed(operations)]
-
-
-def body(operations: Sequence[Any]) -> str:
-    """The operations as the body of a function, but for the first line's indentation."""
-    text = "\n".join("\n".join(lines(operation)) for operation in operations)
-    return text.replace("\n", "\n    ")
+def _body(block: AutocommitBlock) -> str:
+    """The body of a function, but for its first line's indentation."""
+    return source(block).replace("\n", "\n    ")
 
 
 def _place(directory: ScriptDirectory, request: Request) -> tuple[str | None, str]:
@@ -194,7 +228,7 @@ def _place(directory: ScriptDirectory, request: Request) -> tuple[str | None, st
     return request.branch, request.head or "base"
 
 
-def _filler(request: Request, operations: Sequence[IndexOp]) -> Any:
+def _filler(request: Request, block: AutocommitBlock) -> Any:
     """Puts the operations into the revision: for each of several databases it is called anew."""
 
     def fill(context: Any, revision: Any, directives: list[Any]) -> None:
@@ -202,8 +236,8 @@ def _filler(request: Request, operations: Sequence[IndexOp]) -> Any:
             script.imports.add(IMPORT)
             up, down = script.upgrade_ops_list[-1], script.downgrade_ops_list[-1]
             if up.upgrade_token == request.upgrades:
-                up.ops[:] = operations
-                down.ops[:] = _reversed(operations)
+                up.ops[:] = [block]
+                down.ops[:] = [block.reverse()]
 
     return fill
 

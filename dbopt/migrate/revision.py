@@ -54,10 +54,6 @@ def print_declared(context: MigrationContext, ours: Run) -> None:
         context.impl.static_output(f"{one.definition.create_sql(concurrently=True)};\n")
 
 
-def upgrade_declared(context: MigrationContext) -> None:
-    """Nothing: revision 0002 calls it in copies that `dbopt init` made before 0005."""
-
-
 def downgrade_declared(context: MigrationContext) -> None:
     """Drop the declared indexes concurrently, those that are still as declared."""
     ours = _run(context)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -36,12 +38,19 @@ TABLE = 'op.execute("CREATE TABLE people (id int, mail text, gone boolean)")'
 GONE = 'op.execute("DROP TABLE people")'
 PLAIN = 'op.create_index_safely("people_mail", "people", ["mail"])'
 UNPLAIN = 'op.drop_index_safely("people_mail", "people")'
+BOTH = [f'op.create_index_safely("people_{one}", "people", ["{one}"])' for one in ("id", "gone")]
+BOTH_GONE = [f'op.drop_index_safely("people_{one}", "people")' for one in ("id", "gone")]
 AUTOBEGUN = """
         connection.execute(text("SELECT 1"))
         context.configure(connection=connection, target_metadata=target_metadata)
         with context.begin_transaction():
             context.run_migrations()
 """
+
+
+def block(*calls: str) -> str:
+    """The calls as `dbopt index revision` writes them."""
+    return "\n        ".join(["with op.get_context().autocommit_block():", *calls])
 
 
 def indexes(connection: psycopg.Connection) -> dict[str, tuple[str, bool]]:
@@ -52,6 +61,15 @@ def indexes(connection: psycopg.Connection) -> dict[str, tuple[str, bool]]:
         " WHERE t.relname = 'people'"
     ).fetchall()
     return {name: (sql.partition(" ON ")[2], valid) for name, sql, valid in rows}
+
+
+def statements(printed: str) -> list[str]:
+    """What a script does to transactions, indexes and tables, in its order."""
+    return [
+        line.partition(" people")[0] if "INDEX" in line else line.partition(" ")[0].rstrip(";")
+        for line in printed.splitlines()
+        if line.startswith(("BEGIN", "COMMIT", "CREATE INDEX", "DROP INDEX", "INSERT", "VACUUM"))
+    ]
 
 
 @pytest.fixture
@@ -76,15 +94,19 @@ def app(tmp_path: Path, pg_dsn: str) -> Application:
 def test_up_and_down_in_each_environment(
     tmp_path: Path, pg_dsn: str, pg_conn: psycopg.Connection, driver: str, online: str
 ) -> None:
-    """The revision that makes the table, and writes to it, builds its index too."""
+    """The revision that makes the table, and writes to it, builds its index too; then a block."""
     app = Application.make(tmp_path, url_of(pg_dsn, driver), online)
     fill = """op.execute("INSERT INTO people SELECT n, 'm' || n FROM generate_series(1, 99) n")"""
     app.revision("a1", f"{TABLE}\n    {fill}\n    {PLAIN}\n    {fill}", f"{UNPLAIN}\n    {GONE}")
-    app.revision("a2", 'op.execute("SELECT 1")', after="a1")
+    app.revision("a2", block(*BOTH), block(*BOTH_GONE), after="a1")
 
     app.upgrade()
 
-    assert indexes(pg_conn) == {"people_mail": ("public.people USING btree (mail)", True)}
+    assert indexes(pg_conn) == {
+        "people_gone": ("public.people USING btree (gone)", True),
+        "people_id": ("public.people USING btree (id)", True),
+        "people_mail": ("public.people USING btree (mail)", True),
+    }
     assert pg_conn.execute("SELECT count(*) FROM people").fetchone() == (198,)
     assert pg_conn.execute("SELECT version_num FROM alembic_version").fetchall() == [("a2",)]
     app.downgrade("base")
@@ -119,15 +141,6 @@ def test_the_arguments_of_create_index_mean_the_same(
 
     definition, valid = indexes(pg_conn)["i"]
     assert (valid, definition.partition(" (")[2]) == (True, expected[1:])
-
-
-def test_it_may_stand_in_an_autocommit_block(app: Application, pg_conn: psycopg.Connection) -> None:
-    block = "with op.get_context().autocommit_block():\n        "
-    app.revision("a2", block + PLAIN, block + UNPLAIN, after="a1")
-    app.upgrade()
-    assert list(indexes(pg_conn)) == ["people_mail"]
-    app.downgrade("a1")
-    assert indexes(pg_conn) == {}
 
 
 def test_what_is_there_is_kept_renamed_mended_or_replaced(
@@ -228,6 +241,41 @@ def test_offline_the_statements_stand_outside_of_transactions(app: Application) 
         "RESET lock_timeout;",
     ]
     assert "DROP INDEX CONCURRENTLY IF EXISTS" in app.downgrade("a2:a1", sql=True)
+
+
+@pytest.mark.parametrize("online", [EACH_ITS_OWN, ONE_TRANSACTION], ids=["each", "one"])
+def test_offline_a_block_around_several_is_one_and_psql_runs_it(
+    tmp_path: Path, pg_dsn: str, pg_conn: psycopg.Connection, online: str
+) -> None:
+    psql = shutil.which("psql")
+    if psql is None:
+        pytest.skip("missing: psql")
+    app = Application.make(tmp_path, url_of(pg_dsn), online)
+    env = app.place / "alembic/env.py"
+    if "per_migration" in online:
+        offline = "literal_binds=True, transaction_per_migration=True"
+        env.write_text(env.read_text().replace("literal_binds=True", offline))
+    app.revision("a1", TABLE, GONE)
+    fill = 'op.execute("INSERT INTO people VALUES (1)")'
+    vacuum = 'op.execute("VACUUM people")'
+    up = "\n    ".join([fill, block(BOTH[0], vacuum, BOTH[1]), fill, PLAIN])
+    app.revision("a2", up, block(*BOTH_GONE, UNPLAIN), after="a1")
+
+    printed = app.upgrade("a1:a2", sql=True)
+
+    assert statements(printed) == [
+        *("BEGIN", "INSERT", "COMMIT"),
+        *("CREATE INDEX CONCURRENTLY", "VACUUM", "CREATE INDEX CONCURRENTLY"),
+        *("BEGIN", "INSERT", "COMMIT", "CREATE INDEX CONCURRENTLY", "BEGIN", "COMMIT"),
+    ]
+    app.upgrade("a1")
+    for script in (printed, app.downgrade("a2:a1", sql=True), printed):
+        done = subprocess.run(
+            [psql, "-XqAt", "-v", "ON_ERROR_STOP=1", pg_dsn],
+            input=script, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(indexes(pg_conn)) == ["people_gone", "people_id", "people_mail"]
 
 
 def test_the_path_and_role_of_alembics_session_hold_for_ours(

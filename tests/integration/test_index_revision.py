@@ -12,7 +12,7 @@ from alembic.script import ScriptDirectory
 from click.testing import CliRunner, Result
 
 from dbopt.cli.root import root
-from dbopt.errors import MigrationError, UsageError
+from dbopt.errors import MigrationError, MigrationRefused, UsageError
 from tests.integration.alembic_support import ENV, Application, url_of
 from tests.integration.test_alembic_operations import TABLE, indexes
 
@@ -53,7 +53,8 @@ def test_it_is_written_as_the_application_has_it_and_runs(
     ast.parse(text)
     assert "down_revision = 'a1'" in text
     assert max(map(len, text.splitlines())) <= 88
-    assert "# the list of those who have gone" in text
+    assert text.count("    with op.get_context().autocommit_block():\n        ") == 2
+    assert "        # the list of those who have gone" in text
     assert "# owner team-moderation, until 2099-12-31" in text
     assert "indexes/people.sql:4" in text
 
@@ -138,17 +139,21 @@ def test_branches_heads_and_several_places(
     ini.write_text(ini.read_text() + f"version_locations = {places}\n")
     app.revision("o1", "pass", labels=("other",), folder="other")
 
-    nowhere = revise(pg_dsn)
+    nowhere = revise(pg_dsn, "--offline")
     assert isinstance(nowhere.exception, UsageError)
     assert "Give --branch or --head" in str(nowhere.exception)
-    on = revise(pg_dsn, "--branch", "shop", "--only", "people_mail", "--rev-id", "a2", "--json")
+    on = revise(
+        pg_dsn, "--offline", "--branch", "shop", "--only", "people_mail", "--rev-id", "a2", "--json"
+    )
     assert Path(json.loads(on.output)["path"]).parent == app.versions
-    split = revise(pg_dsn, "--head", "a1", "--only", "people_gone", "--rev-id", "a3")
+    split = revise(pg_dsn, "--offline", "--head", "a1", "--only", "people_gone", "--rev-id", "a3")
     assert "splice" in str(split.exception)
-    spliced = revise(pg_dsn, "--head", "a1", "--splice", "--only", "people_gone", "--rev-id", "a3")
+    spliced = revise(
+        pg_dsn, "--offline", "--head", "a1", "--splice", "--only", "people_gone", "--rev-id", "a3"
+    )
     assert spliced.exit_code == 0, spliced.output
     new = revise(
-        pg_dsn, "--branch", "indexes", "--version-path", str(app.place / "other"),
+        pg_dsn, "--offline", "--branch", "indexes", "--version-path", str(app.place / "other"),
         "--depends-on", "a1", "--rev-id", "n1",
     )  # fmt: skip
     assert new.exit_code == 0, new.output
@@ -159,6 +164,40 @@ def test_branches_heads_and_several_places(
 
     app.upgrade("heads")
     assert sorted(indexes(pg_conn)) == ["people_gone", "people_mail"]
+
+
+@pytest.mark.parametrize("more", ["", "version_table='shop', version_table_schema='tenant', "])
+def test_a_revision_that_is_not_applied_is_not_written_again(
+    app: Application, pg_dsn: str, pg_conn: psycopg.Connection, more: str
+) -> None:
+    """Whatever the version table is called; another application's is none of ours."""
+    env = app.place / "alembic/env.py"
+    env.write_text(env.read_text().replace("configure(", f"configure({more}"))
+    pg_conn.execute("DROP TABLE people, alembic_version; CREATE SCHEMA tenant")
+    app.upgrade()
+    pg_conn.execute(
+        "CREATE SCHEMA others CREATE TABLE alembic_version (version_num text PRIMARY KEY)"
+    )
+    pg_conn.execute("INSERT INTO others.alembic_version VALUES ('theirs')")
+    assert revise(pg_dsn, "--only", "people_mail", "--rev-id", "b2").exit_code == 0
+
+    again = revise(pg_dsn)
+
+    assert isinstance(again.exception, MigrationRefused)
+    assert str(again.exception).startswith("The database is not up to date: it lacks b2, whose")
+    assert "alembic upgrade head" in str(again.exception)
+    app.upgrade()
+    assert revise(pg_dsn, "--rev-id", "b3").exit_code == 0
+    app.upgrade()
+    assert sorted(indexes(pg_conn)) == ["people_gone", "people_mail"]
+
+
+def test_of_a_branch_only_its_own_revisions_must_be_applied(app: Application, pg_dsn: str) -> None:
+    app.revision("o1", "pass", labels=("other",))
+    assert "it lacks o1, whose" in str(revise(pg_dsn).exception)
+    assert "it lacks o1, whose" in str(revise(pg_dsn, "--branch", "new").exception)
+    assert revise(pg_dsn, "--branch", "shop", "--rev-id", "a2").exit_code == 0
+    assert "it lacks a2, whose" in str(revise(pg_dsn, "--branch", "shop").exception)
 
 
 def test_without_a_database_all_are_written(app: Application) -> None:

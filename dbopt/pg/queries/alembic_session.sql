@@ -30,3 +30,12 @@ SELECT count(*) > 0 AS there,
 SELECT s.name, s.setting, set_config(s.name, '0', false) AS now
   FROM pg_catalog.pg_settings s
  WHERE s.name = 'idle_session_timeout' AND s.setting <> '0';
+
+-- name: alembic_versions
+-- Alembic's version tables that this role may read, whatever they are called: one column,
+-- version_num.
+SELECT c.oid::regclass::text AS name
+  FROM pg_catalog.pg_class c
+  JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attname = 'version_num'
+ WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND c.relnatts = 1
+   AND has_schema_privilege(c.relnamespace, 'USAGE') AND has_table_privilege(c.oid, 'SELECT');

@@ -4,6 +4,7 @@ import ast
 import shutil
 import subprocess
 import sys
+import textwrap
 
 import pytest
 
@@ -36,8 +37,8 @@ def test_a_formatter_leaves_it_as_it_is() -> None:
     calls = [call("op.create_index_safely", text) for text in TEXTS]
     calls += [call("op.drop_index_safely", "a" * 40, "b" * 30, schema="public")]
     calls += [call("op.drop_index_safely", "people_mail", "people", schema="public")]
-    body = "\n".join(calls).replace("\n", "\n    ")
-    source = f"def upgrade() -> None:\n    {body}\n"
+    body = textwrap.indent("\n".join(calls), " " * 8)
+    source = f"def upgrade() -> None:\n    with block():\n{body}\n"
     done = subprocess.run(
         [ruff, "format", "--isolated", "-"],
         input=source,
@@ -51,5 +52,5 @@ def test_a_formatter_leaves_it_as_it_is() -> None:
 def test_comments_keep_within_the_line() -> None:
     lines = comment("word " * 40 + "\nanother")
     assert lines[-1] == "# another"
-    assert max(map(len, lines)) <= WIDTH - 4
+    assert max(map(len, lines)) <= WIDTH - 8
     assert comment("") == []
