@@ -167,6 +167,12 @@ FAULTS = (
         "its backend stands still for 3 s", held(SNAPSHOT, HOLD), strikes.stopped_backend,
         struck=AT_WORK,
     ),
+    # Another tool would stand still with it.
+    Fault(
+        "its backend stands still for good", both(strikes.going_on, held(SNAPSHOT, None)),
+        strikes.stop_backend, struck=AT_WORK, arguments=BRIEF, codes=frozenset({6}),
+        says=r"which pid \d+ .* builds", peer=False,
+    ),
     Fault(
         "the network is silent for 3 s", through("server"),
         partial(strikes.silent_network, False), struck=AT_WORK,

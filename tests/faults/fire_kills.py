@@ -51,8 +51,9 @@ STATEMENTS = (
     (r"CREATE (UNIQUE )?INDEX", "build"),
     (r"ANALYZE", "analyze"),
 )
-EARLY = 0.15
-"""The share of random kills that come before, or soon after, the run has its lock."""
+EARLY, BUILDING = 0.15, 0.45
+"""The shares of random kills that come before, or soon after, the run has its lock; and that wait
+for the next build, which takes a small part of a run's time."""
 BEFORE, BETWEEN, AFTER = "before the lock", "between two statements", "after its end"
 
 
@@ -169,14 +170,19 @@ def _is_there(moments: Moments, aim: Aim, passed: dict[str, None]) -> bool:
 
 
 def killed_at_random(scene: Scene, luck: random.Random, seconds: float) -> tuple[Ended, str]:
-    """A run that is killed at any moment of the `seconds` that a whole one works; some earlier."""
+    """A run that is killed at any moment of the `seconds` that a whole one works; some earlier,
+    and many at the first moment of a build after that one."""
     with scene.admin() as connection:
         moments, began = _started(scene, connection)
-        if luck.random() < EARLY:
+        kind = luck.random()
+        if kind < EARLY:
             time.sleep(luck.uniform(0.0, 1.0))
-        else:
-            wait_until(lambda: moments.now() != BEFORE, 60, "the run to have the lock")
-            time.sleep(luck.uniform(0.0, 1.5 * seconds))
+            return _kill(scene, moments, began)
+        wait_until(lambda: moments.now() != BEFORE, 60, "the run to have the lock")
+        builds = kind < EARLY + BUILDING
+        time.sleep(luck.uniform(0.0, seconds if builds else 1.5 * seconds))
+        if builds:
+            wait_until(lambda: moments.now().startswith(("build", AFTER)), 60, "a build")
         return _kill(scene, moments, began)
 
 

@@ -122,6 +122,8 @@ class Scene:
     standby: EmbeddedCluster | None = None
     settings: list[str] = field(default_factory=list)
     """More settings for dbopt, `key=value`."""
+    stopped: int = 0
+    """The process that stands still."""
     changed: str = ""
     """What the application has done to its schema meanwhile: the fresh database gets it too."""
 

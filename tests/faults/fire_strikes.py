@@ -94,6 +94,23 @@ def stopped_backend(scene: Scene, process: Process, again: Again) -> None:
         os.kill(pid, signal.SIGCONT)
 
 
+def stop_backend(scene: Scene, process: Process, again: Again) -> None:
+    """The server process that builds stands still from now on."""
+    scene.stopped = scene.wait_building()
+    os.kill(scene.stopped, signal.SIGSTOP)
+    saw_it_at_work(scene, process)
+
+
+@contextmanager
+def going_on(scene: Scene) -> Iterator[None]:
+    """What stands still goes on in the end."""
+    try:
+        yield
+    finally:
+        if scene.stopped:
+            os.kill(scene.stopped, signal.SIGCONT)
+
+
 def own_ddl(scene: Scene, process: Process, again: Again) -> None:
     """The application alters the table while a build waits: it queues, and all others behind it."""
     scene.wait_building()
