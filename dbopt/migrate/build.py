@@ -31,20 +31,27 @@ CLEANING = 2.0
 _log = logging.getLogger("dbopt.migrate")
 
 
-def ensure(task: Task, wanted: IndexDefinition) -> Action:
+def _nothing() -> None:
+    """Nothing has to be made sure of."""
+
+
+def ensure(task: Task, wanted: IndexDefinition, still: Callable[[], None] = _nothing) -> Action:
     """Make sure that the index exists under its name and is valid; what that took.
+
+    `still` is called just before a build, and raises where it is wanted no more.
 
     An invalid one of the same meaning is waited for if somebody builds it, repaired in its place
     if it is attached, else dropped and built again. Raises MigrationError, DeadlinePassed, or
     ServerLost; then no invalid index of ours is left, or the message says so.
     """
-    return _Build(task, wanted).go()
+    return _Build(task, wanted, still).go()
 
 
 class _Build:
-    def __init__(self, task: Task, wanted: IndexDefinition) -> None:
+    def __init__(self, task: Task, wanted: IndexDefinition, still: Callable[[], None]) -> None:
         self._task = task
         self._wanted = wanted
+        self._still = still
         self._tries = Tries(task)
         self._done = Action.PRESENT
         self._begun = False
@@ -81,6 +88,7 @@ class _Build:
         if self._done is Action.PRESENT:
             self._done = Action.CREATE
         task.work.pause()
+        self._still()
         text = ddltext.create_text(wanted)
         self._begun = True
         task.run(task.change(text, wanted, ddltext.drop_text(wanted)), patient=True)

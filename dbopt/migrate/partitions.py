@@ -13,10 +13,12 @@ Source: PostgreSQL's documentation, "Table Partitioning", 5.12.2.2, CREATE INDEX
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 
 from dbopt.errors import MigrationError, QueryFailed
-from dbopt.migrate import build, failure
+from dbopt.migrate import build, drop, failure
 from dbopt.migrate.parts import foreign, parts
 from dbopt.migrate.steps import Action, Step, same_index
 from dbopt.migrate.task import Task, Tries
@@ -24,10 +26,16 @@ from dbopt.migrate.watch import GaveWay
 from dbopt.migrate.work import Change
 from dbopt.pg import catalog, ddl, ddltext
 from dbopt.pg.catalog import Catalog, Index, Table
+from dbopt.pg.connect import Row
+from dbopt.pg.sqlfile import statement
 from dbopt.sql.indexdef import IndexDefinition
 
 PASSES = 20
 """How often partitions may come and go meanwhile."""
+
+
+class _Moved(MigrationError):
+    """A partition is none any more, or has another name: the tree is looked at anew."""
 
 
 def ensure(task: Task, wanted: IndexDefinition) -> Action:
@@ -46,7 +54,8 @@ def ensure(task: Task, wanted: IndexDefinition) -> Action:
             return done
         else:
             done = Action.ATTACH if done is Action.PRESENT else done
-            tree.grow(tree.index)
+            with suppress(_Moved):
+                tree.grow(tree.index)
     raise MigrationError(
         f'The index "{wanted.name}" on {wanted.table} is not valid yet: partitions come and go.',
         hint="Run again when they stay for a while.",
@@ -122,6 +131,36 @@ class _Tree:
             _attach(self._task, parent, steps[0].definition)
 
     def _part(self, parent: IndexDefinition, step: Step) -> None:
+        """Do what a partition needs. Raises _Moved where that is no reason to fail."""
+        table = self._here.tables_by_name[step.definition.schema, step.definition.table]
+        still = partial(self._still, table)
+        still()
+        try:
+            self._make(parent, step, still)
+        except MigrationError:
+            try:
+                still()
+            except _Moved:
+                self._take_back(table, step)
+                raise
+            raise
+
+    def _still(self, table: Table) -> None:
+        """Raise _Moved unless the table is the partition that it was."""
+        if self._place(table) != {"schema": table.schema, "name": table.name}:
+            raise _Moved
+
+    def _place(self, table: Table) -> Row | None:
+        wanted = {"table": table.oid, "parent": table.parent}
+        return self._task.connection.execute(statement("index_partition"), wanted).fetchone()
+
+    def _take_back(self, table: Table, step: Step) -> None:
+        """Drop what was made for a partition that has become a table of its own meanwhile."""
+        task, made = self._task, step.definition
+        if step.action is Action.CREATE and self._place(table) is None:
+            drop.drop(task, made)
+
+    def _make(self, parent: IndexDefinition, step: Step, still: Callable[[], None]) -> None:
         definition, task = step.definition, self._task
         if self._is_partitioned(definition):
             if step.action is Action.CREATE:
@@ -132,7 +171,7 @@ class _Tree:
             self._number += 1
             task.part = (self._number, self._count)
             task.work.deadline.check(f'The index "{definition.name}"')
-            build.ensure(task, definition)
+            build.ensure(task, definition, still)
         _attach(task, parent, definition)
 
     def _is_partitioned(self, definition: IndexDefinition) -> bool:

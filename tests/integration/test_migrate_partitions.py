@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import count
 
 import psycopg
@@ -157,6 +157,61 @@ def test_a_partition_that_comes_meanwhile_gets_its_own(connection: Connection) -
         build(connection, WANTED, journal=Coming())
     assert whole(connection)
     assert list(names(connection, "logs_c").values()) == [True]
+
+
+@dataclass(slots=True)
+class Meanwhile(Kept):
+    """Another session does something just before the first statement about logs_a that has that
+    word."""
+
+    dsn: str = ""
+    sql: str = ""
+    word: str = ""
+
+    def began(self, change: Change) -> int:
+        if self.word in change.sql and change.definition.table == "logs_a" and self.sql:
+            sql, self.sql = self.sql, ""
+            with connect(self.dsn) as other:
+                other.execute(sql)
+        return Kept.began(self, change)
+
+
+@pytest.mark.parametrize("word", ["CONCURRENTLY", "ATTACH"])
+@pytest.mark.parametrize(
+    ("sql", "now"),
+    [
+        ("ALTER TABLE logs DETACH PARTITION logs_a", {}),
+        ("ALTER TABLE logs_a RENAME TO logs_z", {"logs_z": 1}),
+        ("DROP TABLE logs_a; CREATE TABLE logs_a (LIKE logs)", {}),
+    ],
+)
+def test_a_partition_that_goes_meanwhile_fails_nothing(
+    connection: Connection, sql: str, now: dict[str, int], word: str
+) -> None:
+    """Between the look at the tree and the statement; its index goes where it had one already."""
+    build(connection, WANTED, journal=Meanwhile(dsn=connection.info.dsn, sql=sql, word=word))
+
+    assert {"logs_word": True} == names(connection, "logs")
+    tables = ["logs_b0", "logs_b1", *now]
+    assert [[True]] * len(tables) == [list(names(connection, one).values()) for one in tables]
+    assert now or {} == names(connection, "logs_a")
+
+
+def test_a_build_that_gives_way_to_a_detach_is_not_done_again(
+    connection: Connection, pg_dsn: str
+) -> None:
+    journal = Kept()
+    with psycopg.connect(pg_dsn) as reader, connect(pg_dsn) as mine:
+        reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        reader.execute("SELECT FROM pg_class LIMIT 1")
+        with in_background(lambda: build(mine, WANTED, journal=journal)) as raised:
+            wait_until(lambda: names(connection, "logs_a"), what="the build")
+            connection.execute("ALTER TABLE logs DETACH PARTITION logs_a")
+            reader.rollback()
+    assert raised == []
+    built = [change for change in journal.changes if change.sql.startswith("CREATE INDEX CONC")]
+    assert ["logs_a", "logs_b0", "logs_b1"] == [change.definition.table for change in built]
+    assert [{"logs_word": True}, {}] == [names(connection, one) for one in ("logs", "logs_a")]
 
 
 def test_a_unique_one_without_the_partition_key_is_refused_in_words(

@@ -112,6 +112,15 @@ SELECT p.pid,
 -- Cancel what a session of one's own role runs.
 SELECT pg_cancel_backend(%(pid)s);
 
+-- name: index_partition
+-- The schema and name of a table that is a partition of another now; no row where it is none.
+-- Source: pg_inherits.
+SELECT n.nspname AS schema, c.relname AS name
+  FROM pg_inherits i
+  JOIN pg_class c ON c.oid = i.inhrelid
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE i.inhrelid = %(table)s::oid AND i.inhparent = %(parent)s::oid;
+
 -- name: index_partition_tree
 -- A partitioned table and all below it, from the top down: oid, schema, name, the table that each
 -- is a partition of (null: the top), and its kind in pg_class (r, p, f).
