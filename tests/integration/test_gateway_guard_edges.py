@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 
 import psycopg
@@ -259,14 +260,12 @@ def test_only_the_first_waits_for_a_control_process_that_is_silent(
         raise AssertionError
 
     gateway.seen.verdict = silent
-    loop_time = asyncio.new_event_loop()
     with raw_client(gateway) as raw:
         raw.ask(query("select 1"))
-        began = loop_time.time()
+        began = time.monotonic()
         for number in range(50):
             raw.ask(query(f"select {', '.join('1' * (number + 2))}"))
-        assert loop_time.time() - began < 1.0
-    loop_time.close()
+        assert time.monotonic() - began < 20.0, "not a second each"
 
 
 def test_a_cancel_takes_what_waits_for_its_verdict(make_gateway: GatewayFactory) -> None:
@@ -439,9 +438,8 @@ def test_two_workers_each_ask(make_gateway: GatewayFactory) -> None:
         with raw_client(gateway) as raw:
             refused += len(sqlstates(raw.ask(query("select 1 nasty"))))
     assert 12 == refused
-    gateway.seen.next_frame()
-    gateway.seen.next_frame()
-    assert 12 == sum(refusal.calls for refusal in gateway.seen.refusals)
+    seen = gateway.seen
+    wait_until(lambda: sum(one.calls for one in list(seen.refusals)) == 12, what="all refusals")
     assert len(gateway.seen.questions) <= 2
 
 

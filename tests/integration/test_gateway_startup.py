@@ -302,9 +302,9 @@ def test_login_timeout(make_gateway: GatewayFactory, sent: Any, userlist: Any) -
 
 
 def test_a_login_timeout_ends_with_the_login(make_gateway: GatewayFactory) -> None:
-    gateway = make_gateway(gateway__login_timeout=0.3)
+    gateway = make_gateway(gateway__login_timeout=1.0)
     with gateway.connect() as connection:
-        assert ("",) == connection.execute("SELECT pg_sleep(0.6)").fetchone()
+        assert ("",) == connection.execute("SELECT pg_sleep(1.3)").fetchone()
         assert (1,) == connection.execute("SELECT 1").fetchone()
 
 

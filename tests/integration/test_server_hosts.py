@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from dbopt.demo.cluster import EmbeddedCluster, free_port
+from dbopt.demo.cluster import EmbeddedCluster
 from dbopt.errors import ConnectError, DboptError, ServerRefused
 from dbopt.gateway import session_attrs
 from dbopt.wire import encode
@@ -30,7 +30,7 @@ from tests.integration.server_support import (
     serving,
     targets_of,
 )
-from tests.support import wait_until
+from tests.support import unused_port, wait_until
 
 PRIMARY, STANDBY = "primary", "standby"
 
@@ -128,9 +128,18 @@ def test_no_server_of_the_kind(
     assert f"not what target_session_attrs={wanted} wants" in found
 
 
-def test_prefer_standby_takes_a_primary_where_there_is_no_other(pair: dict[int, str]) -> None:
+@pytest.fixture
+def gone() -> Iterator[int]:
+    """A port on which nobody listens."""
+    with unused_port() as port:
+        yield port
+
+
+def test_prefer_standby_takes_a_primary_where_there_is_no_other(
+    pair: dict[int, str], gone: int
+) -> None:
     primary, _ = pair
-    dsn = hosts_dsn(free_port(), primary, target_session_attrs="prefer-standby")
+    dsn = hosts_dsn(gone, primary, target_session_attrs="prefer-standby")
     assert primary == run(chosen(dsn))
 
 
@@ -150,8 +159,8 @@ def test_read_only_by_its_default(pg_server: EmbeddedCluster, pg_conn: Any) -> N
 # Who is not there
 
 
-def test_the_first_that_answers(pg_server: EmbeddedCluster) -> None:
-    dsn = hosts_dsn(free_port(), pg_server.port)
+def test_the_first_that_answers(pg_server: EmbeddedCluster, gone: int) -> None:
+    dsn = hosts_dsn(gone, pg_server.port)
     assert pg_server.port == run(chosen(dsn))
 
 
@@ -182,7 +191,7 @@ def failure(dsn: str, timeout: float = 10.0) -> DboptError:
     return caught.value
 
 
-def test_an_error_that_names_each() -> None:
+def test_an_error_that_names_each(gone: int) -> None:
     """One error at the end, with every host and its reason."""
 
     async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -198,7 +207,6 @@ def test_an_error_that_names_each() -> None:
                 return error
         raise AssertionError
 
-    gone = free_port()
     error = run(play())
     assert isinstance(error, ConnectError)
     assert f"127.0.0.1:{gone}/postgres as postgres cannot be reached: Connection refused" in str(
@@ -335,22 +343,22 @@ def test_options_and_application_name(pg_dsn: str) -> None:
 
 
 def test_a_gateway_before_several_hosts(
-    make_gateway: GatewayFactory, pg_server: EmbeddedCluster, pair: dict[int, str]
+    make_gateway: GatewayFactory, pg_server: EmbeddedCluster, pair: dict[int, str], gone: int
 ) -> None:
     _, standby = pair
-    dsn = hosts_dsn(free_port(), standby, pg_server.port, target_session_attrs="read-write")
+    dsn = hosts_dsn(gone, standby, pg_server.port, target_session_attrs="read-write")
     gateway = make_gateway(dsn)
     with gateway.connect() as connection:
         found = connection.execute("SELECT inet_server_port(), pg_is_in_recovery()").fetchone()
     assert (pg_server.port, False) == found
 
 
-def test_a_gateway_whose_hosts_will_not_do(make_gateway: GatewayFactory) -> None:
-    one, two = free_port(), free_port()
-    gateway = make_gateway(hosts_dsn(one, two))
-    with pytest.raises(psycopg.OperationalError) as caught:
-        gateway.connect().close()
-    for port in (one, two):
+def test_a_gateway_whose_hosts_will_not_do(make_gateway: GatewayFactory, gone: int) -> None:
+    with unused_port() as other:
+        gateway = make_gateway(hosts_dsn(gone, other))
+        with pytest.raises(psycopg.OperationalError) as caught:
+            gateway.connect().close()
+    for port in (gone, other):
         assert f"127.0.0.1:{port}/postgres as postgres cannot be reached" in str(caught.value)
 
 

@@ -80,7 +80,7 @@ def test_what_a_session_does(request: pytest.FixtureRequest, older: bool) -> Non
     )  # fmt: skip
     assert abs(session.since - started) < 5.0
     assert {"Timeout:PgSleep": 2} == sampler.seen.waits(pid, session.since - 0.1, time.time())
-    assert 1.0 == sampler.seen.load()["Timeout"]
+    assert 1.0 <= sampler.seen.load()["Timeout"]  # an autovacuum's delay counts too
     assert 2 == sampler.taken
 
 

@@ -94,6 +94,8 @@ def test_settings_without_secrets(newest: str) -> None:
 def test_activity_and_what_holds_back_vacuum(dsn: str) -> None:
     with psycopg.connect(dsn, application_name="clerk") as conn:
         conn.execute("SELECT txid_current()")
+        # It answers a moment before it waits for its client.
+        wait_until(lambda: rows_of(look(dsn, "activity")["activity"], wait_event_type="Client"))
         seen = look(dsn, "activity", "xmin_horizon", "connections", "locks")
     (row,) = rows_of(seen["activity"], application_name="clerk")
     assert (row["state"], row["wait_event_type"], row["sessions"]) == (

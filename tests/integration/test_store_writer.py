@@ -68,7 +68,7 @@ def settings() -> Stats:
     return replace(Stats(), statement_timeout=3.0)
 
 
-def using(dsn: str, work: Callable[[Pool], Awaitable[R]], timeout: float = 2.0) -> R:
+def using(dsn: str, work: Callable[[Pool], Awaitable[R]], timeout: float = 20.0) -> R:
     async def main() -> R:
         pool = control_pool(dsn, settings(), connect_timeout=timeout / 2)
         await pool.open()
