@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,13 +12,18 @@ import psycopg
 
 from dbopt.demo.cluster import EmbeddedCluster
 from tests.faults.fire_scene import Process, Scene
-from tests.faults.fire_strikes import SILENCE, Again
+from tests.faults.fire_strikes import Again
 from tests.fix_pg import in_memory
 from tests.fix_standby import _copy
 from tests.support import wait_until
 
 LAG = 1.0
 """Seconds that a standby may lag."""
+ASKED = """
+SELECT query_start FROM pg_stat_activity
+ WHERE application_name = 'dbopt' AND datname = current_database()
+   AND query LIKE '%FROM pg_stat_replication%'
+"""
 LAGS = "SELECT FROM pg_stat_replication WHERE replay_lag > %s * interval '1 s'"
 
 
@@ -55,10 +59,15 @@ def _pause(standby: EmbeddedCluster, scene: Scene) -> None:
 
 
 def resumes(scene: Scene, process: Process, again: Again) -> None:
-    """The standby goes on after a while in which nothing was built."""
-    scene.wait_connected(process)
-    time.sleep(SILENCE)
+    """The standby goes on after it was asked for again and again, and nothing was built."""
+    asked: set[object] = set()
     with scene.admin() as connection:
+
+        def waits() -> bool:
+            asked.update(connection.execute(ASKED).fetchall())
+            return len(asked) > 3 or process.poll() is not None
+
+        wait_until(waits, 60, "the run to wait for the standby")
         built = connection.execute("SELECT to_regclass('idx_orders_state')").fetchone()
     if built == (None,) and process.poll() is None:
         scene.saw("it waited for the standby")
