@@ -102,7 +102,7 @@ FAULTS = (
     Fault("a REPEATABLE READ transaction that ends", held(SNAPSHOT, HOLD), struck=BLOCKED),
     Fault(
         "a REPEATABLE READ transaction that stays", held(SNAPSHOT, None), struck=BLOCKED,
-        arguments=BRIEF, codes=FAILED, says=r"it waited for pid \d+", often=True,
+        arguments=BRIEF, codes=FAILED, says=r"it waited for pid \d+",
     ),
     Fault(
         "a writer, idle in its transaction, that ends", held(WRITER, HOLD), struck=BLOCKED,
@@ -125,7 +125,7 @@ FAULTS = (
     Fault(
         "a unique build that fails", duplicates, struck="duplicates", codes=FAILED,
         says="(?i)holds rows that are not|duplicate", remedy=no_duplicates,
-        index="idx_orders_number", often=True,
+        index="idx_orders_number",
     ),
     Fault(
         "a disk that is too small", blockers.small_disk, struck="too small", codes=FAILED,
@@ -207,6 +207,6 @@ FAULTS = (
     ),
     Fault(
         "partitions come and go meanwhile", held(LEAF_HOLDER, HOLD), strikes.partitions_change,
-        struck=AT_WORK, often=True, peer=False,
+        struck=AT_WORK, peer=False,
     ),
 )  # fmt: skip

@@ -134,7 +134,7 @@ AIMS = (
         "a build that waits for snapshots", partial(holding, SNAPSHOT, None),
         "build: waiting for old", often=True,
     ),
-    Aim("the renames of a replacement", partial(holding, TOTAL_LOCKED, None), "rename", often=True),
+    Aim("the renames of a replacement", partial(holding, TOTAL_LOCKED, None), "rename"),
     Aim("ON ONLY", partial(holding, PARENT_WRITER, None), "create on only, waiting"),
     Aim("ATTACH PARTITION", parents_locked, "attach, waiting", often=True),
     Aim("a concurrent drop", partial(holding, READER, None), "drop, waiting"),

@@ -6,6 +6,7 @@
 -- current_locker_pid is then who prepared it, perhaps, and does something else by now.
 -- pg_blocking_pids stops the lock manager for a moment, so only a session that waits for a lock is
 -- asked about (docs: functions-info), or one whose state is hidden.
+-- An autovacuum worker is known, where its state is hidden, as one that vacuums and has no user.
 -- No row of a blocker is NULL in pid but that of a prepared transaction, which has `gid`.
 -- Source: pg_stat_progress_create_index (docs: progress-reporting), pg_locks, pg_prepared_xacts.
 WITH waits AS MATERIALIZED (
@@ -22,7 +23,11 @@ WITH waits AS MATERIALIZED (
         WHERE b.pid <> 0 AND b.pid <> %(pid)s
 ), blockers AS (
        SELECT s.pid, NULL::text AS gid, a.usename::text AS "user", a.application_name AS application,
-              a.state, a.backend_type AS backend,
+              a.state,
+              CASE WHEN a.state IS NULL AND a.usename IS NULL
+                    AND (EXISTS (SELECT FROM pg_stat_progress_vacuum v WHERE v.pid = s.pid)
+                         OR EXISTS (SELECT FROM pg_stat_progress_analyze v WHERE v.pid = s.pid))
+                   THEN 'autovacuum worker' ELSE a.backend_type END AS backend,
               a.query LIKE 'autovacuum:%%wraparound%%' AS wraparound,
               extract(epoch FROM clock_timestamp() - a.xact_start) AS transaction_age,
               CASE WHEN %(queries)s THEN a.query END AS query
