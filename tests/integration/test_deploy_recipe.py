@@ -167,9 +167,9 @@ def test_replicas_with_alembic(
     pg_conn: psycopg.Connection,
 ) -> None:
     app = Application.make(place, url_of(pg_dsn), ALONE)
-    app.revision("a1", 'op.execute("ALTER TABLE people ADD COLUMN gone boolean")')
-    written = start("dbopt", "index", "revision", "-m", "indexes", "--rev-id", "a2")
+    written = start("dbopt", "index", "revision", "-m", "indexes", "--rev-id", "a1")
     assert "Wrote" in written.communicate(timeout=60)[0]
+    app.revision("a2", 'op.execute("ALTER TABLE people ADD COLUMN gone boolean")', after="a1")
 
     together(start, ("alembic", "upgrade", "head"), pg_dsn, pg_conn)
 
