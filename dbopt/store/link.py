@@ -22,7 +22,10 @@ def connect_store(dsn: str) -> Connection:
     options = session_options(resolve(dsn).get("options", ""), TIMEOUT)
     # Of a host that is gone without a word libpq would hear in minutes.
     lost = {"keepalives_idle": 5, "tcp_user_timeout": round(TIMEOUT * 1000)}
-    return connect(dsn, timeout=TIMEOUT, options=options, **lost)
+    made = connect(dsn, timeout=TIMEOUT, options=options, **lost)
+    # A server process, or a pooler, that stands still ends no statement.
+    made.patience = 2 * TIMEOUT
+    return made
 
 
 class StoreLink:

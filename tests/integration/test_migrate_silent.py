@@ -17,7 +17,9 @@ from dbopt.migrate import direct, orphans, task
 from dbopt.migrate.lockguard import Guard, direct_session
 from dbopt.pg import catalog
 from dbopt.pg.connect import Connection, Unanswered, connect
+from dbopt.pg.refusal import translated
 from dbopt.settings import Server, Settings
+from dbopt.store import link
 from tests.integration.migrate_support import (
     SETTINGS,
     TABLES,
@@ -109,6 +111,23 @@ def test_a_look_whose_process_stands_still_is_given_up(settings: Settings) -> No
         with pytest.raises(ServerLost, match="has not answered"):
             catalog.read(mine)
     assert time.monotonic() - began < 10
+
+
+def test_a_store_whose_process_stands_still_is_asked_on_a_new_connection(
+    settings: Settings, pg_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "TIMEOUT", 0.3)
+    store = link.StoreLink(pg_dsn)
+    with stopped(store.use(lambda connection: connection)) as pid:
+        assert pid != store.use(_pid)
+    store.close()
+
+
+def _pid(connection: Connection) -> int:
+    with translated("Asking"):
+        row = connection.execute("SELECT pg_backend_pid() AS pid").fetchone()
+    assert row is not None
+    return int(row["pid"])
 
 
 def test_a_lock_whose_process_stands_still_is_held_still(
