@@ -37,12 +37,7 @@ def lint_command(
     given: tuple[Path, ...],
     dsn: str | None,
     with_database: bool,
-    names: tuple[str, ...],
-    ignored: tuple[str, ...],
-    list_rules: bool,
-    fail_on: str,
-    form: str,
-    as_json: bool,
+    asked: lintoutput.Asked,
 ) -> None:
     """Find what is wrong with the declared indexes, before any is built.
 
@@ -58,10 +53,9 @@ def lint_command(
       dbopt --dsn postgresql:///app index lint --with-database --fail-on info
       dbopt index lint --rules
     """
-    form = "json" if as_json else form
-    rules = lintoutput.chosen(RULES, names, ignored, _COMMAND)
-    if list_rules:
-        lintoutput.list_rules(context, RULES, form)
+    rules = lintoutput.chosen(RULES, asked.names, asked.ignored, _COMMAND)
+    if asked.list_rules:
+        lintoutput.list_rules(context, RULES, asked)
         return
     entries, texts, mistakes = read_declared(_paths(context, given))
     schema = _schema(context, dsn, with_database)
@@ -77,9 +71,9 @@ def lint_command(
         for entry, finding in lint_declared(looked, rules)
     ]
     # What nobody has asked to be strict about is said once a file.
-    fold = Severity.INFO if fail_on == "info" else Severity.WARNING
-    lintoutput.show(context, said, list(sources.values()), form, fold)
-    lintoutput.leave(said, fail_on)
+    fold = Severity.INFO if asked.fail_on == "info" else Severity.WARNING
+    lintoutput.show(context, said, list(sources.values()), asked, fold)
+    lintoutput.leave(said, asked)
 
 
 def _paths(context: Context, given: Sequence[Path]) -> list[Path]:

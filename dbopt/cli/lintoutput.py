@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import wraps
 from typing import Any, TypeVar
 
 import click
@@ -21,14 +23,25 @@ NEVER = "never"
 UNREAD = "unread"
 """The migration rule for a statement that no rule could look at, so that nothing speaks for it."""
 
-_Command = TypeVar("_Command", bound=Callable[..., Any])
-
-
 _Rule = TypeVar("_Rule", bound=LintRule)
 
 
-def options(fail_on: str) -> Callable[[_Command], _Command]:
-    """--rule, --ignore, --rules, --fail-on, --format and --json, in this order."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the shared options say; see `options`."""
+
+    names: tuple[str, ...]
+    ignored: tuple[str, ...]
+    list_rules: bool
+    fail_on: str
+    form: str
+
+
+def options(fail_on: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """--rule, --ignore, --rules, --fail-on, --format and --json, in this order.
+
+    The command gets them as one parameter, `asked`: an Asked.
+    """
     added = (
         click.option(
             "--rule", "names", multiple=True, metavar="NAME", help="Only this rule; repeatable."
@@ -48,10 +61,16 @@ def options(fail_on: str) -> Callable[[_Command], _Command]:
         click.option("--json", "as_json", is_flag=True, help="The same as --format json."),
     )  # fmt: skip
 
-    def decorate(command: _Command) -> _Command:
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def run(*given: Any, as_json: bool, form: str, **named: Any) -> None:
+            shared = {one: named.pop(one) for one in ("names", "ignored", "list_rules", "fail_on")}
+            command(*given, asked=Asked(**shared, form="json" if as_json else form), **named)
+
+        decorated: Callable[..., None] = run
         for option in reversed(added):
-            command = option(command)
-        return command
+            decorated = option(decorated)
+        return decorated
 
     return decorate
 
@@ -79,9 +98,9 @@ def chosen(
     )
 
 
-def list_rules(context: Context, rules: Sequence[LintRule], form: str) -> None:
+def list_rules(context: Context, rules: Sequence[LintRule], asked: Asked) -> None:
     """All rules and why they are rules: a table, or JSON."""
-    if form != "json":
+    if asked.form != "json":
         context.console.print(rules_table(rules))
         return
     names = ("name", "summary", "reason", "remedy")
@@ -102,13 +121,13 @@ def show(
     context: Context,
     said: Sequence[Said],
     texts: Sequence[Source],
-    form: str,
+    asked: Asked,
     fold: Severity = Severity.INFO,
 ) -> None:
     """The findings in one of the forms, on standard output; `fold` as show_findings has it."""
-    if form == "json":
+    if asked.form == "json":
         print_json([one.to_dict() for one in said])
-    elif form == "github":
+    elif asked.form == "github":
         # No finding is no line, rather than an empty one.
         if lines := github(said):
             click.echo(lines)
@@ -116,11 +135,11 @@ def show(
         show_findings(context.console, said, texts, fold)
 
 
-def leave(said: Sequence[Said], fail_on: str) -> None:
-    """End with 2 where a text could not be read, and with 1 for what `fail_on` counts."""
+def leave(said: Sequence[Said], asked: Asked) -> None:
+    """End with 2 where a text could not be read, and with 1 for what --fail-on counts."""
     if any(one.is_mistake or one.finding.rule == UNREAD for one in said):
         sys.exit(EXIT_USAGE)
-    least = SEVERITIES.get(fail_on)
+    least = SEVERITIES.get(asked.fail_on)
     counted = [one.finding for one in said if one.finding.examined]
     if least is not None and any(finding.severity >= least for finding in counted):
         sys.exit(EXIT_FINDINGS)

@@ -30,7 +30,10 @@ OLDEST, NEWEST, USUAL = 10, 19, 18
     "--range", "chosen", metavar="BASE:HEAD",
     help="Only the revisions after BASE up to HEAD.  [default: all]",
 )  # fmt: skip
-@click.option("-x", "arguments", multiple=True, metavar="ARG", help="As `alembic -x`.")
+@click.option("-x", "arguments", multiple=True, metavar="ARG", help="As `alembic -x`; repeatable.")
+@click.option(
+    "-n", "--name", "section", help="The alembic.ini's section, as `alembic --name`.",
+)  # fmt: skip
 @click.option(
     "--since", metavar="REV",
     help="Only files that have changed since the merge base with this Git revision.",
@@ -56,17 +59,13 @@ def lint_command(
     environment: Path | None,
     chosen: str | None,
     arguments: tuple[str, ...],
+    section: str | None,
     since: str | None,
     pg_version: int,
     no_transaction: bool,
     included: tuple[str, ...],
     literals: bool,
-    names: tuple[str, ...],
-    ignored: tuple[str, ...],
-    list_rules: bool,
-    fail_on: str,
-    form: str,
-    as_json: bool,
+    asked: lintoutput.Asked,
 ) -> None:
     """Find what blocks, breaks or loses data in migrations, before they are run.
 
@@ -84,36 +83,40 @@ def lint_command(
       dbopt migrate lint db/migrations/ --since origin/main --format github
       dbopt migrate lint --rules
     """
-    form = "json" if as_json else form
-    rules = _chosen(names, ignored, included)
-    if list_rules:
-        lintoutput.list_rules(context, RULES, form)
+    rules = _chosen(asked, included)
+    if asked.list_rules:
+        lintoutput.list_rules(context, RULES, asked)
         return
-    if chosen is not None and given and environment is None:
-        raise UsageError("--range is of Alembic's revisions.", hint="Give --alembic too.")
+    if environment is None:
+        _refuse_unused(chosen if given else None, arguments, section)
     linter = Linter(rules, pg_version, not no_transaction, literals)
     texts: list[Source] = files(given, since, literals=literals) if given else []
     said = lint_files(linter, texts)
     if environment is not None or not given:
-        asked = Revisions(environment, chosen or "", arguments, since)
-        rendered, found = lint_revisions(linter, asked, context.settings)
+        wanted = Revisions(environment, chosen or "", arguments, section or "", since)
+        rendered, found = lint_revisions(linter, wanted, context.settings)
         texts += rendered
         said += found
-    lintoutput.show(context, said, texts, form)
-    lintoutput.leave(said, fail_on)
+    lintoutput.show(context, said, texts, asked)
+    lintoutput.leave(said, asked)
 
 
-def _chosen(
-    names: tuple[str, ...], ignored: tuple[str, ...], included: tuple[str, ...]
-) -> tuple[Rule, ...]:
+def _refuse_unused(chosen: str | None, arguments: tuple[str, ...], section: str | None) -> None:
+    """What is said of an environment that nobody has named."""
+    for option, value in (("--range", chosen), ("-x", arguments), ("--name", section)):
+        if value:
+            raise UsageError(f"{option} is of Alembic's revisions.", hint="Give --alembic too.")
+
+
+def _chosen(asked: lintoutput.Asked, included: tuple[str, ...]) -> tuple[Rule, ...]:
     """The rules that are asked for, by our names or by squawk's; without any, the usual ones."""
-    others = aliases()
-    asked = {
-        one: tuple(found for name in given for found in others.get(name, [name]))
-        for one, given in (("names", names), ("ignored", ignored), ("included", included))
-    }
-    known = lintoutput.chosen(RULES, asked["names"], asked["ignored"], _COMMAND)
-    also = lintoutput.chosen(RULES, asked["included"], (), _COMMAND) if included else ()
-    if names:
+    known = lintoutput.chosen(RULES, _ours(asked.names), _ours(asked.ignored), _COMMAND)
+    also = lintoutput.chosen(RULES, _ours(included), (), _COMMAND) if included else ()
+    if asked.names:
         return known
     return tuple(rule for rule in known if rule.default or rule in also)
+
+
+def _ours(names: tuple[str, ...]) -> list[str]:
+    others = aliases()
+    return [found for name in names for found in others.get(name, [name])]

@@ -13,6 +13,8 @@ from dbopt.cli.querytext import STDIN, Source, sources
 from dbopt.errors import UsageError
 from dbopt.migrate.revisionsource import RevisionSource, read, without_reason
 from dbopt.settings import Settings
+from dbopt.sql.ddl.script import opened
+from dbopt.sql.ddl.script import read as read_statements
 from dbopt.sql.findings import Finding, Severity
 from dbopt.sql.migration.ban_uncommitted_transaction import RULE as UNCOMMITTED
 from dbopt.sql.migration.ignore_without_reason import RULE as WITHOUT_REASON
@@ -20,7 +22,7 @@ from dbopt.sql.migration.lint import lint_migration
 from dbopt.sql.migration.support import Rule
 from dbopt.sql.migration.transaction_nesting import RULE as NESTING
 from dbopt.sql.mistake import hidden, without_constants
-from dbopt.sql.parse import Statement
+from dbopt.sql.parse import LONGEST_READ, Statement
 
 if TYPE_CHECKING:
     from dbopt.migrate.render import Rendered
@@ -55,12 +57,13 @@ class Linter:
 
 @dataclass(frozen=True, slots=True)
 class Revisions:
-    """The revisions to render: of which environment, None for dbopt's own; which of them; and
-    the arguments of `alembic -x`."""
+    """The revisions to render: of which environment, None for dbopt's own; which of them; the
+    arguments of `alembic -x`, and the section of the alembic.ini, "" for the usual one."""
 
     environment: Path | None
     chosen: str = ""
     arguments: tuple[str, ...] = ()
+    section: str = ""
     since: str | None = None
 
 
@@ -77,11 +80,21 @@ def files(given: Sequence[str], since: str | None, *, literals: bool) -> list[So
 
 def lint_files(linter: Linter, texts: Sequence[Source]) -> list[Said]:
     """The findings of each file, in their order."""
-    return [
-        _said(source, finding, _place(source, finding))
-        for source in texts
-        for finding in linter.lint(source.text, linter.in_transaction)
-    ]
+    said: list[Said] = []
+    for source in texts:
+        found = linter.lint(source.text, linter.in_transaction)
+        shown = _opened(source, found)
+        said += [_said(shown, finding, _place(shown, finding)) for finding in found]
+    return said
+
+
+def _opened(source: Source, found: Sequence[Finding]) -> Source:
+    """The text as it may be shown where a finding is in a DO block: the code in it is no constant,
+    and its own constants are."""
+    if all("within" not in one.evidence for one in found):
+        return source
+    text = source.text
+    return replace(source, text=opened(text, read_statements(text[:LONGEST_READ])))
 
 
 def lint_revisions(
@@ -90,13 +103,13 @@ def lint_revisions(
     """The revisions' texts, by their Python files' names, and the findings."""
     # Alembic takes a while to import, and SQL files are linted without it.
     from dbopt.migrate import runner
-    from dbopt.migrate.application import application_config
+    from dbopt.migrate.application import SECTION, application_config
     from dbopt.migrate.render import render
 
     config = (
         runner.config(settings)
         if asked.environment is None
-        else application_config(asked.environment, asked.arguments)
+        else application_config(asked.environment, asked.arguments, asked.section or SECTION)
     )
     texts: list[Source] = []
     said: list[Said] = []
@@ -160,7 +173,9 @@ def _revision(linter: Linter, one: Rendered, source: Source) -> Iterator[Said]:
         finding = _not_rendered(one, python)
         if not python.ignores(NOT_RENDERED, one.error_line):
             yield Said(source, finding)
-    for finding in linter.lint(source.text, in_transaction=False):
+    found = linter.lint(source.text, in_transaction=False)
+    source = _opened(source, found)
+    for finding in found:
         if one.error and finding.rule == UNCOMMITTED.name:
             continue  # Alembic's COMMIT comes behind what could not be rendered
         place = _place(source, finding)

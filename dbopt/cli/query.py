@@ -43,14 +43,9 @@ def lint_command(
     given: tuple[str, ...],
     dsn: str | None,
     wanted: bool | None,
-    names: tuple[str, ...],
-    ignored: tuple[str, ...],
-    list_rules: bool,
+    asked: lintoutput.Asked,
     prove: bool,
-    fail_on: str,
-    form: str,
     literals: bool,
-    as_json: bool,
 ) -> None:
     """Find what is slow, unsafe or wrong in SQL, and say what to do.
 
@@ -67,16 +62,15 @@ def lint_command(
       dbopt --dsn postgresql:///app query lint report.sql
       dbopt query lint --rules
     """
-    form = "json" if as_json else form
-    rules = lintoutput.chosen(RULES, names, ignored, "dbopt query lint", (UNPARSED,))
-    if list_rules:
-        lintoutput.list_rules(context, RULES, form)
+    rules = lintoutput.chosen(RULES, asked.names, asked.ignored, "dbopt query lint", (UNPARSED,))
+    if asked.list_rules:
+        lintoutput.list_rules(context, RULES, asked)
         return
     texts = sources(given, literals=literals)
     with catalog(context, dsn, wanted) as known:
-        said = [one for text in texts for one in examine(text, rules, ignored, known, prove)]
-    lintoutput.show(context, said, texts, form)
-    lintoutput.leave(said, fail_on)
+        said = [one for text in texts for one in examine(text, rules, asked.ignored, known, prove)]
+    lintoutput.show(context, said, texts, asked)
+    lintoutput.leave(said, asked)
 
 
 @click.command("fingerprint")

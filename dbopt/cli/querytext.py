@@ -93,23 +93,18 @@ def sources(arguments: Iterable[str], *, literals: bool = False) -> list[Source]
     """What the arguments name: texts, files, folders of .sql files, "-" for standard input.
 
     Without any it is standard input, unless that is a terminal. With `literals` all may be shown
-    with constants. Raises UsageError for what cannot be read, is no text, or holds no statement.
+    with constants. A file that says nothing yet is left out. Raises UsageError for what cannot be
+    read, is no text, and for an argument or a pipe that holds no statement.
     """
     found: list[Source] = []
     for argument in _given(arguments):
-        several = [replace(one, typed=one.typed or literals) for one in _sources(argument)]
-        # A folder may have files that say nothing yet.
-        kept = [one for one in several if one.statements]
-        if not kept:
-            raise UsageError(f"{_called(argument, several)} holds no SQL statement.")
-        found += kept
+        for one in _sources(argument):
+            if one.statements:
+                found.append(replace(one, typed=one.typed or literals))
+            elif not one.name:
+                what = "Standard input" if argument == STDIN else "The argument"
+                raise UsageError(f"{what} holds no SQL statement.")
     return found
-
-
-def _called(argument: str, several: list[Source]) -> str:
-    if argument == STDIN:
-        return "Standard input"
-    return argument if several[0].name else "The argument"
 
 
 def _given(arguments: Iterable[str]) -> list[str]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from dbopt.sql.lexer import Lexeme, tokens
+from dbopt.sql.lexer import Lexeme, Token, tokens
 
 EVERY_RULE = "all"
 """The name that stands for every rule."""
@@ -46,13 +46,15 @@ class Script(Protocol):
 class Marker(NamedTuple):
     """A marker: the rules that it names, the words behind them, and the place of its comment.
 
-    `everywhere`: it speaks of the whole text. `foreign`: it is squawk's.
+    `following` is where the next code starts. `everywhere`: it speaks of the whole text. `foreign`:
+    it is squawk's.
     """
 
     rules: frozenset[str]
     reason: str
     start: int
     end: int
+    following: int
     everywhere: bool = False
     foreign: bool = False
 
@@ -61,7 +63,9 @@ class Suppressions:
     """The markers of one text.
 
     A marker speaks of the statement that it precedes, with nothing but comments between; of a
-    statement that starts or ends on its line; and of a finding on its line.
+    statement that starts or ends on its line; and of a finding on its line. One that stands on a
+    line of its own inside a statement speaks of the next line, and of what is found of the
+    statement as a whole.
 
     With `aliases` (another name → the rules that it means) a marker may use those names, and
     squawk's markers count too: `-- squawk-ignore RULE`, `-- squawk-ignore-file`.
@@ -69,10 +73,16 @@ class Suppressions:
 
     def __init__(self, script: Script, aliases: Mapping[str, Iterable[str]] | None = None) -> None:
         self._newlines = [at for at, char in enumerate(script.text) if char == "\n"]
-        self._starts = [one.start for one in script.subjects]
-        self._ends = [0, *(one.start + len(one.sql) for one in script.subjects)]
+        self._text = script.text
+        # Code in a string is statements within one, so that ends are in another order than starts.
+        spans = sorted((one.start, one.start + len(one.sql)) for one in script.subjects)
+        self._starts = [start for start, _ in spans]
+        self._end_of = dict(spans)
+        self._ends = sorted(self._end_of.values())
         self._of_line: dict[int, set[str]] = {}
+        self._of_next_line: dict[int, set[str]] = {}
         self._of_statement: dict[int, set[str]] = {}
+        self._of_whole: dict[int, set[str]] = {}
         self._of_all: set[str] = set()
         for marker in markers(script.text, foreign=aliases is not None):
             self._add(marker, _meant(marker.rules, aliases or {}))
@@ -81,6 +91,9 @@ class Suppressions:
         """Whether a marker takes back this rule's finding at an offset of the text."""
         end = subject.start + len(subject.sql)
         named = [self._of_all, self._of_statement.get(subject.start, _NOTHING)]
+        named.append(self._of_next_line.get(self._line(offset), _NOTHING))
+        if offset == subject.start:
+            named.append(self._of_whole.get(offset, _NOTHING))
         for at in (subject.start, end, offset):
             named.append(self._of_line.get(self._line(at), _NOTHING))
         return any(rule in rules or EVERY_RULE in rules for rules in named)
@@ -91,15 +104,26 @@ class Suppressions:
             return
         first = self._line(marker.start)
         for line in (first, self._line(marker.end)):
-            self._of_line.setdefault(line, set()).update(rules)
-        following = bisect_left(self._starts, marker.start)
-        # What stands behind a statement, on its last line, does not speak of the next one.
-        alone = following == 0 or first > self._line(self._ends[following])
-        if alone and following < len(self._starts) and marker.start >= self._ends[following]:
-            self._of_statement.setdefault(self._starts[following], set()).update(rules)
+            _note(self._of_line, line, rules)
+        # What stands behind code speaks of its own line alone.
+        above = self._newlines[first - 1] + 1 if first else 0
+        if self._text[above : marker.start].strip():
+            return
+        _note(self._of_next_line, self._line(marker.following), rules)
+        at = bisect_left(self._starts, marker.start)
+        closing = bisect_right(self._ends, marker.start)
+        before = self._starts[at - 1] if at else -1
+        if at < len(self._starts) and self._starts[at] < self._ends[closing]:
+            _note(self._of_statement, self._starts[at], rules)
+        elif self._end_of.get(before, -1) > marker.start:
+            _note(self._of_whole, before, rules)
 
     def _line(self, offset: int) -> int:
         return bisect_left(self._newlines, offset)
+
+
+def _note(where: dict[int, set[str]], at: int, rules: set[str]) -> None:
+    where.setdefault(at, set()).update(rules)
 
 
 def _meant(names: Iterable[str], aliases: Mapping[str, Iterable[str]]) -> set[str]:
@@ -110,15 +134,24 @@ def markers(text: str, *, foreign: bool = False) -> Iterator[Marker]:
     """The markers of a text in order, with `foreign` squawk's too."""
     if "dbopt:ignore" not in text and not (foreign and "squawk-ignore" in text):
         return
+    waiting: list[Marker] = []
     for token in tokens(text):
-        if token.lexeme is not Lexeme.COMMENT:
-            continue
-        end = token.start + len(token.text)
-        if (found := _marker(token.text)) is not None:
-            yield Marker(_listed(found[1]), found[2].strip(_no_reason), token.start, end)
-        elif foreign and (found := _foreign(token.text)) is not None:
-            rules = _listed(found[2] or EVERY_RULE)
-            yield Marker(rules, "", token.start, end, bool(found[1]), foreign=True)
+        if token.lexeme is Lexeme.COMMENT:
+            waiting += _read(token, len(text), foreign)
+        elif waiting and token.lexeme is not Lexeme.SPACE:
+            yield from (one._replace(following=token.start) for one in waiting)
+            waiting = []
+    yield from waiting
+
+
+def _read(comment: Token, following: int, foreign: bool) -> Iterator[Marker]:
+    text, start = comment.text, comment.start
+    end = start + len(text)
+    if (found := _marker(text)) is not None:
+        yield Marker(_listed(found[1]), found[2].strip(_no_reason), start, end, following)
+    elif foreign and (found := _foreign(text)) is not None:
+        rules = _listed(found[2] or EVERY_RULE)
+        yield Marker(rules, "", start, end, following, bool(found[1]), foreign=True)
 
 
 def _listed(names: str) -> frozenset[str]:

@@ -7,6 +7,6 @@ Source: PostgreSQL 18 documentation, Part VI, SQL Commands.
 
 from __future__ import annotations
 
-from dbopt.sql.ddl.read import read
+from dbopt.sql.ddl.script import read
 
 __all__ = ["read"]

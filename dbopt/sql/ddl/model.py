@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from dbopt.sql.ddl.bodies import Body
 from dbopt.sql.ddl.elements import Column, Constraint, Expression, Name, Span, TypeName
 
 
@@ -324,19 +324,27 @@ class Transaction(Node):
 
 @dataclass(frozen=True, slots=True)
 class Block(Node):
-    """DO, or CALL: code that runs and cannot be seen."""
+    r"""DO, CALL, EXECUTE, psql's `\i` and `\gexec`: code that runs.
+
+    `examined`: its statements follow it, with it as their caller; else nobody can see it.
+    """
 
     command: str
+    examined: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement of a text: its number from 1, its text without the `;`, and what it says."""
+    """One statement of a text: its number from 1, its text without the `;`, and what it says.
+
+    `within` is the code that it is a part of; its number is the holder's then.
+    """
 
     number: int
     sql: str
     start: int
     does: Node
+    within: Within | None = None
 
     @property
     def end(self) -> int:
@@ -344,9 +352,15 @@ class Statement:
         return self.start + len(self.sql)
 
 
-def columns_of(node: Node) -> Iterator[Column]:
-    """The columns that a statement gives a type to: those of CREATE TABLE and ADD COLUMN."""
-    if isinstance(node, CreateTable):
-        yield from node.columns
-    elif isinstance(node, Alter):
-        yield from (one.column for one in node.actions if isinstance(one, AddColumn))
+@dataclass(frozen=True, slots=True)
+class Within:
+    """Code in a string. `name` is "a DO block", "EXECUTE" or a function's, with its brackets.
+
+    `holder` is the statement that the string is a part of, and `caller` the one that runs it:
+    the same, but for a function.
+    """
+
+    name: str
+    body: Body
+    holder: Statement
+    caller: Statement

@@ -1,8 +1,8 @@
-"""The statements of a text, each read as far as the rules ask. Never raises."""
+"""What one statement says, as far as the rules ask. Never raises."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from dbopt.sql.ddl.alter import read_alter
 from dbopt.sql.ddl.commands import (
@@ -34,16 +34,14 @@ from dbopt.sql.ddl.model import (
     Other,
     OtherAction,
     Setting,
-    Statement,
     Transaction,
     Unread,
     Write,
 )
-from dbopt.sql.ddl.psql import without_psql
 from dbopt.sql.ddl.tables import read_create_table
 from dbopt.sql.parse import Statement as Source
-from dbopt.sql.parse import split
 
+Reader = Callable[[Cursor, Span], Node]
 _OBJECTS = (
     ("foreign", "data", "wrapper"),
     ("foreign", "table"),
@@ -73,25 +71,25 @@ _DROPPED_BY_OTHER_NAMES = frozenset(
 )
 
 
-def read(text: str) -> list[Statement]:
-    """The statements of a text in order, each with what it says.
-
-    One of a kind that rules need, and that cannot be read, is Unread; any other one is Other.
-    What only psql reads is passed over. Offsets are in characters of the text. Linear in the
-    text; never raises.
-    """
-    sources = split(without_psql(text))
-    return [_statement(number, one) for number, one in enumerate(sources, start=1)]
+def node(source: Source) -> Node:
+    """What a statement says: one of a kind that rules need, and that cannot be read, is Unread;
+    any other one is Other."""
+    return _node(source, _READERS)
 
 
-def _statement(number: int, source: Source) -> Statement:
-    return Statement(number, source.text, source.tokens[0].start, _node(source))
+def inner_node(source: Source) -> Node:
+    """The same of a statement in a body of PL/pgSQL, where SELECT INTO sets a variable."""
+    if len(source.tokens) > 1 and source.tokens[1].text in _ASSIGNS:
+        return Other(_place(source))
+    return _node(source, _INNER_READERS)
 
 
-def _node(source: Source) -> Node:
-    first = source.tokens[0]
-    at = Span(first.start, first.start + len(source.text))
-    reader = _READERS.get(first.text.lower())
+_ASSIGNS = frozenset({":=", "=", ".", "["})
+
+
+def _node(source: Source, readers: Mapping[str, Reader]) -> Node:
+    at = _place(source)
+    reader = readers.get(source.tokens[0].text.lower())
     if reader is None:
         return Other(at)
     cursor = Cursor(source.tokens)
@@ -100,6 +98,11 @@ def _node(source: Source) -> Node:
         return reader(cursor, at)
     except Unreadable as why:
         return Unread(at, source.words[:3], str(why))
+
+
+def _place(source: Source) -> Span:
+    start = source.tokens[0].start
+    return Span(start, start + len(source.text))
 
 
 def _create(cursor: Cursor, at: Span) -> Node:
@@ -192,15 +195,16 @@ def _prepare(cursor: Cursor, at: Span) -> Node:
     return Other(at)
 
 
-def _select(cursor: Cursor, at: Span) -> Node:
+def _perform(cursor: Cursor, at: Span) -> Node:
     cursor.accept("pg_catalog", ".")
-    if cursor.accept("set_config"):
-        return read_set_config(cursor, at)
-    return _select_into(cursor, at) if cursor.skip_to("into") else Other(at)
+    return read_set_config(cursor, at) if cursor.accept("set_config") else Other(at)
 
 
-def _select_into(cursor: Cursor, at: Span) -> Node:
-    """The table that SELECT ... INTO makes; what is no name there, PostgreSQL refuses."""
+def _select(cursor: Cursor, at: Span) -> Node:
+    found = _perform(cursor, at)
+    if isinstance(found, Setting) or not cursor.skip_to("into"):
+        return found
+    # The table that SELECT ... INTO makes; what is no name there, PostgreSQL refuses.
     cursor.accept("into")
     temporary = False
     while word := cursor.any_of("temporary", "temp", "local", "global", "unlogged", "table"):
@@ -235,7 +239,7 @@ def _copy(cursor: Cursor, at: Span) -> Node:
 
 
 _NOBODY = Name("", "", Span(0, 0))
-_READERS: dict[str, Callable[[Cursor, Span], Node]] = {
+_READERS: dict[str, Reader] = {
     "create": _create,
     "alter": _alter,
     "drop": _drop,
@@ -268,4 +272,10 @@ _READERS: dict[str, Callable[[Cursor, Span], Node]] = {
     "copy": _copy,
     "do": lambda _, at: Block(at, "do"),
     "call": lambda _, at: Block(at, "call"),
+}
+_INNER_READERS = {
+    **_READERS,
+    "select": _perform,
+    "perform": _perform,
+    "execute": lambda _, at: Block(at, "execute"),
 }

@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from dbopt.sql.ddl import read
 from dbopt.sql.ddl.elements import Constraint, ConstraintKind, Name, Span
 from dbopt.sql.ddl.model import (
     AddConstraint,
@@ -21,11 +20,14 @@ from dbopt.sql.ddl.model import (
     Rename,
     Statement,
     Transaction,
+    Within,
 )
+from dbopt.sql.ddl.script import opened, read
 from dbopt.sql.migration.tools import forward
 from dbopt.sql.parse import LONGEST_READ
 
-_ENDS = frozenset({"commit", "rollback", "prepare"})
+ENDS = frozenset({"commit", "rollback", "prepare"})
+"""Commands that end a transaction."""
 _SPACES = {"schema": "schema", "type": "type", "domain": "type"}
 """Kinds of object that share no names with relations."""
 
@@ -102,13 +104,16 @@ def _indexes(table: Name, constraints: Iterable[Constraint]) -> Iterator[Name]:
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """One statement and where it runs. `transaction` numbers the transactions of the text, from 1;
-    None is a statement of its own, which commits by itself."""
+    """One statement and where it runs. `order` counts them as they run, from 1. `transaction`
+    numbers the transactions of the text, from 1; None is a statement of its own, which commits by
+    itself. `nested`: it is of code that a transaction around it runs."""
 
     statement: Statement
+    order: int
     transaction: int | None
     version: int
     made: Made
+    nested: bool = False
 
     @property
     def does(self) -> Node:
@@ -126,19 +131,20 @@ class Subject:
         return self.statement.start
 
     @property
-    def number(self) -> int:
-        """Which statement of the text it is, from 1."""
-        return self.statement.number
+    def within(self) -> Within | None:
+        """The code in a string that it is a part of."""
+        return self.statement.within
 
     def is_new(self, name: Name, kind: str = "table") -> bool:
         """Whether the text has made this object before, so that nobody else uses it yet."""
-        return self.made.is_made(name, self.number, kind)
+        return self.made.is_made(name, self.order, kind)
 
 
 @dataclass(frozen=True, eq=False)
 class Migration:
-    """All statements of a text, in order.
+    """All statements of a text, as they run.
 
+    `text` is without the quotes of code that was read; its offsets are those of the original.
     `assumed`: the tool that runs it opens a transaction. `ends_open` is the BEGIN that nothing
     ends. `cut`: the text is longer than what was read.
     """
@@ -149,6 +155,11 @@ class Migration:
     assumed: bool
     ends_open: Subject | None = None
     cut: bool = False
+
+    @cached_property
+    def placed(self) -> tuple[Subject, ...]:
+        """The statements as they stand in the text, those in a string left out."""
+        return tuple(one for one in self.subjects if one.within is None)
 
     @cached_property
     def telling(self) -> tuple[Subject, ...]:
@@ -170,34 +181,59 @@ def migration(
     """
     made = Made(known)
     subjects: list[Subject] = []
-    count = 1 if in_transaction else 0
-    current = 1 if in_transaction else None
-    opened: Subject | None = None
-    for one in read(forward(text[:LONGEST_READ])):
-        subject = Subject(one, current, version, made)
-        if isinstance(one.does, Transaction):
-            count, current = _after(one.does, count, current)
-            # BEGIN and COMMIT are of the transaction that they begin and end.
-            subject = replace(subject, transaction=current or subject.transaction)
-            opened = _opened(subject, one.does, opened)
-        made.note(one.does, one.number)
+    transactions = _Transactions(in_transaction)
+    opening: Subject | None = None
+    statements = read(forward(text[:LONGEST_READ]))
+    for order, one in enumerate(statements, start=1):
+        number = transactions.of(one)
+        nested = one.within is not None and transactions.current is not None
+        subject = Subject(one, order, number, version, made, nested)
+        if isinstance(one.does, Transaction) and one.within is None:
+            opening = _opening(subject, one.does, opening)
+        made.note(one.does, order)
         subjects.append(subject)
     cut = len(text) > LONGEST_READ
-    return Migration(text, tuple(subjects), version, in_transaction, opened, cut)
+    shown = opened(text, statements)
+    return Migration(shown, tuple(subjects), version, in_transaction, opening, cut)
 
 
-def _opened(subject: Subject, does: Transaction, opened: Subject | None) -> Subject | None:
+def _opening(subject: Subject, does: Transaction, before: Subject | None) -> Subject | None:
+    """The statement that has opened the transaction that is open."""
     if does.command == "begin":
-        return opened or subject
-    if does.command in _ENDS:
+        return before or subject
+    if does.command in ENDS:
         return subject if does.chain else None
-    return opened
+    return before
 
 
-def _after(does: Transaction, count: int, current: int | None) -> tuple[int, int | None]:
-    """How many transactions there are, and which one is open, after a command."""
-    if does.command == "begin":
-        return (count, current) if current is not None else (count + 1, count + 1)
-    if does.command not in _ENDS:
-        return count, current
-    return (count + 1, count + 1) if does.chain else (count, None)
+class _Transactions:
+    """Counts the transactions of a text: `current` is the one that is open outside of code."""
+
+    def __init__(self, is_open: bool) -> None:
+        self._count = 1 if is_open else 0
+        self.current = 1 if is_open else None
+        self._inside: int | None = None
+
+    def of(self, one: Statement) -> int | None:
+        """The transaction of the next statement; BEGIN and COMMIT are of the one that they mean."""
+        command = one.does if isinstance(one.does, Transaction) else None
+        if one.within is not None:
+            return self.current or self._of_code(command)
+        self._inside = None
+        before = self.current
+        if command is not None and command.command == "begin":
+            self.current = before or self._next()
+        elif command is not None and command.command in ENDS:
+            self.current = self._next() if command.chain else None
+        return self.current or before
+
+    def _of_code(self, command: Transaction | None) -> int:
+        """Code that no transaction is around is one, until it ends it: then the next one begins."""
+        inside = self._inside or self._next()
+        ends = command is not None and command.command in ENDS
+        self._inside = self._next() if ends else inside
+        return inside
+
+    def _next(self) -> int:
+        self._count += 1
+        return self._count

@@ -40,8 +40,11 @@ _DEFINES = frozenset({"function", "procedure"})
 
 
 def _used(subject: Subject, values: Iterable[str]) -> str | None:
-    """The first constant that its code holds; what a function or a comment holds is not run."""
+    """The first constant that its code holds; what a function or a comment holds is not run, and
+    the statements of a block are asked themselves."""
     does = subject.does
+    if isinstance(does, Block) and does.examined:
+        return None
     written = [value for value in values if value in subject.sql]
     if not written or isinstance(does, Block):
         return next(iter(written), None)

@@ -13,15 +13,15 @@ from dbopt.sql.suppress import markers
 
 
 def _check(migration: Migration) -> Iterator[Match]:
-    if not migration.subjects:
+    if not migration.placed:
         return
-    starts = [subject.start for subject in migration.subjects]
+    starts = [subject.start for subject in migration.placed]
     for marker in markers(migration.text):
         if not marker.reason:
             following = min(bisect_left(starts, marker.start), len(starts) - 1)
             rules = ", ".join(sorted(marker.rules))
             yield Match(
-                migration.subjects[following],
+                migration.placed[following],
                 f"{rules} is ignored here, and nobody says why.",
                 Span(marker.start, marker.end),
             )

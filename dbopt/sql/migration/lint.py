@@ -6,14 +6,14 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from dbopt.sql.ddl.model import Transaction
+from dbopt.sql.ddl.model import Statement, Transaction, Within
 from dbopt.sql.findings import Finding
 from dbopt.sql.lint import MOST_FINDINGS, MOST_OF_A_RULE
 from dbopt.sql.migration import DEFAULT_RULES, RULES, tools
 from dbopt.sql.migration.context import Migration, migration
 from dbopt.sql.migration.ignore_without_reason import RULE as NO_REASON
 from dbopt.sql.migration.support import Match, Rule
-from dbopt.sql.split import located
+from dbopt.sql.split import located, position
 from dbopt.sql.suppress import Suppressions
 
 __all__ = ["DEFAULT_RULES", "RULES", "lint_migration"]
@@ -36,8 +36,8 @@ def lint_migration(
     A finding's object is "line:column", both from 1, and its evidence has `line`, `column`,
     `end_line`, `end_column` (one past the last character), `statement` (its number, from 1),
     `group` (of the rule), `instead` (the safe way as SQL, where it can be told from the text; a
-    proposal), and what the rule adds. `ignore` names rules to leave out, also by the
-    names that squawk has for them.
+    proposal), `within` (the DO block or the function that it is in, if it is), and what the rule
+    adds. `ignore` names rules to leave out, also by the names that squawk has for them.
 
     `in_transaction`: the tool that runs the text opens a transaction around it; the text may say
     otherwise with its tool's own words, see dbopt.sql.migration.tools; the part of it that takes
@@ -75,8 +75,15 @@ def _places(whole: Migration, rules: Sequence[Rule]) -> Iterator[_Placed]:
     suppressions = Suppressions(whole, aliases())
     for count, (rule, match) in enumerate(_matches(whole, rules)):
         at = match.at or match.subject.does.at
-        if rule is NO_REASON or not suppressions.cover(rule.name, match.subject, at.start):
+        if rule is NO_REASON or not _covered(suppressions, rule, match.subject.statement, at.start):
             yield at.start, count, _finding(whole.text, rule, match)
+
+
+def _covered(suppressions: Suppressions, rule: Rule, one: Statement, offset: int) -> bool:
+    """Whether a marker speaks of the statement, or of the code that it is a part of."""
+    if suppressions.cover(rule.name, one, offset):
+        return True
+    return one.within is not None and _covered(suppressions, rule, one.within.holder, offset)
 
 
 def _matches(whole: Migration, rules: Sequence[Rule]) -> Iterator[tuple[Rule, Match]]:
@@ -98,7 +105,7 @@ def _finding(text: str, rule: Rule, match: Match) -> Finding:
     place = located(text, *at)
     evidence: dict[str, Any] = {
         **place,
-        "statement": match.subject.number,
+        "statement": match.subject.statement.number,
         "group": rule.group.value,
         **match.evidence,
     }
@@ -107,6 +114,23 @@ def _finding(text: str, rule: Rule, match: Match) -> Finding:
     severity = rule.severity if match.severity is None else match.severity
     where = f"{place['line']}:{place['column']}"
     remedy = match.remedy or rule.remedy
-    return Finding(
-        rule.name, severity, where, match.message, evidence, remedy, examined=match.examined
-    )
+    message = match.message
+    if (within := match.subject.within) is not None:
+        evidence["within"] = _outermost(within).name
+        message = f"{message} {_stands(text, within)}"
+    return Finding(rule.name, severity, where, message, evidence, remedy, examined=match.examined)
+
+
+def _outermost(within: Within) -> Within:
+    while within.holder.within is not None:
+        within = within.holder.within
+    return within
+
+
+def _stands(text: str, within: Within) -> str:
+    """Where code runs, in words."""
+    outer = _outermost(within)
+    if outer.caller is outer.holder:
+        return f"This is in {outer.name}."
+    line, _ = position(text, outer.caller.start)
+    return f"This is in {outer.name}, which is called in line {line}."

@@ -6,10 +6,8 @@ from collections.abc import Iterator
 
 from dbopt.sql.ddl.model import Transaction
 from dbopt.sql.findings import Severity
-from dbopt.sql.migration.context import Migration
+from dbopt.sql.migration.context import ENDS, Migration
 from dbopt.sql.migration.support import Group, Match, Rule
-
-_ENDS = frozenset({"commit", "rollback", "prepare"})
 
 
 def _check_migration(migration: Migration) -> Iterator[Match]:
@@ -18,17 +16,22 @@ def _check_migration(migration: Migration) -> Iterator[Match]:
         does = subject.does
         if not isinstance(does, Transaction):
             continue
-        if does.command == "begin":
+        if subject.within is not None:
+            if does.command in ENDS and subject.nested:
+                yield Match(subject, _FAILS)
+        elif does.command == "begin":
             if opened:
                 yield Match(subject, "A transaction is open already: this BEGIN begins nothing.")
             opened = True
-        elif does.command in _ENDS:
+        elif does.command in ENDS:
             if by_tool:
                 yield Match(subject, "It ends the transaction that the migration tool has opened.")
             elif not opened:
                 yield Match(subject, "No transaction is open: it ends nothing.")
             opened, by_tool = does.chain, False
 
+
+_FAILS = "Code ends transactions only where none is around it: this one will fail (2D000)."
 
 RULE = Rule(
     name="transaction-nesting",
@@ -42,7 +45,7 @@ RULE = Rule(
     ),
     remedy=(
         "One BEGIN and one COMMIT; SAVEPOINT for a part that may fail; none of them where the "
-        "tool opens the transaction."
+        "tool opens the transaction. A DO block that commits has to run outside of one."
     ),
     fires="BEGIN;\nBEGIN;\nUPDATE users SET seen = now() WHERE id = 1;\nCOMMIT",
     passes="BEGIN;\nSAVEPOINT a;\nUPDATE users SET seen = now() WHERE id = 1;\nCOMMIT",

@@ -1,4 +1,4 @@
-"""DO and CALL: what runs inside is not looked at."""
+r"""DO, CALL, EXECUTE and `\i`: what they run cannot be looked at."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from dbopt.sql.migration.support import Group, Match, Rule
 
 
 def _check(subject: Subject) -> Iterator[Match]:
-    if isinstance(subject.does, Block):
-        message = f"What {subject.does.command.upper()} runs has not been looked at."
-        yield Match(subject, message, examined=False)
+    does = subject.does
+    if isinstance(does, Block) and not does.examined:
+        command = does.command if does.command[0] == "\\" else does.command.upper()
+        yield Match(subject, f"What {command} runs has not been looked at.", examined=False)
 
 
 RULE = Rule(
@@ -22,14 +23,15 @@ RULE = Rule(
     group=Group.ROBUSTNESS,
     summary="Code runs that no rule can look at.",
     reason=(
-        "A DO block or a procedure may run any statement, built from strings too, with any lock, "
-        "in one transaction."
+        "A procedure, a string that EXECUTE puts together, or a file that psql's \\i includes may "
+        "be any statement, with any lock. The statements of a DO block in PL/pgSQL are looked at, "
+        "and those of a function that the same text makes and calls."
     ),
     remedy=(
-        "Write the statements themselves where it is possible; else look at the locks yourself, "
-        "and say so with a marker."
+        "Write the statements themselves where it is possible, and lint an included file by its "
+        "name; else look at the locks yourself, and say so with a marker."
     ),
-    fires="DO $$ BEGIN EXECUTE 'DROP TABLE users'; END $$",
-    passes="SELECT count(*) FROM users",
+    fires="DO $$ BEGIN EXECUTE format('DROP TABLE %I', 'users'); END $$",
+    passes="DO $$ BEGIN PERFORM count(*) FROM users; END $$",
     check=_check,
 )

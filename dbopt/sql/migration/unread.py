@@ -20,9 +20,9 @@ def _check(subject: Subject) -> Iterator[Match]:
 
 
 def _check_migration(migration: Migration) -> Iterator[Match]:
-    if migration.cut and migration.subjects:
+    if migration.cut and migration.placed:
         yield Match(
-            migration.subjects[-1],
+            migration.placed[-1],
             f"Only the first {LONGEST_READ} characters were read.",
             Span(LONGEST_READ, LONGEST_READ),
             remedy="Split the migration.",

@@ -4,7 +4,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from dbopt.cli.lintoutput import chosen, leave, options
+from dbopt.cli.lintoutput import Asked, chosen, leave, options
 from dbopt.cli.querylint import NOT_RENDERED, SYNTAX, Place, Said
 from dbopt.cli.queryshow import github
 from dbopt.cli.querytext import Source
@@ -33,11 +33,12 @@ def said(rule: str, severity: Severity, *, examined: bool = True, placed: bool =
     ],
 )
 def test_exit_codes(findings: list[Said], fail_on: str, code: int) -> None:
+    asked = Asked((), (), list_rules=False, fail_on=fail_on, form="text")
     if code == 0:
-        leave(findings, fail_on)
+        leave(findings, asked)
         return
     with pytest.raises(SystemExit) as end:
-        leave(findings, fail_on)
+        leave(findings, asked)
     assert code == end.value.code
 
 
@@ -78,3 +79,20 @@ def test_options_are_in_their_order() -> None:
     at = [out.index(f"  {name}") for name in listed]
     assert sorted(at) == at
     assert "[default: critical]" in out
+
+
+def test_a_command_gets_them_as_one() -> None:
+    told: list[Asked] = []
+
+    @click.command()
+    @options(fail_on="info")
+    def command(asked: Asked) -> None:
+        told.append(asked)
+
+    words = ["--rule", "a", "--rule", "b", "--ignore", "c", "--json"]
+    assert 0 == CliRunner().invoke(command, words).exit_code
+    assert 0 == CliRunner().invoke(command, ["--rules", "--format", "github"]).exit_code
+    assert [
+        Asked(("a", "b"), ("c",), list_rules=False, fail_on="info", form="json"),
+        Asked((), (), list_rules=True, fail_on="info", form="github"),
+    ] == told

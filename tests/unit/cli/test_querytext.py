@@ -59,7 +59,6 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
         (b"select 1\0", "is no SQL text: it holds a NUL byte at 8. A binary file, or UTF-16?"),
         ("select 1".encode("utf-16"), "it holds a NUL byte at 3"),
         (b"select 1;\nselect '\xff'", "is no UTF-8 text: byte 0xff in line 2."),
-        (b"-- nothing", "holds no SQL statement."),
         (b"x" * 1001, "is larger than 0 MB. It may be a dump."),
     ],
 )
@@ -94,10 +93,10 @@ def test_folders_without_sql_and_with_too_much(
         sources(["."])
 
 
-def test_a_folders_empty_files_are_passed_over(folder: Path) -> None:
+def test_empty_files_are_passed_over(folder: Path) -> None:
     (folder / "a.sql").write_text("-- later\n")
-    with pytest.raises(UsageError, match=r"^\. holds no SQL statement"):
-        sources(["."])
+    assert [] == sources(["."])
+    assert [] == sources(["a.sql"])
     (folder / "b.sql").write_text("select 1")
     assert ["b.sql"] == [one.name for one in sources(["."])]
 

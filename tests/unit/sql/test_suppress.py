@@ -39,6 +39,10 @@ def covered(text: str, rule: str = "one", at: str = "") -> list[bool]:
         ("select 1 -- dbopt:ignore one\n, 2\n, 3", [True]),
         ("select 1;\n-- dbopt:ignore one", [False]),
         ("-- dbopt:ignore one", []),
+        ("select 1\n-- dbopt:ignore one\n, 2\n, 3", [True]),
+        ("select 1\n-- dbopt:ignore two\n, 2\n, 3", [False]),
+        ("select 1\n-- dbopt:ignore one\n, 2;\nselect 3", [True, False]),
+        ("select 1;\nselect 2\n-- dbopt:ignore one\n", [False, False]),
     ],
 )
 def test_a_marker_speaks_of_its_statement(text: str, expected: list[bool]) -> None:
@@ -50,6 +54,14 @@ def test_a_marker_inside_speaks_of_its_line() -> None:
     assert [False] == covered(text, at="a\n")
     assert [True] == covered(text, at="b ")
     assert [False] == covered(text, at="c\n")
+
+
+def test_a_marker_on_a_line_of_its_own_inside_speaks_of_the_next_line() -> None:
+    text = "select a\n -- dbopt:ignore one\n\n -- more words\n, b\n, c\nfrom t"
+    assert [True] == covered(text, at="b\n")
+    assert [False] == covered(text, at="c\n")
+    assert [False] == covered(text, at="t")
+    assert [True] == covered(text)
 
 
 def test_many_markers_cost_linear_time() -> None:

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from dbopt.sql.ddl import read
-from dbopt.sql.ddl.psql import without_psql
+from dbopt.sql.ddl.model import Block
+from dbopt.sql.ddl.psql import read_psql
 
 
 @pytest.mark.parametrize(
@@ -31,12 +32,32 @@ from dbopt.sql.ddl.psql import without_psql
     ],
 )
 def test_what_the_server_gets(text: str, expected: list[str]) -> None:
-    assert expected == [one.sql for one in read(text)]
+    assert expected == [one.sql for one in read(text) if not isinstance(one.does, Block)]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("\\i a.sql\nselect 1;\n  \\ir b/c.sql\n", ["\\i a.sql", "\\ir b/c.sql"]),
+        ("select 'drop table x' \\gexec\n", ["\\gexec"]),
+        ("select 1 \\gset\n\\if true\n\\endif\n\\echo \\gexec\n", []),
+        ("select '\n\\i a.sql'", []),
+    ],
+)
+def test_what_runs_elsewhere_is_told(text: str, told: list[str]) -> None:
+    found = [one for one in read(text) if isinstance(one.does, Block)]
+    assert told == [one.sql for one in found] == [text[one.start : one.end] for one in found]
+    assert not any(one.does.examined for one in found if isinstance(one.does, Block))
+
+
+def test_both_branches_of_if_are_read() -> None:
+    text = "\\if :x\ndrop table a;\n\\else\ndrop table b;\n\\endif\n"
+    assert ["drop table a", "drop table b"] == [one.sql for one in read(text)]
 
 
 def test_offsets_and_lines_stay() -> None:
     text = "\\set a b\r\ncopy t from stdin;\n1\n\\.\nselect 1;"
-    blanked = without_psql(text)
+    blanked, _ = read_psql(text)
     assert len(text) == len(blanked)
     assert text.count("\n") == blanked.count("\n")
     assert ["copy t from stdin", "select 1"] == [text[one.start : one.end] for one in read(text)]

@@ -245,6 +245,86 @@ def test_markers(text: str, expected: list[str]) -> None:
     assert expected == rules(text)
 
 
+BLOCK = """DO $$
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_constraint WHERE conname = 'c') THEN
+    ALTER TABLE t ADD CONSTRAINT c CHECK (a > 0);
+  END IF;
+END $$;"""
+
+
+def test_a_finding_in_a_do_block() -> None:
+    (found,) = lint_migration(BLOCK, rules=[named("constraint-missing-not-valid")])
+    assert "4:23" == found.object
+    assert found.message.endswith("is checked. This is in a DO block.")
+    assert ("a DO block", 1) == (found.evidence["within"], found.evidence["statement"])
+
+
+def test_a_finding_in_a_function_says_who_calls_it() -> None:
+    text = "CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $$\nDROP TABLE a $$;\nSELECT f();"
+    (found,) = lint_migration(text, rules=[named("ban-drop-table")])
+    assert "2:1" == found.object
+    assert found.message.endswith("This is in f(), which is called in line 3.")
+
+
+@pytest.mark.parametrize(
+    ("statements", "in_transaction", "expected"),
+    [
+        (
+            "CREATE INDEX CONCURRENTLY i ON t (a);",
+            False,
+            ["ban-concurrent-index-creation-in-transaction"],
+        ),
+        ("DROP INDEX CONCURRENTLY i;", False, ["cannot-run-in-transaction"]),
+        ("COMMIT;", False, []),
+        ("COMMIT;", True, ["transaction-nesting"]),
+        ("ALTER TABLE t ADD a text; COMMIT; ALTER TABLE u ADD a text;", False, []),
+        ("ALTER TABLE t ADD a text; ALTER TABLE u ADD a text;", False, ["locking-two-tables"]),
+        ("CREATE TABLE t (a text); CREATE INDEX i ON t (a);", True, []),
+        ("SELECT a INTO b FROM c;", True, []),
+        ("EXECUTE 'DROP TABLE t';", True, ["ban-drop-table"]),
+        ("EXECUTE format('DROP TABLE %I', t);", True, ["unexamined-block"]),
+        ("SET LOCAL work_mem = '1GB';", False, []),
+    ],
+)
+def test_a_do_block_is_one_transaction(
+    statements: str, in_transaction: bool, expected: list[str]
+) -> None:
+    text = f"DO $$ BEGIN {statements} END $$"
+    assert expected == rules(text, in_transaction=in_transaction)
+
+
+def test_what_follows_a_do_block_is_no_part_of_its_transaction() -> None:
+    text = "DO $$ BEGIN ALTER TABLE t ADD a text; END $$; ALTER TABLE u ADD a text"
+    assert [] == rules(text)
+    assert ["locking-two-tables"] == rules(text, in_transaction=True)
+
+
+@pytest.mark.parametrize(
+    ("before", "inside"),
+    [
+        ("-- dbopt:ignore ban-drop-table unused\n", ""),
+        ("", "-- dbopt:ignore ban-drop-table unused\n"),
+        ("", "-- dbopt:ignore ban-drop-table unused\nIF a THEN "),
+        ("", "-- squawk-ignore ban-drop-table\n"),
+    ],
+)
+def test_markers_of_a_do_block(before: str, inside: str) -> None:
+    end = "END IF; " * ("IF" in inside)
+    text = f"{before}DO $$\nBEGIN\n{inside}DROP TABLE t; {end}END $$;\nDROP TABLE u"
+    assert ["ban-drop-table"] == rules(text)
+    reason = lint_migration(text.replace("unused", ""), rules=[named("ignore-without-reason")])
+    assert ("unused" in text) == bool(reason)
+
+
+def test_a_marker_inside_a_statement() -> None:
+    text = "ALTER TABLE t\n  -- dbopt:ignore ban-drop-column unused\n  DROP COLUMN a,\n  DROP b"
+    found = lint_migration(text, rules=[named("ban-drop-column")])
+    assert ["4:3"] == [one.object for one in found]
+    whole = text.replace("ban-drop-column", "require-lock-timeout")
+    assert [] == lint_migration(whole, rules=[named("require-lock-timeout")])
+
+
 def test_one_marker_for_both_timeouts() -> None:
     text = "-- dbopt:ignore require-timeout-settings the role has them\nDROP TABLE IF EXISTS t"
     assert ["ban-drop-table"] == [one.rule for one in lint_migration(text)]
