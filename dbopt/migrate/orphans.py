@@ -1,8 +1,10 @@
-"""Builds that go on without us: a dbopt that was killed, whose server session goes on, or others'.
+"""Builds that go on without us: others', and that of a dbopt that was killed.
 
-A server notices that its client is gone only when it has something to send to it, so the build of
-a killed dbopt goes on to its end. It is waited for. One of our own is cancelled where it holds up
-the application, or when the time is over; somebody else's never.
+A server ends the build of a killed dbopt within a second or so (`direct.prepared`), but for
+PostgreSQL 13, some systems, and a process that stands still: there it goes on to its end, since a
+server else notices that its client is gone only when it sends it something. Such a build is waited
+for. One of our own is cancelled where it holds up the application, or when the time is over;
+somebody else's never.
 """
 
 from __future__ import annotations

@@ -6,7 +6,15 @@ import pytest
 
 # Imported so that every class of the tree is known, wherever it is defined.
 import dbopt.cli.root
-from dbopt.errors import EXIT_CODES, ConfigError, DboptError, ServerRefused
+from dbopt.errors import (
+    EXIT_CODES,
+    EXIT_UNREACHABLE,
+    ConfigError,
+    ConnectError,
+    DboptError,
+    ServerLost,
+    ServerRefused,
+)
 
 assert dbopt.cli.root
 
@@ -35,6 +43,11 @@ def test_each_says_what_happened_where_nobody_else_does(cls: type[DboptError]) -
     assert (cls.__doc__ or "").splitlines()[0].endswith((".", "."))
     if cls is not ServerRefused:
         assert (cls.__doc__ or "").splitlines()[0] == str(cls())
+
+
+def test_a_lost_server_is_to_a_deploy_as_one_that_cannot_be_reached() -> None:
+    """It starts again, later: what the server did before it went is not partly done for ever."""
+    assert EXIT_UNREACHABLE == ConnectError.exit_code == ServerLost.exit_code
 
 
 def test_message_and_hint() -> None:
