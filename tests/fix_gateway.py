@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import tempfile
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import psycopg
 import pytest
@@ -27,12 +28,15 @@ from dbopt.observation import (
 )
 from dbopt.settings import Settings
 from dbopt.verdict import Question, Refusal, Verdict
+from tests import forked
 from tests.fix_pg import Server, fresh_database
 from tests.support import wait_until
 
 T = TypeVar("T")
 
 START_TIMEOUT = 30.0
+PYTHON = sys.executable
+"""A test that wants its workers started by another interpreter replaces sys.executable."""
 DEFAULTS: dict[str, Any] = {
     "gateway.port": 0,
     "gateway.shutdown_timeout": 1.0,
@@ -187,8 +191,17 @@ class Runner:
         self.loop.close()
 
 
+class QuickSupervisor(Supervisor):
+    """Its workers are forked from one that has imported all; see tests/forked.py."""
+
+    async def _launch(self, link: int, listeners: list[int]) -> asyncio.subprocess.Process:
+        if sys.executable != PYTHON:
+            return await super()._launch(link, listeners)
+        return cast("asyncio.subprocess.Process", forked.start(link, listeners))
+
+
 async def _start(settings: Settings, seen: Seen) -> Supervisor:
-    supervisor = Supervisor(settings, seen)
+    supervisor = QuickSupervisor(settings, seen)
     supervisor.listen()
     await supervisor.start()
     return supervisor

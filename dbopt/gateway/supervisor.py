@@ -145,10 +145,7 @@ class Supervisor:
         ours, theirs = socket.socketpair()
         listeners = [sock.fileno() for sock in self._sockets]
         try:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "dbopt.gateway", str(theirs.fileno()),
-                pass_fds=(theirs.fileno(), *listeners), stdin=asyncio.subprocess.DEVNULL,
-            )  # fmt: skip
+            process = await self._launch(theirs.fileno(), listeners)
         except OSError:
             ours.close()
             raise
@@ -172,6 +169,13 @@ class Supervisor:
             if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
+
+    async def _launch(self, link: int, listeners: list[int]) -> asyncio.subprocess.Process:
+        """A worker's process, which inherits its end of the link and the listening sockets."""
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "dbopt.gateway", str(link),
+            pass_fds=(link, *listeners), stdin=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
 
     def _heard(self, number: int, message: ToControl) -> None:
         if isinstance(message, Observed):
