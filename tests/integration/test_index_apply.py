@@ -455,14 +455,14 @@ def test_the_deadline_ends_the_run_and_says_what_is_left(
     told: list[str] = []
     with psycopg.connect(pg_dsn) as writer:
         writer.execute("INSERT INTO people VALUES (0, 'new')")
-        applied = _apply(settings, told, deadline=0.7)
+        applied = _apply(settings, told, deadline=1.5)
         pid = writer.info.backend_pid
         writer.rollback()
 
     assert (applied.outcome, applied.exit_code) == (Outcome.DEADLINE, 6)
     assert len(applied.left) == 2
     (failed,) = applied.failed
-    assert f"before the 0.7 s that were given were over: it waited for pid {pid}" in failed.message
+    assert f"before the 1.5 s that were given were over: it waited for pid {pid}" in failed.message
     assert f"SELECT pg_terminate_backend({pid}). Run again" in failed.remedy
     assert _apply(settings).outcome is Outcome.DONE
     assert _states(connection) == {"people_lower": True, "people_mail": True}

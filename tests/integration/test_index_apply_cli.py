@@ -275,7 +275,7 @@ def test_a_signal_in_the_middle_cleans_up_and_says_what_is_left(
 ) -> None:
     runner.upgrade(settings, indexes=False)
     with _start(settings, "--yes", "--json") as process:
-        wait_until(lambda: _states(connection), 20, what="the build")
+        wait_until(lambda: _states(connection), 60, what="the build")
         process.send_signal(number)
         code, out, said = _finish(process)
 
@@ -297,8 +297,7 @@ def test_a_signal_while_it_waits_for_another_run(
     runner.upgrade(settings, indexes=False)
     with locked(settings.server.dsn), _start(settings, "--yes", "--json") as process:
         assert process.stderr is not None
-        while "Waiting for another migration" not in process.stderr.readline():
-            pass
+        assert any("Waiting for another migration" in line for line in process.stderr)
         process.terminate()
         code, out, said = _finish(process)
 
@@ -325,9 +324,9 @@ def test_after_sigkill_the_next_run_ends_in_the_declared_state(
 ) -> None:
     runner.upgrade(settings, indexes=False)
     with _start(settings, "--yes") as process:
-        wait_until(lambda: _states(connection), 20, what="the build")
+        wait_until(lambda: _states(connection), 60, what="the build")
         process.kill()
-    with locked(settings.server.dsn, 2):  # it is free at once
+    with locked(settings.server.dsn):  # it is free at once
         blocker.rollback()
 
     result, shown = _call(settings, "--yes")
@@ -343,7 +342,7 @@ def test_the_second_waits_and_says_for_whom(
 ) -> None:
     runner.upgrade(settings, indexes=False)
     with _start(settings, "--yes") as first:
-        wait_until(lambda: _states(connection), 20, what="the build")
+        wait_until(lambda: _states(connection), 60, what="the build")
         with _start(settings, "--yes") as second:
             assert second.stderr is not None
             line = second.stderr.readline()
@@ -388,7 +387,7 @@ def test_a_restart_in_the_middle_is_waited_for(
     before.execute("INSERT INTO people VALUES (0, 'new')")
     with _start(settings, "--yes") as process:
         with connect(settings.server.dsn) as watcher:
-            wait_until(lambda: _states(watcher), 20, what="the build")
+            wait_until(lambda: _states(watcher), 60, what="the build")
         pg_server.restart(immediate=True)
         code, _, said = _finish(process)
     before.close()

@@ -112,6 +112,9 @@ def test_upgrade_downgrade_upgrade(settings: Settings, connection: Connection) -
     assert _states(connection) == {"people_lower": True, "people_mail": True}
     assert {built.action for built in runner.upgrade(settings).indexes} == {Action.PRESENT}
 
+    assert runner.downgrade(settings, "base", indexes=False).revision == ""
+    assert _states(connection) == {"people_lower": True, "people_mail": True}
+
 
 def test_the_own_schema_alone(settings: Settings, connection: Connection) -> None:
     assert runner.upgrade(settings, "0001").revision == "0001"
@@ -425,7 +428,7 @@ def test_a_signal_in_the_middle_of_a_build_leaves_no_index(
         reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         reader.execute("SELECT 1 FROM pg_class LIMIT 1")
         with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE) as run:
-            wait_until(lambda: "people_mail" in _states(connection), 20, "the build")
+            wait_until(lambda: "people_mail" in _states(connection), 60, "the build")
             run.send_signal(number)
             _, said = run.communicate(timeout=30)
         reader.rollback()
