@@ -42,7 +42,8 @@ path_separator = os
 def init(context: Context, where: Path, as_json: bool) -> None:
     """Make config.toml, indexes/, migrations/ and alembic.ini in DIR, for your own repository.
 
-    What is already there is left as it is.
+    What is already there is left as it is. After an upgrade of dbopt run it again: it adds the
+    revisions of dbopt's schema that are new.
 
     \b
     Examples:
@@ -51,7 +52,7 @@ def init(context: Context, where: Path, as_json: bool) -> None:
     """
     try:
         where.mkdir(parents=True, exist_ok=True)
-        made = [path for path in _make(where) if path is not None]
+        made = _make(where)
     except OSError as error:
         raise UsageError(
             f"{error.filename or where}: cannot be written: {error.strerror}.",
@@ -69,8 +70,9 @@ def init(context: Context, where: Path, as_json: bool) -> None:
     )
 
 
-def _make(where: Path) -> list[Path | None]:
-    return [_config(where), _indexes(where), _migrations(where), _alembic(where)]
+def _make(where: Path) -> list[Path]:
+    single = (_config(where), _indexes(where))
+    return [*filter(None, single), *_migrations(where), *filter(None, [_alembic(where)])]
 
 
 def _config(where: Path) -> Path | None:
@@ -91,14 +93,16 @@ def _indexes(where: Path) -> Path | None:
     return path
 
 
-def _migrations(where: Path) -> Path | None:
+def _migrations(where: Path) -> list[Path]:
+    """The environment; of one that is there, and dbopt's, the revisions that it lacks."""
+    from dbopt.migrate.runner import is_ours, missing  # Alembic takes a while to import
+
     path = where / "migrations"
-    if path.exists():
-        return None
-    shutil.copytree(
-        directory("migrations"), path, ignore=shutil.ignore_patterns("__pycache__", ".*")
-    )
-    return path
+    if not path.exists():
+        ignored = shutil.ignore_patterns("__pycache__", ".*")
+        return [Path(shutil.copytree(directory("migrations"), path, ignore=ignored))]
+    lacking = missing(path) if is_ours(path) else []
+    return [Path(shutil.copy(one, path / "versions")) for one in lacking]
 
 
 def _alembic(where: Path) -> Path | None:

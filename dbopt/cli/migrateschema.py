@@ -39,17 +39,20 @@ def upgrade(context: Context, revision: str, schema_only: bool, as_json: bool) -
 
 @click.command()
 @click.argument("revision")
+@click.option("--schema-only", is_flag=True, help="Let the declared indexes stay.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def downgrade(context: Context, revision: str, as_json: bool) -> None:
-    """Downgrade to REVISION; "base" takes everything away, dbopt's history too.
+def downgrade(context: Context, revision: str, schema_only: bool, as_json: bool) -> None:
+    """Downgrade to REVISION; below 0002 this drops the declared indexes, concurrently.
+
+    "base" takes dbopt's schema away, with all of its history.
 
     \b
     Examples:
-      dbopt migrate downgrade 0001      (drop the declared indexes, concurrently)
-      dbopt migrate downgrade base
+      dbopt migrate downgrade base --schema-only      (your indexes stay)
+      dbopt migrate downgrade 0001
     """
-    done = runner.downgrade(context.settings, revision)
+    done = runner.downgrade(context.settings, revision, indexes=not schema_only)
     if as_json:
         print_json(done.to_dict())
     else:

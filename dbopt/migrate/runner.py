@@ -66,9 +66,18 @@ def upgrade(
     return _command(command.upgrade, settings, revision, progress, indexes)
 
 
-def downgrade(settings: Settings, revision: str, progress: Report | None = None) -> Upgraded:
-    """Downgrade to that revision ("base": to nothing). Raises as `upgrade` does."""
-    return _command(command.downgrade, settings, revision, progress)
+def downgrade(
+    settings: Settings,
+    revision: str,
+    progress: Report | None = None,
+    *,
+    indexes: bool = True,
+) -> Upgraded:
+    """Downgrade to that revision ("base": to nothing). Raises as `upgrade` does.
+
+    Without `indexes` the declared indexes stay, wherever it leads.
+    """
+    return _command(command.downgrade, settings, revision, progress, indexes)
 
 
 def current(settings: Settings) -> str:
@@ -110,10 +119,16 @@ def location(settings: Settings) -> Path:
     """The environment's directory: the configured one if it is there, else the shipped one.
 
     An application often has an Alembic environment of its own in `migrations/`: that one is never
-    run. Raises UsageError where it is what migrate.directory names.
+    run. Raises UsageError where it is what migrate.directory names, and where a copy that
+    `dbopt init` has made lacks revisions of this dbopt's.
     """
     own = Path(settings.migrate.directory)
-    if _is_ours(own):
+    if is_ours(own):
+        if lacking := missing(own):
+            raise UsageError(
+                f"migrate.directory: {own} lacks {lacking[0].name}: an older dbopt has made it.",
+                hint=f"`dbopt init {own.parent}` adds what is missing.",
+            )
         return own.absolute()
     if settings.migrate.directory == TABLE["migrate.directory"].default:
         return resources.directory("migrations")
@@ -123,7 +138,14 @@ def location(settings: Settings) -> Path:
     )
 
 
-def _is_ours(directory: Path) -> bool:
+def missing(directory: Path) -> list[Path]:
+    """The shipped revisions that an environment of dbopt's lacks, the first one first."""
+    shipped = (resources.directory("migrations") / "versions").glob("*.py")
+    return sorted(one for one in shipped if not (directory / "versions" / one.name).exists())
+
+
+def is_ours(directory: Path) -> bool:
+    """Whether that is an Alembic environment of dbopt's, and no application's own."""
     try:
         return "dbopt.migrate.environment" in (directory / "env.py").read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):

@@ -35,6 +35,30 @@ def test_the_same_again_changes_nothing(call: Call) -> None:
     assert ". already has all of it." == call("init", ".").out.splitlines()[0]
 
 
+def test_revisions_that_an_older_dbopt_lacked_are_added(call: Call) -> None:
+    call("init", ".")
+    newest = max(Path("migrations/versions").glob("*.py"))
+    newest.unlink()
+    other = Path("migrations/versions/9999_own.py")
+    other.write_text("")
+
+    lacking = call("migrate", "history")
+
+    assert (2, f"dbopt: migrate.directory: migrations lacks {newest.name}: an older dbopt has made "
+        "it. `dbopt init .` adds what is missing.") == (lacking.code, lacking.line)  # fmt: skip
+    assert f"made {newest}" == call("init", ".").out.splitlines()[0]
+    assert (True, "") == (newest.exists(), other.read_text())
+
+
+def test_an_application_s_own_environment_is_let_be(call: Call) -> None:
+    Path("migrations").mkdir()
+    Path("migrations/env.py").write_text("from alembic import context\n")
+
+    call("init", ".")
+
+    assert ["env.py"] == [path.name for path in Path("migrations").iterdir()]
+
+
 def test_a_new_directory_in_json(call: Call) -> None:
     document = json.loads(call("init", "a/b", "--json").out)
     assert {"directory": "a/b", "made": [f"a/b/{name}" for name in MADE]} == document
