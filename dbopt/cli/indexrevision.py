@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from dbopt.cli.context import Context, print_json, shown
 from dbopt.migrate.declared import declared
 from dbopt.pg.connect import connect
-
-if TYPE_CHECKING:
-    from dbopt.migrate.difference import Difference
 
 _UNSEEN = "Not examined: which indexes dbopt manages, so the revision drops none."
 
@@ -67,17 +63,22 @@ def revision(
       dbopt index revision -m "indexes" --only orders --offline
     """
     # Alembic takes a while to import, and the group's other commands do without.
-    from dbopt.migrate.indexrevision import Request, environment_of, write
+    from dbopt.migrate.difference import compare, from_nothing
+    from dbopt.migrate.indexrevision import Request, environment_of, require_applied, write
 
     request = Request(message, branch, head, splice, rev_id, version_path, depends_on, engine)
-    difference, applied = _difference(context, only, offline)
+    chosen = environment_of(context.settings, environment, name)
+    found, server = declared(context.settings), context.settings.server
+    if offline:
+        difference = from_nothing(found, only)
+    else:
+        with connect(server.dsn, timeout=server.connect_timeout) as connection:
+            require_applied(chosen, branch, connection)
+            difference = compare(context.settings, connection, found, only)
     if difference.unseen:
         click.echo(f"{_UNSEEN} {difference.unseen}", err=True)
     operations = difference.operations()
-    written = None
-    if operations:
-        chosen = environment_of(context.settings, environment, name)
-        written = write(chosen, request, operations, applied)
+    written = write(chosen, request, operations) if operations else None
     if as_json:
         print_json(
             {
@@ -92,18 +93,3 @@ def revision(
         context.console.print(f"Wrote {place}, revision {written.revision}:", soft_wrap=True)
         for one in operations:
             context.console.print(f"  {one.diff} {shown(one.index_name)}")
-
-
-def _difference(
-    context: Context, only: tuple[str, ...], offline: bool
-) -> tuple[Difference, set[str] | None]:
-    """What is to be done, and which revisions the database has; None where it is not asked."""
-    from dbopt.migrate.difference import compare, from_nothing
-    from dbopt.migrate.indexrevision import versions
-
-    found = declared(context.settings)
-    if offline:
-        return from_nothing(found, only), None
-    server = context.settings.server
-    with connect(server.dsn, timeout=server.connect_timeout) as connection:
-        return compare(context.settings, connection, found, only), versions(connection)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import io
 from argparse import Namespace
-from collections.abc import Collection, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError, asbool, rev_id
 
-from dbopt.errors import DboptError, MigrationRefused, UsageError
+from dbopt.errors import MigrationRefused, UsageError
 from dbopt.migrate import runner
 from dbopt.migrate.alembicops import IMPORT, AutocommitBlock, source
 from dbopt.migrate.application import SECTION, application_config
@@ -93,7 +93,30 @@ def environment_of(settings: Settings, given: Path | None = None, section: str =
     return runner.config(settings)
 
 
-def versions(connection: Connection) -> set[str]:
+def require_applied(config: Config, branch: str, connection: Connection) -> None:
+    """As `alembic revision --autogenerate` does; of one branch, where it is gone on with.
+
+    Raises MigrationRefused where the database lacks a revision, which may do what is about to be
+    written; UsageError where the revisions cannot be loaded.
+    """
+    applied = _versions(connection)
+    with _environment(config) as directory:
+        scripts = list(directory.walk_revisions())
+        at = tuple(script.revision for script in scripts if script.revision in applied)
+        known = any(branch in script.branch_labels for script in scripts)
+        wanted = f"{branch}@heads" if known else "heads"
+        missing = directory.iterate_revisions(wanted, at, implicit_base=True)
+        lacks = [script.revision for script in missing]
+    if lacks:
+        raise MigrationRefused(
+            f"The database is not up to date: it lacks {', '.join(reversed(lacks))}, whose "
+            "operations would be written again.",
+            hint="Run `alembic upgrade head` first (`dbopt migrate upgrade --schema-only` for "
+            "dbopt's own environment), or give the database that it migrates (--dsn).",
+        )
+
+
+def _versions(connection: Connection) -> set[str]:
     """What Alembic's version tables say, of all applications that migrate this database."""
     found: set[str] = set()
     for table in connection.execute(statement("alembic_versions")).fetchall():
@@ -102,44 +125,40 @@ def versions(connection: Connection) -> set[str]:
     return found
 
 
-def write(
-    config: Config,
-    request: Request,
-    operations: Sequence[IndexOp],
-    applied: Collection[str] | None = None,
-) -> Written:
-    """Write the revision. `applied` are the database's `versions`; None: it has not been asked.
-
-    Raises UsageError with Alembic's reason where it cannot be, where the environment's
-    script.py.mako leaves the operations out, and for a message that no docstring can hold;
-    MigrationRefused where the database lacks a revision, which may hold the same operations.
-    """
-    if '"""' in request.message or request.message.endswith(('"', "\\")):
-        raise UsageError(
-            "The message would end the revision's docstring, and the file be no Python.",
-            hint="Leave out the quotes or the backslash at its end.",
-        )
+@contextlib.contextmanager
+def _environment(config: Config) -> Iterator[ScriptDirectory]:
+    """The environment's revisions; inside, what Alembic, env.py or a hook raises is UsageError."""
     # An env.py may look at what the `alembic` command was given.
     given = {**vars(config.cmd_opts or Namespace()), "quiet": True}
     config.cmd_opts = Namespace(**{"autogenerate": False, "sql": False, **given})
     try:
         # Alembic says on standard output where it writes, and what an env.py has to say.
         with contextlib.redirect_stdout(io.StringIO()):
-            directory = ScriptDirectory.from_config(config)
-            if applied is not None:
-                _require_applied(directory, request, applied)
-            script = _write(config, directory, request, AutocommitBlock(operations))
-    except DboptError:
-        raise
+            yield ScriptDirectory.from_config(config)
     except CommandError as error:
         raise UsageError(f"Alembic: {str(error).rstrip('.')}.", hint=_heads(config)) from None
     except OSError as error:
         raise UsageError(f"{error.filename}: cannot be written: {error.strerror}.") from None
-    except Exception as error:  # of env.py, script.py.mako or a hook that formats
+    except Exception as error:  # of a revision, env.py, script.py.mako or a hook that formats
         raise UsageError(
             f"{place_of(error)}the revision cannot be written: {why_of(error)}",
             hint="`alembic revision` must work.",
         ) from None
+
+
+def write(config: Config, request: Request, operations: Sequence[IndexOp]) -> Written:
+    """Write the revision.
+
+    Raises UsageError with Alembic's reason where it cannot be, where the environment's
+    script.py.mako leaves the operations out, and for a message that no docstring can hold.
+    """
+    if '"""' in request.message or request.message.endswith(('"', "\\")):
+        raise UsageError(
+            "The message would end the revision's docstring, and the file be no Python.",
+            hint="Leave out the quotes or the backslash at its end.",
+        )
+    with _environment(config) as directory:
+        script = _write(config, directory, request, AutocommitBlock(operations))
     _require_whole(config, Path(script.path), operations)
     return Written(script.revision, Path(script.path))
 
@@ -155,24 +174,6 @@ def _require_whole(config: Config, path: Path, operations: Sequence[IndexOp]) ->
         "No revision was written: script.py.mako has no place for its operations.",
         hint=f"Where the environment migrates several databases, give --engine NAME{names}.",
     )
-
-
-def _require_applied(
-    directory: ScriptDirectory, request: Request, applied: Collection[str]
-) -> None:
-    """As `alembic revision --autogenerate` does; of the branch alone, where one is gone on with."""
-    scripts = list(directory.walk_revisions())
-    known = any(request.branch in script.branch_labels for script in scripts)
-    wanted = f"{request.branch}@heads" if known else "heads"
-    at = tuple(script.revision for script in scripts if script.revision in applied)
-    lacks = [one.revision for one in directory.iterate_revisions(wanted, at, implicit_base=True)]
-    if lacks:
-        raise MigrationRefused(
-            f"The database is not up to date: it lacks {', '.join(reversed(lacks))}, whose "
-            "operations would be written again.",
-            hint="Run `alembic upgrade head` first (`dbopt migrate upgrade --schema-only` for "
-            "dbopt's own environment), or give the database that it migrates (--dsn).",
-        )
 
 
 def _write(
