@@ -60,10 +60,11 @@ class Connection(psycopg.Connection[DictRow]):
                 _limited(gen, self.info.backend_pid, self.patience), *args, **options
             )
         except Unanswered:
-            self._give_up()
+            self.give_up()
             raise
 
-    def _give_up(self) -> None:
+    def give_up(self) -> None:
+        """Cancel what runs, if the server takes that soon, and close; raises nothing."""
         # An older libpq would wait for the answer to the cancel, perhaps for ever.
         if capabilities.has_cancel_safe():
             with suppress(psycopg.Error):

@@ -10,16 +10,19 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from dbopt.demo.cluster import EmbeddedCluster
 from dbopt.errors import MigrationBusy, ServerLost
 from dbopt.migrate import direct, orphans, task
 from dbopt.migrate.lockguard import Guard, direct_session
-from dbopt.pg import catalog
+from dbopt.pg import catalog, ddl
+from dbopt.pg import connect as connect_module
 from dbopt.pg.connect import Connection, Unanswered, connect
 from dbopt.pg.refusal import translated
 from dbopt.settings import Server, Settings
 from dbopt.store import link
+from tests.faults.fire_network import network
 from tests.integration.migrate_support import (
     SETTINGS,
     TABLES,
@@ -74,6 +77,19 @@ def test_a_statement_that_goes_on_too_long_is_cancelled(other: Connection, pg_ds
             connection.execute("SELECT pg_sleep(60)")
         assert (True, True) == (connection.closed, connection.broken)
         wait_until(lambda: _ended(other, pid), 10, "the statement's end")
+
+
+def test_what_cannot_be_cancelled_is_left(
+    pg_dsn: str, pg_server: EmbeddedCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal's exception is not replaced by that of a cancel that nobody answers."""
+    monkeypatch.setattr(connect_module, "CANCELLING", 0.2)
+    with network(pg_server.port) as between:
+        connection = connect(make_conninfo(pg_dsn, port=between.port))
+        connection.pgconn.send_query(b"SELECT pg_sleep(1)")
+        between.silence()
+        ddl.abandon(connection)
+        assert connection.closed
 
 
 def test_a_result_that_takes_long_to_come_is_no_silence(pg_dsn: str) -> None:
