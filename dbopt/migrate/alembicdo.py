@@ -25,6 +25,7 @@ from dbopt.migrate.progress import Progress
 from dbopt.migrate.steps import Action, Step, required, same_index
 from dbopt.migrate.work import Deadline, Journal, Unrecorded, Work
 from dbopt.pg import ddl
+from dbopt.pg.canonical import canonical
 from dbopt.pg.catalog import Index
 from dbopt.pg.connect import Connection
 from dbopt.pg.sqlfile import statement
@@ -176,7 +177,7 @@ def _find(connection: Connection, definition: IndexDefinition) -> Index | None:
 
 def _is_it(connection: Connection, found: Index, definition: IndexDefinition) -> bool:
     if definition.keys:
-        it = same_index(found.definition, ddl.canonical(connection, definition))
+        it = same_index(found.definition, canonical(connection, definition))
     else:
         it = definition.table in ("", found.definition.table)
     if not it:

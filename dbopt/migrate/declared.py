@@ -12,12 +12,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dbopt.errors import DeclarationError, MigrationError
+from dbopt.errors import DboptError, DeclarationError
 from dbopt.migrate.annotations import NOTHING, Annotations, Comment, read_annotations
 from dbopt.migrate.names import MAX_NAME
 from dbopt.migrate.steps import Wanted
-from dbopt.pg import ddl
-from dbopt.pg.catalog import Index
+from dbopt.pg.canonical import Answer, canonicals
 from dbopt.pg.connect import Connection
 from dbopt.settings import TABLE, Settings
 from dbopt.sql.indexdef import IndexDefinition, parse_index
@@ -110,20 +109,24 @@ def read_file(file: Path) -> list[Declared]:
 def wanted(connection: Connection, found: Iterable[Declared]) -> list[Wanted]:
     """The declared ones as this server would store them, in the same order.
 
-    Raises MigrationError, with the place, as `pg.ddl.canonical` does, and DeclarationError where
+    Raises MigrationError, with the place, as `canonical` does, and DeclarationError where
     two have one name once their schemas are known.
     """
+    declarations = list(found)
+    tables: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+    for number, one in enumerate(declarations):
+        tables[one.definition.schema, one.definition.table].append(number)
+    answers: dict[int, Answer] = {}
+    for numbers in tables.values():
+        of_table = [declarations[number].definition for number in numbers]
+        answers |= zip(numbers, canonicals(connection, of_table), strict=True)
     seen: dict[tuple[str, str], Declared] = {}
-    there: dict[tuple[str, str], list[Index]] = {}
     made = []
-    for one in found:
-        table = (one.definition.schema, one.definition.table)
-        if table not in there:
-            there[table] = ddl.on_table(connection, one.definition)
-        try:
-            definition = ddl.canonical(connection, one.definition, there[table])
-        except MigrationError as error:
-            raise type(error)(f"{one.place}: {error.message}", hint=error.hint) from None
+    for number, one in enumerate(declarations):
+        definition = answers[number]
+        if isinstance(definition, DboptError):
+            message = f"{one.place}: {definition.message}"
+            raise type(definition)(message, hint=definition.hint)
         other = seen.setdefault((definition.schema, definition.name), one)
         if other is not one:
             raise _twice(one, other)

@@ -20,8 +20,8 @@ _NO_TABLE = (
     "extension's, or dbopt's own"
 )
 _FOREIGN = (
-    "{} has partitions that are foreign tables, so that an index made in steps is never valid: "
-    "declare it on each of the other partitions"
+    "{} has partitions that are foreign tables or an extension's, so that an index made in steps "
+    "is never valid: declare it on each of the other partitions"
 )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from dbopt.migrate.names import leaf_name
-from dbopt.migrate.steps import Action, Step, same_index
+from dbopt.migrate.steps import Action, Step
 from dbopt.pg.catalog import Catalog, Index, Table
 from dbopt.sql.indexdef import IndexDefinition
 
@@ -41,10 +41,10 @@ def parts(
 
 
 def foreign(table: Table, catalog: Catalog) -> Table | None:
-    """The first table of its tree that has partitions which are foreign tables.
+    """The first table of its tree that has partitions which are foreign tables, or an extension's.
 
-    An index that is made ON ONLY it is never valid: PostgreSQL counts the foreign partitions,
-    and they can have none (validatePartitionedIndex).
+    An index that is made ON ONLY it is never valid: PostgreSQL counts those partitions, and they
+    can, or shall, have none (validatePartitionedIndex).
     """
     if table.foreign_partitions:
         return table
@@ -111,7 +111,7 @@ def _can_be_attached(index: Index, here: IndexDefinition, names: set[str]) -> bo
         index.parent is None
         and index.constraint != "x"
         and not index.deferrable
-        and same_index(index.definition, here)
+        and here.says(index.definition)  # ATTACH compares the order of conditions and INCLUDE too
     )
     # Somebody's invalid leftover is not ours to drop, and cannot be repaired for sure.
     ours = index.valid or index.partitioned or index.builder_pid is not None or index.name in names

@@ -15,6 +15,7 @@ from dbopt.migrate.lockguard import Guard, direct_session
 from dbopt.migrate.steps import Action, Step, same_index
 from dbopt.migrate.work import Deadline, Work
 from dbopt.pg import ddl
+from dbopt.pg.canonical import canonical
 from dbopt.sql.indexdef import IndexDefinition
 
 STORE_ONLY = "dbopt migrate upgrade --schema-only"
@@ -75,9 +76,9 @@ def downgrade_declared(context: MigrationContext) -> None:
 def _remove(work: Work, definition: IndexDefinition) -> None:
     if ddl.resolve(work.connection, definition) is None:
         return
-    canonical = ddl.canonical(work.connection, definition)
-    found = ddl.find(work.connection, canonical.schema, canonical.name)
-    if found is not None and same_index(found.definition, canonical):
+    stored = canonical(work.connection, definition)
+    found = ddl.find(work.connection, stored.schema, stored.name)
+    if found is not None and same_index(found.definition, stored):
         operations.perform(work, Step(Action.DROP, found.definition, found))
 
 

@@ -33,7 +33,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A declared index in canonical form (`pg.ddl.canonical`), and where it is declared."""
+    """A declared index in canonical form (`pg.canonical`), and where it is declared."""
 
     definition: IndexDefinition
     where: str = ""
@@ -84,8 +84,11 @@ class Step:
 
 
 def same_index(one: IndexDefinition, other: IndexDefinition) -> bool:
-    """The same meaning on the same table of the same schema."""
-    return one.schema == other.schema and one.same_as(other)
+    """The same meaning on the same table of the same schema. Both are as the server writes them:
+    so no word differs, but for the order of what is joined by AND, OR, IN and INCLUDE.
+    """
+    same = one.schema == other.schema and one.same_as(other)
+    return same and set(one.words()) == set(other.words())
 
 
 def required(index: Index) -> str:

@@ -42,7 +42,7 @@ class Table:
     """A table and its counters since `Catalog.stats_since`; `rows` is an estimate.
 
     `parent` is the oid of the partitioned table that it is a partition of. `foreign_partitions`
-    counts its own partitions that are foreign tables, which are no tables here.
+    counts its own partitions that are foreign tables or an extension's: no tables here.
     """
 
     oid: int

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from dbopt.sql.lexer import Lexeme, code
 from dbopt.sql.split import SourceStatement, statements
 
 __all__ = [
@@ -19,16 +20,6 @@ __all__ = [
     "statements",
 ]
 
-_DEFAULT_OPCLASSES = frozenset(
-    f"{name}_ops"
-    for name in (
-        *("array", "bool", "bpchar", "bytea", "char", "date", "enum", "float4", "float8", "int2"),
-        *("int4", "int8", "interval", "jsonb", "macaddr", "name", "numeric", "oid", "range"),
-        *("text", "time", "timestamp", "timestamptz", "timetz", "tsvector", "uuid", "varchar"),
-    )
-)
-"""Operator classes that are their type's default: to name one says nothing."""
-
 # PostgreSQL 18, Appendix C: reserved, or reserved but as a function or type name.
 _RESERVED = frozenset(
     """all analyse analyze and any array as asc asymmetric authorization binary both case cast check
@@ -41,6 +32,7 @@ _RESERVED = frozenset(
     tablesample then to trailing true union unique user using variadic verbose when where window
     with""".split()  # noqa: SIM905 - a list of one word a line would be a hundred lines
 )
+_BRACKETS = frozenset("()[]")
 _plain_name = re.compile(r"[a-z_][a-z0-9_$]*").fullmatch
 
 
@@ -63,7 +55,7 @@ class IndexKey:
         """Whether both keys order the same values in the same way."""
         return (
             self._values() == other._values()
-            and _same_name(self._opclass(), other._opclass())
+            and _same_name(self.opclass, other.opclass)
             and _same_name(self.collation, other.collation)
         )
 
@@ -81,9 +73,6 @@ class IndexKey:
     def _values(self) -> tuple[object, ...]:
         expression = self.expression if self.is_column else _key_of(self.expression)
         return (expression, self.is_column, self.descending, self.nulls_first)
-
-    def _opclass(self) -> str:
-        return "" if self.opclass in _DEFAULT_OPCLASSES else self.opclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +107,27 @@ class IndexDefinition:
             and set(self.include) == set(other.include)
             and self._uniqueness() == other._uniqueness()
         )
+
+    def says(self, other: IndexDefinition) -> bool:
+        """Whether both are the same index, and say so with the same words in the same order.
+
+        `same_as` forgives what two writers may leave out, such as casts. Where both texts are the
+        server's own, a word that differs is another index: `g = 'x'::citext`, `(g)::text = 'x'`.
+        """
+        return self.same_as(other) and self.words() == other.words()
+
+    def words(self) -> tuple[str, ...]:
+        """Each word of its CREATE INDEX once, but for its name, parameters and tablespace.
+
+        Once, and without brackets, since the server does not repeat itself: of its own text
+        `= ANY ((ARRAY['a'::varchar])::text[])` it makes `= ANY (ARRAY[('a'::varchar)::text])`.
+        """
+        bare = replace(self, name="", storage=(), tablespace="")
+        words = (
+            token.text.lower() if token.lexeme is Lexeme.WORD else token.text
+            for token in code(bare.create_sql())
+        )
+        return tuple(dict.fromkeys(word for word in words if word not in _BRACKETS))
 
     def covers(self, other: IndexDefinition) -> bool:
         """Whether `other` can go, since this index serves all that it serves.

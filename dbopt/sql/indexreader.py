@@ -81,7 +81,7 @@ class _Reader:
 
     def _key(self) -> IndexKey:
         expression, is_column = self._key_expression()
-        collation = self._collation() if self._accept("collate") else ""
+        collation = self._qualified("a collation") if self._accept("collate") else ""
         opclass = self._opclass() if self._lexeme() in _NAMES and self._is_opclass() else ""
         descending = self._accept("desc")
         if not descending:
@@ -118,10 +118,6 @@ class _Reader:
     def _opclass(self) -> str:
         name = self._qualified("an operator class")
         return f"{name} {parameters_sql(self._parameters())}" if self._next() == "(" else name
-
-    def _collation(self) -> str:
-        name = self._qualified("a collation")
-        return "" if name == '"default"' else name
 
     def _qualified(self, what: str) -> str:
         parts = self._dotted(what)

@@ -17,6 +17,7 @@ from dbopt.migrate.plan import make_plan
 from dbopt.migrate.steps import Action, Step, Wanted
 from dbopt.migrate.work import Built, Change, Work
 from dbopt.pg import catalog, ddl
+from dbopt.pg.canonical import canonical
 from dbopt.pg.connect import Connection, connect
 from dbopt.settings import Migrate, Server, Settings
 from dbopt.sql.indexdef import IndexDefinition, IndexKey
@@ -53,7 +54,7 @@ def planned(
     prune: bool = False,
 ) -> list[Step]:
     """The plan of these."""
-    found = [Wanted(ddl.canonical(connection, one)) for one in wanted]
+    found = [Wanted(canonical(connection, one)) for one in wanted]
     return make_plan(found, catalog.read(connection), managed=managed, prune=prune)
 
 

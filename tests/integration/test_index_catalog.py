@@ -7,6 +7,7 @@ import pytest
 
 from dbopt.errors import QueryFailed
 from dbopt.pg import catalog, ddl
+from dbopt.pg.canonical import canonical
 from dbopt.pg.catalog import Catalog, Column, Index
 from dbopt.pg.connect import Connection, connect
 from dbopt.sql.indexdef import IndexDefinition, IndexKey
@@ -175,11 +176,11 @@ def test_canonical_writes_expressions_as_the_server_does(
         predicate="c1 IN (1,2) AND word='x'",
     )
 
-    canonical = ddl.canonical(connection, given)
+    stored = canonical(connection, given)
 
-    assert (canonical.name, canonical.schema, canonical.table) == ("i", "public", "child")
-    assert tuple(key.expression for key in canonical.keys) == ("lower(word)",)
-    assert canonical.predicate == "(c1 = ANY (ARRAY[1, 2])) AND word = 'x'::text"
+    assert (stored.name, stored.schema, stored.table) == ("i", "public", "child")
+    assert tuple(key.expression for key in stored.keys) == ("lower(word)",)
+    assert stored.predicate == "(c1 = ANY (ARRAY[1, 2])) AND word = 'x'::text"
     assert snapshot.indexes == catalog.read(connection).indexes
 
 

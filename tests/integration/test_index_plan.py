@@ -12,7 +12,8 @@ from dbopt.migrate.declared import read, wanted
 from dbopt.migrate.names import leaf_name
 from dbopt.migrate.plan import Action, Step, Wanted, make_plan, one
 from dbopt.migrate.progress import sibling
-from dbopt.pg import catalog, ddl
+from dbopt.pg import catalog
+from dbopt.pg.canonical import canonical
 from dbopt.pg.catalog import Catalog, Relation
 from dbopt.pg.connect import Connection, connect
 from dbopt.sql.indexdef import IndexDefinition, parse_index
@@ -57,7 +58,7 @@ def undone(connection: Connection) -> Iterator[Connection]:
 
 
 def _canonical(connection: Connection, text: str) -> IndexDefinition:
-    return ddl.canonical(connection, parse_index(text))
+    return canonical(connection, parse_index(text))
 
 
 def _plan(connection: Connection, text: str) -> Step:
@@ -154,29 +155,104 @@ def test_what_is_wanted_is_canonical_and_keeps_its_place(
     [
         "CREATE INDEX i ON notes (person)",
         "CREATE UNIQUE INDEX i ON people (lower(mail) DESC, id) INCLUDE (manager) WHERE id > 1",
-        "CREATE INDEX i ON people (mail text_pattern_ops, id NULLS FIRST) WHERE mail = 'a'",
+        "CREATE INDEX i ON people (mail text_pattern_ops, id NULLS FIRST) WHERE mail = 'a'::text",
         'CREATE INDEX i ON "Other".people USING hash (id)',
         "CREATE INDEX i ON orders (at, id)",
         "CREATE INDEX i ON people (mail) WITH (fillfactor = 70)",
     ],
 )
-def test_one_that_is_there_needs_no_probe_and_is_the_same(undone: Connection, text: str) -> None:
-    definition = parse_index(text)
-    probed = ddl.canonical(undone, definition)
+def test_one_that_is_there_needs_no_probe_and_is_the_same(
+    undone: Connection, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    probed = _canonical(undone, text)
     undone.execute(text.replace(" i ", " other "))
-    there = ddl.on_table(undone, definition)
+    monkeypatch.delattr("dbopt.pg.canonical._asked")
 
-    assert probed == ddl.canonical(undone, definition, there)
+    assert probed == _canonical(undone, text)
 
 
-def test_what_is_there_is_asked_for_once_and_not_made_again(
+@pytest.mark.parametrize(
+    ("there", "declared"),
+    [
+        ("n oid_ops", "n"),
+        ("n", "n oid_ops"),
+        ("word bpchar_ops", "word"),
+        ('word COLLATE "C"', 'word COLLATE "default"'),
+        ("upper(code)", "upper(code::bpchar)"),
+        ("extract(year FROM at)", "date_part('year', at)"),
+        ("n) WHERE (code::bpchar = 'x'", "n) WHERE (code = 'x'"),
+        ("n) WHERE (at > '2026-01-01'::date", "n) WHERE (at > '2026-01-01'"),
+        ("n) WHERE (word::bpchar = 'x'", "n) WHERE (word = 'x'"),
+        ("mixed", "mixed text_ops"),
+        ("mixed text_ops", "mixed"),
+        ("n) WHERE (mixed::text = 'x'", "n) WHERE (mixed = 'x'"),
+    ],
+)
+def test_what_looks_alike_and_means_another_index_is_replaced(
+    undone: Connection, there: str, declared: str
+) -> None:
+    undone.execute("CREATE EXTENSION citext")
+    undone.execute(
+        "CREATE TABLE kinds (n int, code text, word varchar, at timestamp, mixed citext)"
+    )
+    undone.execute(f"CREATE INDEX i ON kinds ({there})")
+
+    step = _plan(undone, f"CREATE INDEX i ON kinds ({declared})")
+    undone.execute("DROP INDEX i")
+    undone.execute(f"CREATE INDEX i ON kinds ({declared})")
+
+    assert Action.REPLACE is step.action
+    assert Action.PRESENT is _plan(undone, f"CREATE INDEX i ON kinds ({declared})").action
+
+
+@pytest.mark.parametrize(
+    ("there", "declared"),
+    [
+        ("id) WHERE (id > 1 AND mail > ''", "id) WHERE (mail > '' AND id > 1"),
+        ("id) WHERE (id IN (1, 2)", "id) WHERE (id IN (2, 1)"),
+        ("id) INCLUDE (mail, manager", "id) INCLUDE (manager, mail"),
+    ],
+)
+def test_an_order_that_means_nothing_is_no_other_index(
+    undone: Connection, there: str, declared: str
+) -> None:
+    undone.execute(f"CREATE INDEX i ON people ({there})")
+
+    assert Action.PRESENT is _plan(undone, f"CREATE INDEX i ON people ({declared})").action
+
+
+@pytest.mark.parametrize(
+    "rest",
+    ["(id) INCLUDE (mail, at)", "(id) WHERE mail > 'a' AND id > 1"],
+)
+def test_a_partitions_index_whose_parts_stand_in_another_order_cannot_be_attached(
+    undone: Connection, rest: str
+) -> None:
+    other = rest.replace("(mail, at)", "(at, mail)")
+    other = other.replace("mail > 'a' AND id > 1", "id > 1 AND mail > 'a'")
+    undone.execute(f"CREATE INDEX other ON orders_1 {other}")
+    undone.execute(f"CREATE INDEX same ON orders_rest {rest}")
+
+    tree = _tree(_plan(undone, f"CREATE INDEX i ON orders {rest}"))
+
+    assert (Action.CREATE, "") == tree["orders_1"]
+    assert (Action.ATTACH, "same") == tree["orders_rest"]
+
+
+def test_an_expression_may_name_its_table(undone: Connection) -> None:
+    found = _canonical(undone, "CREATE INDEX i ON people (lower(people.mail))")
+
+    assert "lower(mail)" == found.keys[0].expression
+
+
+def test_what_is_there_is_not_made_again(
     undone: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "a.sql").write_text(
         "CREATE INDEX i ON notes (id); CREATE INDEX j ON notes (person)"
     )
     undone.execute("CREATE INDEX i ON notes (id)")
-    monkeypatch.delattr(ddl, "_probe")
+    monkeypatch.delattr("dbopt.pg.canonical._asked")
 
     assert ["i", "j"] == [one.definition.name for one in wanted(undone, read(tmp_path))]
 
@@ -293,13 +369,21 @@ def test_one_that_the_server_has_made_is_present(undone: Connection) -> None:
     assert {action for action, _ in _tree(step).values()} == {Action.PRESENT}
 
 
-def test_foreign_partitions(undone: Connection) -> None:
+@pytest.mark.parametrize(
+    "other",
+    [
+        "CREATE FOREIGN TABLE mixed_2 PARTITION OF mixed FOR VALUES IN (2) SERVER far",
+        "CREATE TABLE mixed_2 PARTITION OF mixed FOR VALUES IN (2);"
+        "ALTER EXTENSION postgres_fdw ADD TABLE mixed_2",
+    ],
+)
+def test_partitions_on_which_nothing_is_built(undone: Connection, other: str) -> None:
     undone.execute(
-        """CREATE EXTENSION postgres_fdw;
+        f"""CREATE EXTENSION postgres_fdw;
         CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw;
         CREATE TABLE mixed (id int) PARTITION BY LIST (id);
         CREATE TABLE mixed_1 PARTITION OF mixed FOR VALUES IN (1);
-        CREATE FOREIGN TABLE mixed_2 PARTITION OF mixed FOR VALUES IN (2) SERVER far"""
+        {other}"""
     )
 
     assert _plan(undone, "create index i on mixed (id)").action is Action.CONFLICT

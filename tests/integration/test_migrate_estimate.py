@@ -12,6 +12,7 @@ from dbopt.migrate.estimate import Estimate, estimate, key
 from dbopt.migrate.shapes import shape
 from dbopt.migrate.steps import Action, Step, Wanted
 from dbopt.pg import catalog, ddl, look
+from dbopt.pg.canonical import canonical
 from dbopt.pg.connect import Connection, connect
 from dbopt.sql.indexdef import parse_index
 from tests.fix_pg import Server, fresh_database
@@ -79,7 +80,7 @@ def connection(dsn: str) -> Iterator[Connection]:
 
 
 def _planned(connection: Connection, *texts: str) -> tuple[list[Step], dict[str, Estimate]]:
-    wanted = [Wanted(ddl.canonical(connection, parse_index(text))) for text in texts]
+    wanted = [Wanted(canonical(connection, parse_index(text))) for text in texts]
     read = catalog.read(connection)
     steps = plan.make_plan(wanted, read)
     return steps, estimate(connection, steps, read)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from dbopt.migrate.steps import Action
-from dbopt.pg import ddl
+from dbopt.pg.canonical import canonical
 from dbopt.pg.connect import Connection, connect
 from dbopt.sql.indexdef import IndexDefinition, IndexKey
 from tests.integration.migrate_support import (
@@ -215,7 +215,7 @@ def test_a_signal_in_the_middle_of_a_tree_is_cleaned_up(
 ) -> None:
     """A build is cancelled and its index dropped; what is finished stays for the next run."""
     _again(connection, TREE)
-    wanted = ddl.canonical(connection, LOGS)
+    wanted = canonical(connection, LOGS)
     with old_snapshot(pg_dsn):
         process = forks.Process(target=_until_a_signal, args=(pg_dsn, LOGS))
         process.start()

@@ -17,7 +17,7 @@ from dbopt.migrate.progress import Blocker, Progress
 from dbopt.migrate.steps import Action, Step
 from dbopt.migrate.watch import Watcher
 from dbopt.migrate.work import Change, Work
-from dbopt.pg import ddl
+from dbopt.pg.canonical import canonical
 from dbopt.pg.connect import Connection, connect
 from dbopt.sql.indexdef import IndexDefinition, IndexKey
 from tests.integration.migrate_support import (
@@ -59,7 +59,7 @@ def whole(connection: Connection) -> bool:
 
 
 def leaf(connection: Connection, table: str, name: str = "logs_word") -> str:
-    return leaf_name(replace(ddl.canonical(connection, WANTED), name=name), table)
+    return leaf_name(replace(canonical(connection, WANTED), name=name), table)
 
 
 def test_a_tree_is_built_leaf_by_leaf(connection: Connection) -> None:
@@ -264,13 +264,13 @@ def test_a_tree_is_replaced_and_replaced_back(connection: Connection) -> None:
 
 
 def test_a_tree_is_dropped_with_what_was_never_attached(connection: Connection) -> None:
-    canonical = ddl.canonical(connection, WANTED)
+    stored = canonical(connection, WANTED)
     connection.execute("CREATE INDEX logs_word ON ONLY logs (word)")
     connection.execute(f"CREATE INDEX {leaf(connection, 'logs_a')} ON logs_a (word)")
     journal = Kept()
     index = found(connection, "logs_word")
 
-    operations.perform(Work(connection, SETTINGS, journal), Step(Action.DROP, canonical, index))
+    operations.perform(Work(connection, SETTINGS, journal), Step(Action.DROP, stored, index))
 
     assert [{}] * 5 == [names(connection, table) for table in TABLES]
     assert "DROP INDEX IF EXISTS public.logs_word" == journal.changes[0].sql

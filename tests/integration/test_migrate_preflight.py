@@ -17,6 +17,7 @@ from dbopt.migrate import plan, preflight
 from dbopt.migrate.looks import rows, sessions
 from dbopt.migrate.steps import Action, Step, Wanted
 from dbopt.pg import catalog, ddl, look
+from dbopt.pg.canonical import canonical
 from dbopt.pg.connect import Connection, connect
 from dbopt.pg.health import quantity
 from dbopt.pg.healthparts import Parameter
@@ -54,7 +55,7 @@ def connection(dsn: str) -> Iterator[Connection]:
 
 
 def _steps(connection: Connection, *texts: str) -> list[Step]:
-    wanted = [Wanted(ddl.canonical(connection, parse_index(text))) for text in texts]
+    wanted = [Wanted(canonical(connection, parse_index(text))) for text in texts]
     return plan.make_plan(wanted, catalog.read(connection))
 
 

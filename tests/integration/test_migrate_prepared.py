@@ -12,7 +12,8 @@ import pytest
 from dbopt.errors import MigrationError
 from dbopt.migrate import preflight
 from dbopt.migrate.plan import Wanted, make_plan
-from dbopt.pg import catalog, ddl
+from dbopt.pg import catalog
+from dbopt.pg.canonical import canonical
 from dbopt.pg.connect import Connection, connect
 from dbopt.settings import Migrate
 from tests.fix_pg import Server, embedded
@@ -52,7 +53,7 @@ def test_a_build_that_waits_for_one_names_it(connection: Connection, pg_dsn: str
 
 
 def test_one_that_holds_the_table_is_a_finding(connection: Connection, pg_dsn: str) -> None:
-    steps = make_plan([Wanted(ddl.canonical(connection, WANTED))], catalog.read(connection))
+    steps = make_plan([Wanted(canonical(connection, WANTED))], catalog.read(connection))
     with _prepared(pg_dsn, "import 8", "words"), _prepared(pg_dsn, "elsewhere", "other"):
         found = preflight.look(connection, steps, Migrate())
 

@@ -16,7 +16,8 @@ from dbopt.migrate import plan, preflight
 from dbopt.migrate.steps import Wanted
 from dbopt.migrate.throttle import Throttle
 from dbopt.migrate.work import Deadline
-from dbopt.pg import catalog, ddl, look
+from dbopt.pg import catalog, look
+from dbopt.pg.canonical import canonical
 from dbopt.pg.connect import Connection, connect
 from dbopt.settings import Migrate
 from dbopt.sql.findings import Severity
@@ -165,7 +166,7 @@ def test_a_standby_that_lags(pg_dsn: str, pg_standby: Standby) -> None:
         Throttle(lambda: connect(pg_dsn), limits, told) as throttle,
     ):
         primary.execute("CREATE TABLE people (id int)")
-        wanted = ddl.canonical(primary, parse_index("CREATE INDEX people_id ON people (id)"))
+        wanted = canonical(primary, parse_index("CREATE INDEX people_id ON people (id)"))
         steps = plan.make_plan([Wanted(wanted)], catalog.read(primary))
         pg_standby.catch_up()
         standby.execute("SELECT pg_wal_replay_pause()")
@@ -199,7 +200,7 @@ def test_a_standby_that_lags(pg_dsn: str, pg_standby: Standby) -> None:
 def test_slots_and_wal(pg_dsn: str) -> None:
     with connect(pg_dsn) as connection:
         connection.execute("CREATE TABLE people AS SELECT generate_series(1, 20000) AS id")
-        wanted = ddl.canonical(connection, parse_index("CREATE INDEX people_id ON people (id)"))
+        wanted = canonical(connection, parse_index("CREATE INDEX people_id ON people (id)"))
         steps = plan.make_plan([Wanted(wanted)], catalog.read(connection))
         slot = f"look_{os.getpid()}"
         connection.execute("SELECT pg_create_physical_replication_slot(%s, true)", (slot,))

@@ -9,6 +9,7 @@ import pytest
 
 from dbopt.migrate.plan import Action
 from dbopt.pg import catalog, ddl
+from dbopt.pg.canonical import canonical
 from dbopt.pg.connect import Connection, connect
 from dbopt.settings import Migrate
 from dbopt.sql.indexdef import IndexDefinition, parse_index
@@ -134,7 +135,7 @@ def test_the_built_index_is_in_the_declared_tablespace(
         assert "Dbopt fast" == found(connection).definition.tablespace
         ddl.drop(connection, "public", "i", concurrently=False)
         # The probe's own place, temp_tablespaces, is not the index's.
-        assert "" == ddl.canonical(connection, parse_index("create index i on t (id)")).tablespace
+        assert "" == canonical(connection, parse_index("create index i on t (id)")).tablespace
     finally:
         connection.execute("DROP INDEX IF EXISTS i")
         connection.execute("RESET temp_tablespaces")

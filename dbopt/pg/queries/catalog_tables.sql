@@ -1,6 +1,7 @@
 -- name: catalog_tables
 -- Ordinary and partitioned tables of the database: estimated rows, bytes of the heap, scans,
--- the partitioned table that each is a partition of, and its own partitions that are foreign tables.
+-- the partitioned table that each is a partition of, and its own partitions that are foreign tables
+-- or an extension's, on which nothing is built.
 -- No system, temporary or own tables. `only`: these oids' and all of their partition trees', or null.
 -- Source: pg_class, pg_stat_user_tables (docs: monitoring-stats).
 SELECT c.oid::bigint AS oid,
@@ -19,7 +20,11 @@ SELECT c.oid::bigint AS oid,
            AS parent,
        CASE WHEN c.relkind = 'p'
             THEN (SELECT count(*) FROM pg_inherits i JOIN pg_class f ON f.oid = i.inhrelid
-                   WHERE i.inhparent = c.oid AND f.relkind = 'f') ELSE 0 END AS foreign_partitions
+                   WHERE i.inhparent = c.oid
+                     AND (f.relkind = 'f' OR EXISTS (
+                             SELECT FROM pg_depend d
+                              WHERE d.classid = 'pg_class'::regclass AND d.objid = f.oid
+                                AND d.deptype = 'e'))) ELSE 0 END AS foreign_partitions
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN pg_stat_user_tables s ON s.relid = c.oid

@@ -3,6 +3,8 @@
 -- operator class and its options, collation if not the column's own, direction bits; the INCLUDE
 -- columns; predicate; storage parameters and tablespace ('' if the database's own); what depends on
 -- it; size in bytes; scans; whether it is being built.
+-- An operator class that is a default is that of its own type; of another one only where that type
+-- has none, and the class takes the preferred type or any (GetDefaultOpClass): citext has its own.
 -- pg_constraint has no index on conindid: it is read once, not once an index.
 -- pg_index.indkey lists key columns, then INCLUDE columns; the other vectors have keys only.
 -- Source: pg_index, pg_constraint, pg_stat_all_indexes, pg_stat_progress_create_index.
@@ -57,7 +59,11 @@ SELECT i.indexrelid::bigint AS oid,
                   'is_column', a.attname IS NOT NULL,
                   'opclass', op.opcname,
                   'opclass_schema', ons.nspname,
-                  'opclass_default', op.opcdefault,
+                  'opclass_default', op.opcdefault AND (op.opcintype = ty.oid
+                      OR (taken.typispreferred OR taken.typtype = 'p')
+                         AND NOT EXISTS (SELECT FROM pg_opclass own_op
+                                          WHERE own_op.opcmethod = op.opcmethod
+                                            AND own_op.opcdefault AND own_op.opcintype = ty.oid)),
                   'opclass_options', coalesce(own.attoptions, '{}'),
                   'collation', CASE WHEN co.oid <> coalesce(a.attcollation, 100)
                                     THEN co.collname END,
@@ -71,6 +77,9 @@ SELECT i.indexrelid::bigint AS oid,
            ON a.attrelid = i.indrelid AND a.attnum = i.indkey[k.n - 1] AND a.attnum > 0
          JOIN pg_attribute own ON own.attrelid = i.indexrelid AND own.attnum = k.n
          LEFT JOIN pg_opclass op ON op.oid = i.indclass[k.n - 1]
+         LEFT JOIN pg_type taken ON taken.oid = op.opcintype
+         LEFT JOIN pg_type given ON given.oid = coalesce(a.atttypid, own.atttypid)
+         LEFT JOIN pg_type ty ON ty.oid = coalesce(nullif(given.typbasetype, 0), given.oid)
          LEFT JOIN pg_namespace ons ON ons.oid = op.opcnamespace
          LEFT JOIN pg_collation co ON co.oid = i.indcollation[k.n - 1]
          LEFT JOIN pg_namespace cns ON cns.oid = co.collnamespace) AS keys
