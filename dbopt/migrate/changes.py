@@ -157,7 +157,6 @@ class Noted:
     number: int
     read: Read
     definition: IndexDefinition | None
-    sure: bool = True
     undoable: bool = True
 
 
@@ -165,15 +164,21 @@ class Noted:
 class Net:
     """What became of one index over a whole run: `before` and `after` are None where it was not.
 
-    `last` is the number of the last statement that it took; `sure` is False where one of them may
-    have ended or not, since the run was killed. `lost`: its definition before is not known.
+    `last` is the number of the last statement that it took. `lost`: its definition is not known,
+    and this was its name; `name` is the one that it has been left with, None where it has gone.
     """
 
     before: IndexDefinition | None = None
     after: IndexDefinition | None = None
     last: int = 0
-    sure: bool = True
     lost: Name | None = None
+    name: Name | None = None
+
+    def known(self, definition: IndexDefinition) -> None:
+        """What was lost is found: this is the definition, under the name that it has by now."""
+        if self.lost is not None:
+            self.before, self.after = _under(definition, self.lost), definition
+        self.lost = None
 
 
 def net_effect(notes: Iterable[Noted]) -> list[Net]:
@@ -196,9 +201,8 @@ def net_effect(notes: Iterable[Noted]) -> list[Net]:
                 net.lost = None if note.definition else note.read.name
         elif net.lost and note.definition:
             # Of two that change names in one transaction the journal knows one; its drop tells.
-            net.before, net.after = _under(note.definition, net.lost), note.definition
-            net.lost = None
-        net.last, net.sure = note.number, net.sure and note.sure
+            net.known(note.definition)
+        net.last = note.number
         _follow(net, note.read, there)
     kept = [net for net in made if net.before != net.after or net.lost]
     return sorted(kept, key=lambda net: -net.last)
@@ -206,13 +210,13 @@ def net_effect(notes: Iterable[Noted]) -> list[Net]:
 
 def _follow(net: Net, read: Read, there: dict[Name, Net]) -> None:
     if isinstance(read, Created):
-        net.after = read.definition
-        there[read.name] = net
+        net.after, net.name = read.definition, read.name
     elif isinstance(read, Dropped):
-        net.after = None
+        net.after = net.name = None
     else:
-        net.after = net.after and _under(net.after, read.to)
-        there[read.to] = net
+        net.after, net.name = net.after and _under(net.after, read.to), read.to
+    if net.name is not None:
+        there[net.name] = net
 
 
 def _under(definition: IndexDefinition, name: Name) -> IndexDefinition:

@@ -13,6 +13,7 @@ from typing import Any
 from dbopt.errors import EXIT_OK, EXIT_PARTIAL, DboptError, QueryFailed, UsageError
 from dbopt.migrate.changes import Name
 from dbopt.migrate.declared import Declared, declared
+from dbopt.migrate.effect import Effect, effect_of
 from dbopt.migrate.journal import StoreJournal, target_of
 from dbopt.migrate.lockguard import direct_session
 from dbopt.migrate.outcome import Applied, Outcome
@@ -79,17 +80,20 @@ class RolledBack:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Record:
     """What the store has of a run; `managed` are the indexes of its target that dbopt manages."""
 
     run: IndexRun
     steps: tuple[IndexStep, ...]
     managed: tuple[Managed, ...]
+    effect: Effect | None = None
 
     def undos(self, there: catalog.Catalog) -> list[Undo]:
+        if self.effect is None:
+            self.effect = effect_of(self.steps, there)
         made_by = {(one.schema, one.name): one.run for one in self.managed if one.run}
-        return undos(self.steps, there, made_by, self.run.id)
+        return undos(self.effect, there, made_by, self.run.id)
 
 
 def preview(settings: Settings, run: str) -> Rollback:

@@ -180,7 +180,7 @@ class Settling:
             key = (definition.schema, name)
             index = self._catalog.indexes_by_name.get(key)
             claimant = self._matching.claimants.get(index.oid) if index else None
-            if index is None or claimant is None:
+            if index is None or claimant in (None, number):
                 why = needed(index, self._catalog) if index else self._catalog.kinds.get(key, "")
                 if index and index.definition.table != definition.table:
                     why = f"it is on {index.definition.table}"
@@ -203,6 +203,8 @@ class Settling:
     ) -> Step:
         """The name is that of an index of another meaning, which is not declared."""
         definition = self._wanted[number].definition
+        if source is not None and source.name == old_name(definition.name):
+            source = None  # what a killed run has put aside; the holder needs that name
         if why := needed(holder, self._catalog):
             return self._taken(definition, holder, why)
         if holder.definition.table != definition.table and not self._may_go(holder):

@@ -6,18 +6,22 @@ from the catalog. What has changed since the run is left alone, with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import starmap
 from typing import Any
 
-from dbopt.errors import DeclarationError
-from dbopt.migrate.changes import Created, Name, Net, Noted, attached, net_effect, read_changes
-from dbopt.migrate.changes import read_definition as read
-from dbopt.migrate.plan import Action, Step, one, required, same_index
+from dbopt.migrate.changes import Name, Net
+from dbopt.migrate.effect import Effect
+from dbopt.migrate.names import new_name, old_name
+from dbopt.migrate.plan import Action, Step, Wanted, make_plan, required, same_index
+from dbopt.migrate.selection import name_of
 from dbopt.pg.catalog import Catalog, Index
 from dbopt.pg.ddl import drop_text
 from dbopt.sql.indexdef import IndexDefinition, quote_name
-from dbopt.store.indexruns import IndexStep
+
+_NAMED = 3
+"""Names in one reason."""
 
 _BUILDS = frozenset({Action.CREATE, Action.REBUILD, Action.BUSY, Action.ATTACH})
 
@@ -68,91 +72,83 @@ class Undo:
 
 
 def undos(
-    steps: Sequence[IndexStep],
-    catalog: Catalog,
-    made_by: Mapping[Name, str] | None = None,
-    run: str = "",
+    effect: Effect, catalog: Catalog, made_by: Mapping[Name, str] | None = None, run: str = ""
 ) -> list[Undo]:
-    """What takes the steps of `run` back, builds and names first, then drops, the last one first.
+    """What takes the effect of `run` back, builds and names first, then drops, the last one first.
 
     `made_by` says which run made each managed index: one of a later run's is left alone.
     """
-    notes, unread = _notes(steps)
-    nets = net_effect(notes)
-    gone = {_key(net.before) for net in nets if net.before is not None}
-    adopted = _adopted(steps, nets)
-    found: list[Undo] = []
-    for net in nets:
-        if net.lost is not None:
-            found.append(_left(net.lost, "", "its definition cannot be read in the store"))
-        elif net.before is not None:
-            found.append(_restored(net.before, net, nets, catalog))
-        elif net.after is not None and _key(net.after) not in gone:
-            found.append(_removed(net.after, catalog, made_by or {}, run, adopted))
-    return sorted(_without_parts(found, catalog), key=_drops) + unread
+    there = [net for net in effect.nets if net.lost is None]
+    planned = _planned(there, catalog)
+    restored = [_restored(step, net, there, catalog) for step, net in planned if net is not None]
+    gone = {undo.key for undo in restored} | {net.lost for net in effect.nets}
+    removed = [
+        _removed(net.after, catalog, made_by or {}, run, effect)
+        for net in there
+        if net.before is None and net.after is not None and _key(net.after) not in gone
+    ]
+    going = {undo.key for undo in removed}
+    left = [_doing(step) for step, net in planned if net is None and name_of(step) not in going]
+    return [*_without_parts([*restored, *removed, *left], catalog), *starmap(_left, effect.unread)]
 
 
-def _notes(steps: Iterable[IndexStep]) -> tuple[list[Noted], list[Undo]]:
-    notes: list[Noted] = []
-    unread: list[Undo] = []
-    for step in steps:
-        if step.outcome not in ("done", "interrupted"):
-            continue
-        try:
-            changes = read_changes(step.sql)
-            definition = read(step.definition) if changes else None
-        except DeclarationError as error:
-            unread.append(_left((step.schema, step.index), step.table, error.message))
-            continue
-        for change in changes:
-            about = isinstance(change, Created) or change.name == (step.schema, step.index)
-            notes.append(
-                Noted(
-                    step.number, change, definition if about else None,
-                    step.outcome == "done", bool(step.reverse),
-                )
-            )  # fmt: skip
-    return notes, unread
+def _planned(nets: Sequence[Net], catalog: Catalog) -> list[tuple[Step, Net | None]]:
+    """What the indexes need that have gone, or have another name; then what a killed rollback left.
+
+    They are planned together: of two that have changed names, each is in the way of the other.
+    """
+    went = {_key(net.before): net for net in nets if net.before is not None}
+    wanted = [Wanted(net.before) for net in went.values() if net.before is not None]
+    steps = make_plan(wanted, catalog)
+    return [(s, None if s.action is Action.DROP else went[name_of(s)]) for s in steps]
 
 
-def _restored(before: IndexDefinition, net: Net, nets: Sequence[Net], catalog: Catalog) -> Undo:
-    """An index that has gone, or has another name: it gets back what it was."""
-    if not any((t.schema, t.name) == (before.schema, before.table) for t in catalog.tables):
+def _restored(step: Step, net: Net, nets: Sequence[Net], catalog: Catalog) -> Undo:
+    """An index gets back what it was, if what that changes is what the run has left."""
+    before, there = step.definition, step.existing
+    if (before.schema, before.table) not in catalog.tables_by_name:
         return _left(_key(before), before.table, "its table is not there any more")
-    step = one(before, catalog)
-    there = step.existing
     if step.action is Action.PRESENT:
-        return Undo(*_key(before), before.table, None, step.reason or "it is there", True)
-    if step.action is Action.RENAME and there is not None:
+        same = there is not None and there.name == before.name
+        return _settled(before, "it is there" if same else f"{_name(there)} does what it did")
+    source = there if step.action is Action.RENAME else step.ready
+    if source is not None and source.name != new_name(before.name):
         if net.after is None:
-            return Undo(*_key(before), before.table, None, f"{there.name} does what it did", True)
+            reason = f"{source.name} does what it did"
+            if step.action is Action.RENAME:
+                return _settled(before, reason)
+            return _left(_key(before), before.table, reason)
         renamed = _twin(net.after, before, catalog)
         if renamed is None:
             return _left(_key(before), before.table, f"{net.after.name} is not there any more")
-        step = replace(step, existing=renamed, reason=f"it is called {renamed.name}")
-        return Undo(*_key(before), before.table, step)
+        step = _from(step, renamed)
     if step.action is Action.REPLACE and there is not None:
         ours = (other.after for other in nets if other.after is not None)
         if any(_key(o) == _key(before) and same_index(o, there.definition) for o in ours):
-            return Undo(*_key(before), before.table, step)
+            return _doing(step)
         return _left(_key(before), before.table, "that name is another index's by now")
+    if step.action is Action.RENAME:
+        return _doing(step)
     if step.action in _BUILDS and (net.after is None or step.action is not Action.CREATE):
-        return Undo(*_key(before), before.table, step)
+        return _doing(step)
     return _left(_key(before), before.table, step.reason or "it is not there any more")
 
 
+def _from(step: Step, source: Index) -> Step:
+    """The step with another index of the same meaning as the one that gets the name."""
+    if step.action is Action.RENAME:
+        return replace(step, existing=source, reason=f"it is called {source.name}")
+    return replace(step, ready=source)
+
+
 def _twin(named: IndexDefinition, means: IndexDefinition, catalog: Catalog) -> Index | None:
-    """The valid index of that name, if it means that; others may mean the same."""
-    found = catalog.indexes_by_name.get(_key(named))
-    same = found is not None and found.valid and same_index(found.definition, means)
-    return found if same else None
-
-
-def _adopted(steps: Iterable[IndexStep], nets: Iterable[Net]) -> set[Name]:
-    """Indexes of partitions that were there before the run, and that it has attached."""
-    made = {_key(net.after) for net in nets if net.after is not None and net.before is None}
-    found = {attached(step.sql) for step in steps if step.outcome in ("done", "interrupted")}
-    return {name for name in found if name is not None} - made
+    """The valid index of that name, or that has stepped aside from it, if it means that; others
+    may mean the same."""
+    for name in (named.name, old_name(named.name)):
+        found = catalog.indexes_by_name.get((named.schema, name))
+        if found is not None and found.valid and same_index(found.definition, means):
+            return found
+    return None
 
 
 def _below(index: Index, catalog: Catalog) -> Iterator[Index]:
@@ -167,27 +163,41 @@ def _removed(
     catalog: Catalog,
     made_by: Mapping[Name, str],
     run: str,
-    adopted: Collection[Name],
+    effect: Effect,
 ) -> Undo:
     """An index that has come: it goes, if it is still that one and nothing else needs it."""
     name, table = _key(after), after.table
-    found = next((i for i in catalog.indexes if _key(i.definition) == name), None)
+    found = catalog.indexes_by_name.get(name)
     if found is None:
-        return Undo(*name, table, None, "it is not there any more", True)
+        return _settled(after, "it is not there any more")
+    if (maker := made_by.get(name, run)) != run:
+        return _left(name, table, f"the run {maker} has made it since: take that one back first")
+    on = found.definition.table
+    if on != table and same_index(replace(found.definition, table=table), after):
+        return _left(name, table, f"it is on {on} by now")
     if not same_index(found.definition, after):
         return _left(name, table, "that name is another index's by now")
-    if made_by.get(name, run) != run:
-        return _left(name, table, f"the run {made_by[name]} has made it since")
     if found.builder_pid is not None:
         return _left(name, table, f"pid {found.builder_pid} builds it now")
     reason = required(found)
     if reason and found.parent is None:
         return _left(name, table, reason)
-    before = [part.name for part in _below(found, catalog) if _key(part.definition) in adopted]
+    below = list(_below(found, catalog))
+    before = [part.name for part in below if _key(part.definition) in effect.adopted]
     if before:
         # PostgreSQL knows no way to take an index of a partition out again.
         return _left(name, table, f"{', '.join(before)} was there before, and would go with it")
-    return Undo(*name, table, Step(Action.DROP, found.definition, found))
+    since = [part.name for part in below if _key(part.definition) not in effect.made]
+    return _doing(Step(Action.DROP, found.definition, found, _with_it(since)))
+
+
+def _with_it(names: Sequence[str]) -> str:
+    """What a drop takes that the run has not made."""
+    if not names:
+        return ""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    few = ", ".join(names[:_NAMED])
+    return f"it takes {few}{more} with it, which came with a partition since"
 
 
 def _without_parts(found: Sequence[Undo], catalog: Catalog) -> Iterator[Undo]:
@@ -220,6 +230,18 @@ def _drops(undo: Undo) -> bool:
 
 def _key(definition: IndexDefinition) -> Name:
     return definition.schema, definition.name
+
+
+def _name(index: Index | None) -> str:
+    return "another one" if index is None else index.name
+
+
+def _doing(step: Step) -> Undo:
+    return Undo(*_key(step.definition), step.definition.table, step, step.reason)
+
+
+def _settled(definition: IndexDefinition, reason: str) -> Undo:
+    return Undo(*_key(definition), definition.table, None, reason, settled=True)
 
 
 def _left(name: Name, table: str, reason: str) -> Undo:

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from dbopt.cli.context import Context
 from dbopt.cli.index import index
-from dbopt.errors import UsageError
+from dbopt.errors import MigrationRefused, UsageError
 from dbopt.migrate.outcome import Applied
 from dbopt.migrate.plan import Action, Step
 from dbopt.migrate.rollback import RolledBack, preview, roll_back
@@ -195,6 +195,55 @@ def test_a_partitioned_table(settings: Settings, connection: Connection) -> None
     assert [{}, {}, {}] == [indexes(connection, name) for name in ("logs", "logs_1", "logs_2a")]
 
 
+def test_partitions_that_come_and_go_meanwhile(
+    settings: Settings, connection: Connection, store: str
+) -> None:
+    connection.execute("CREATE TABLE logs (at int, who text) PARTITION BY RANGE (at)")
+    for number in (1, 2):
+        connection.execute(
+            f"CREATE TABLE logs_{number} PARTITION OF logs"
+            f" FOR VALUES FROM ({number}0) TO ({number}9)"
+        )
+    run = declare(settings, "CREATE INDEX logs_who ON logs (who);").run
+    connection.execute("ALTER TABLE logs DETACH PARTITION logs_2")
+    connection.execute("CREATE TABLE logs_3 (LIKE logs); CREATE INDEX mine ON logs_3 (who)")
+    connection.execute("ALTER TABLE logs ATTACH PARTITION logs_3 FOR VALUES FROM (30) TO (39)")
+
+    shown = preview(settings, run)
+    assert ["", "it takes mine with it, which came with a partition since"] == sorted(
+        undo.reason for undo in shown.doing
+    )
+    assert 0 == roll_back(settings, shown).exit_code
+
+    assert [{}] * 3 == [indexes(connection, f"logs_{number}") for number in (1, 2, 3)]
+    with connect(store) as held:
+        assert "rolled back" == {r.id: r.outcome for r in indexruns.runs(held)}[run]
+
+
+def test_two_that_have_changed_names_change_them_back(
+    settings: Settings, connection: Connection
+) -> None:
+    declare(settings, "CREATE INDEX a ON people (id); CREATE INDEX b ON people (name);")
+    before = indexes(connection)
+    run = declare(settings, "CREATE INDEX b ON people (id); CREATE INDEX a ON people (name);").run
+    changed = indexes(connection)
+    assert {"a": before["b"], "b": before["a"]} == changed
+    done = back(settings, run)
+    assert (0, before) == (done.exit_code, indexes(connection))
+    assert (0, changed) == (back(settings, done.applied.run).exit_code, indexes(connection))
+
+
+def test_what_was_unique_and_is_not_any_more_is_refused(
+    settings: Settings, connection: Connection
+) -> None:
+    declare(settings, "CREATE UNIQUE INDEX u ON people (id);")
+    run = declare(settings, "CREATE INDEX u ON people (id);").run
+    connection.execute("INSERT INTO people VALUES (7, 'a'), (7, 'b')")
+    with pytest.raises(MigrationRefused, match="Merge what this shows: SELECT id, count"):
+        back(settings, run)
+    assert {"u": "btree (id)"} == indexes(connection)
+
+
 def test_on_15_with_the_store_in_the_served_database(pg15_dsn: str, tmp_path: Path) -> None:
     create_store(pg15_dsn)
     settings = Settings(server=Server(dsn=pg15_dsn), index=Index(directory=str(tmp_path)))
@@ -220,6 +269,35 @@ def test_a_killed_run_is_taken_back(settings: Settings, connection: Connection, 
 
     assert 0 == back(settings, run).exit_code
     assert {} == indexes(connection)
+
+
+def test_what_a_killed_run_was_building_is_its_own_whoever_has_found_it(
+    settings: Settings, connection: Connection, store: str
+) -> None:
+    """The server goes on building after SIGKILL, and the next run finds the index."""
+    declared = "CREATE INDEX a ON people (id);"
+    run = declare(settings, declared).run
+    with connect(store) as held:
+        held.execute("UPDATE dbopt.index_step SET outcome = 'began', ended = NULL")
+        held.execute("UPDATE dbopt.index_run SET outcome = 'running', ended = NULL")
+        held.execute("DELETE FROM dbopt.managed_index")
+        assert "" == declare(settings, declared).run
+        assert "interrupted" == {r.id: r.outcome for r in indexruns.runs(held)}[run]
+    assert 0 == back(settings, run).exit_code
+    assert {} == indexes(connection)
+
+
+def test_a_killed_replacement_is_taken_back_from_what_is_there(
+    settings: Settings, connection: Connection, store: str
+) -> None:
+    """Killed between the change of names and the drop of the old one."""
+    declare(settings, "CREATE INDEX a ON people (id);")
+    run = declare(settings, "CREATE INDEX a ON people (name);").run
+    connection.execute("CREATE INDEX a_dbopt_old ON people (id)")
+    with connect(store) as held:
+        held.execute("DELETE FROM dbopt.index_step WHERE run = %s AND sql LIKE 'DROP%%'", (run,))
+    assert 0 == back(settings, run).exit_code
+    assert {"a": "btree (id)"} == indexes(connection)
 
 
 def test_the_stores_text_is_not_run(settings: Settings, connection: Connection, store: str) -> None:
@@ -266,6 +344,13 @@ def test_a_run_that_is_not_there_or_elsewhere(settings: Settings, store: str) ->
     with connect(store) as held:
         held.execute("UPDATE dbopt.index_run SET server = 'other:5432' WHERE id = %s", (run,))
     with pytest.raises(UsageError, match=f"The run {run} was on .* of other:5432, and this is"):
+        preview(settings, run)
+    with connect(store) as held:
+        held.execute(
+            "UPDATE dbopt.index_run SET (server, system_identifier) ="
+            " (SELECT server, '1' FROM dbopt.managed_index LIMIT 1) WHERE id = %s", (run,)
+        )  # fmt: skip
+    with pytest.raises(UsageError, match=f"The run {run} was on another server that is called "):
         preview(settings, run)
 
 

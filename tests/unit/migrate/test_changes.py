@@ -141,13 +141,12 @@ def test_the_last_change_is_the_first_to_undo() -> None:
     assert [("", "b"), ("", "a")] == net(Created(named("a")), Created(named("b")))
 
 
-def test_what_is_not_sure_stays_so() -> None:
-    notes = [Noted(1, Created(A), A, sure=False), Noted(2, rename("a", "b"), A)]
-    assert [Net(None, named("b"), 2, sure=False)] == net_effect(notes)
-
-
 def test_an_index_whose_definition_is_not_known_is_lost() -> None:
     assert [Net(last=1, lost=("s", "a"))] == net_effect([Noted(1, Dropped(("s", "a")), None)])
+    [aside] = net_effect([Noted(1, rename("a", "b"), None)])
+    assert Net(last=1, lost=("s", "a"), name=("s", "b")) == aside
+    aside.known(named("b"))
+    assert (named("a"), named("b"), None) == (aside.before, aside.after, aside.lost)
 
 
 def test_the_drop_tells_what_stepped_aside() -> None:

@@ -4,9 +4,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from dbopt.migrate.effect import effect_of
+from dbopt.migrate.names import old_name
 from dbopt.migrate.plan import Action
-from dbopt.migrate.undo import Undo, undos
-from dbopt.pg.catalog import Index
+from dbopt.migrate.undo import Undo
+from dbopt.migrate.undo import undos as of_effect
+from dbopt.pg.catalog import Catalog, Index
 from dbopt.sql.indexdef import IndexDefinition, IndexKey
 from dbopt.store.indexruns import IndexStep
 from tests.unit.index.builders import catalog, index, table
@@ -16,6 +19,10 @@ NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
 def definition(name: str, *columns: str) -> IndexDefinition:
     return IndexDefinition(name, "s", "t", "btree", tuple(map(IndexKey, columns or ("a",))))
+
+
+def undos(steps: list[IndexStep], there: Catalog, **more: Any) -> list[Undo]:
+    return of_effect(effect_of(steps, there), there, **more)
 
 
 def step(number: int, of: IndexDefinition, sql: str, **facts: Any) -> IndexStep:
@@ -71,7 +78,7 @@ def test_an_index_that_something_needs_by_now_is_kept() -> None:
 
 def test_an_index_that_a_later_run_made_is_kept() -> None:
     there = index("a", "a")
-    assert [("a", "left", "the run r2 has made it since")] == undone(
+    assert [("a", "left", "the run r2 has made it since: take that one back first")] == undone(
         [created(1, A)], there, made_by={("s", "a"): "r2"}, run="r1"
     )
     assert [("a", "drop", "")] == undone(
@@ -137,6 +144,52 @@ def test_a_replacement_is_replaced_by_what_was_there() -> None:
     assert [("a", "settled")] == [u[:2] for u in undone(steps, index("a", "a"))]
 
 
+def test_those_that_have_changed_names_change_them_back() -> None:
+    ring = [definition("a"), definition("b", "b"), definition("c", "a", "b")]
+    steps = [renamed(1, ring[0], "z"), renamed(2, ring[1], "a"), renamed(3, ring[2], "b")]
+    steps.append(renamed(4, replace(ring[0], name="z"), "c"))
+    there = [index("c", "a"), index("a", "b"), index("b", "a", "b")]
+    found = undos(steps, catalog(indexes=there))
+    assert {("a", "c"), ("b", "a"), ("c", "b")} == {
+        (u.name, u.step.existing.name) for u in found if u.step and u.step.existing
+    }
+    assert 1 == sum(u.step.holder is not None for u in found if u.step)
+    # In the middle of it one has stepped aside.
+    [aside] = [u.name for u in found if u.step and u.step.holder]
+    left = [one for one in there if one.name != aside]
+    moved = next(one for one in there if one.name == aside)
+    passing = replace(moved.definition, name=old_name(aside))
+    left.append(replace(moved, definition=passing))
+    assert {"rename"} == {action for _, action, _ in undone(steps, *left)}
+
+
+def test_what_a_killed_replacement_has_left() -> None:
+    new = replace(definition("a", "b"), name="a_dbopt_new")
+    swap = step(
+        2, new, "BEGIN; ALTER INDEX s.a RENAME TO a_dbopt_old;"
+        " ALTER INDEX s.a_dbopt_new RENAME TO a; COMMIT", outcome="interrupted",
+    )  # fmt: skip
+    steps = [created(1, new), swap]
+    # The names were not changed.
+    assert [("a_dbopt_new", "drop", "")] == undone(
+        steps, index("a", "a"), index("a_dbopt_new", "b")
+    )
+    # They were, and the old one was not dropped yet.
+    there = catalog(indexes=[index("a", "b"), index("a_dbopt_old", "a")])
+    effect = effect_of(steps, there)
+    assert [("a", "replace")] == [u[:2] for u in seen(of_effect(effect, there))]
+    assert [("a", "settled")] == [
+        u[:2] for u in seen(of_effect(effect, catalog(indexes=[index("a", "a")])))
+    ]
+    # It was dropped, which nobody noted: what it was is not known, and what took over stays.
+    assert [("a", "left")] == [u[:2] for u in undone(steps, index("a", "b"))]
+    # A rollback was killed before it had dropped what it put aside.
+    steps = [*steps, dropped(3, replace(A, name="a_dbopt_old"))]
+    assert [("a", "settled"), ("a_dbopt_old", "drop")] == [
+        u[:2] for u in undone(steps, index("a", "a"), index("a_dbopt_old", "b"))
+    ]
+
+
 def test_builds_come_before_drops_and_the_last_first() -> None:
     c, d = definition("c", "c"), definition("d", "a", "b")
     steps = [created(1, A), dropped(2, B), created(3, c), dropped(4, d)]
@@ -198,5 +251,6 @@ def test_what_was_there_before_does_not_go_with_the_whole_that_it_was_attached_t
 
     assert [*here, ("a", "left", reason)] == undone(steps, top, *parts)
     assert ("a", "drop", "") in undone(steps[:3], top, parts[0])
-    # What has come with a partition since is no forerunner.
-    assert ("a", "drop", "") in undone(steps[:3], top, *parts)
+    # What has come with a partition since is no forerunner, and is told.
+    reason = "it takes old with it, which came with a partition since"
+    assert ("a", "drop", reason) in undone(steps[:3], top, *parts)

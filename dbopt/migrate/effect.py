@@ -1,0 +1,94 @@
+"""What a run comes to, by its record: which indexes have come, gone, or changed names. PURE."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from dbopt.errors import DeclarationError
+from dbopt.migrate.changes import (
+    Created,
+    Name,
+    Net,
+    Noted,
+    Read,
+    Renamed,
+    attached,
+    net_effect,
+    read_changes,
+    read_definition,
+)
+from dbopt.pg.catalog import Catalog
+from dbopt.store.indexruns import IndexStep
+
+Unread = tuple[Name, str, str]
+"""An index, its table, and why what the record says of it cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a run comes to, index by index.
+
+    `made` are those that it has made, `adopted` those of partitions that were there before, and
+    that it has attached.
+    """
+
+    nets: tuple[Net, ...]
+    made: frozenset[Name]
+    adopted: frozenset[Name]
+    unread: tuple[Unread, ...]
+
+
+def effect_of(steps: Sequence[IndexStep], catalog: Catalog) -> Effect:
+    """The effect of a run's steps. Of a killed run the catalog tells what nobody has noted: so it
+    is asked once, before anything is taken back."""
+    notes, unread = _notes(steps, catalog)
+    nets = net_effect(notes)
+    for net in nets:
+        # The journal had it from a drop that a killed run did not come to.
+        if net.name in catalog.indexes_by_name:
+            net.known(catalog.indexes_by_name[net.name].definition)
+    unread += [
+        (net.lost, "", "its definition cannot be read in the store") for net in nets if net.lost
+    ]
+    afters = (net.after for net in nets if net.before is None and not net.lost)
+    made = frozenset((one.schema, one.name) for one in afters if one is not None)
+    return Effect(tuple(nets), made, _attached(steps) - made, tuple(unread))
+
+
+def _notes(steps: Iterable[IndexStep], catalog: Catalog) -> tuple[list[Noted], list[Unread]]:
+    notes: list[Noted] = []
+    unread: list[Unread] = []
+    for step in steps:
+        if step.outcome not in ("done", "interrupted"):
+            continue
+        try:
+            changes = read_changes(step.sql)
+            definition = read_definition(step.definition) if changes else None
+        except DeclarationError as error:
+            unread.append(((step.schema, step.index), step.table, error.message))
+            continue
+        if step.outcome == "interrupted" and not _may_be_done(changes, catalog):
+            continue
+        for change in changes:
+            about = isinstance(change, Created) or change.name == (step.schema, step.index)
+            notes.append(
+                Noted(
+                    step.number, change, definition if about else None,
+                    bool(step.reverse),
+                )
+            )  # fmt: skip
+    return notes, unread
+
+
+def _may_be_done(changes: Sequence[Read], catalog: Catalog) -> bool:
+    """Whether renames may have been done, of which no end is known: no old name is left."""
+    renames = [change for change in changes if isinstance(change, Renamed)]
+    left = {one.name for one in renames} - {one.to for one in renames}
+    return left.isdisjoint(catalog.indexes_by_name)
+
+
+def _attached(steps: Iterable[IndexStep]) -> frozenset[Name]:
+    """The indexes of partitions that were attached."""
+    found = {attached(step.sql) for step in steps if step.outcome in ("done", "interrupted")}
+    return frozenset(name for name in found if name is not None)
