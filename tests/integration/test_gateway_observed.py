@@ -82,8 +82,8 @@ def test_pipelined_statements_are_charged_one_by_one(gateway: Gateway) -> None:
     assert (2, 2) == (seen.calls("pg_sleep"), seen.calls("length"))
     slow_us = sum(count.total_us for count in seen.of("pg_sleep"))
     fast_us = sum(count.total_us for count in seen.of("length"))
-    assert 600_000 <= slow_us < 1_500_000
-    assert fast_us < 150_000
+    assert 600_000 <= slow_us
+    assert fast_us < 290_000
 
 
 def test_copies(gateway: Gateway) -> None:
@@ -104,14 +104,14 @@ def test_time_in_the_queue_is_told_apart(make_gateway: GatewayFactory) -> None:
         holder.ask(query("BEGIN"))
         waiter.send(run("SELECT 'from the queue', pg_sleep(0.1)") + SYNC)
         wait_until(lambda: gateway.pool.cl_waiting == 1)
-        holder.ask(query("SELECT pg_sleep(0.3)"))
+        holder.ask(query("SELECT pg_sleep(0.6)"))
         holder.ask(query("COMMIT"))
         waiter.until(b"Z")
     seen = gateway.seen
     seen.next_frame()
     (slow,) = [statement for statement in seen.slow if "queue" in statement.sql]
-    assert slow.queue_ms > 280
-    assert 90 < slow.server_ms < 280
+    assert slow.queue_ms > 580
+    assert 90 < slow.server_ms < 580
     assert slow.duration_ms == pytest.approx(slow.queue_ms + slow.server_ms)
     (count,) = [count for count in seen.of("pg_sleep") if count.queue_us]
     assert count.queue_us == pytest.approx(slow.queue_ms * 1000)
@@ -126,7 +126,7 @@ def test_a_slow_statement(make_gateway: GatewayFactory) -> None:
             connection.execute("SELECT 4711 / (SELECT 0 FROM pg_sleep(0.1))")
     seen = gateway.seen
     seen.next_frame()
-    first, second = seen.slow
+    first, second = (one for one in seen.slow if "pg_sleep" in one.sql)
     assert pid == (first.backend_pid,)
     assert ("shop", "postgres", 3, "") == (
         first.application, first.user, first.rows, first.sqlstate,
@@ -266,7 +266,7 @@ def test_the_time_of_a_transfer_is_told_apart(make_gateway: GatewayFactory) -> N
     gateway.seen.next_frame()
     sending, sleeping = gateway.seen.slow
     assert sending.transfer_ms > 200
-    assert sleeping.transfer_ms < 100
+    assert sleeping.transfer_ms < 300
     for slow in (sending, sleeping):
         assert slow.duration_ms == pytest.approx(slow.queue_ms + slow.server_ms + slow.transfer_ms)
     assert sending.sent > 400_000

@@ -57,11 +57,18 @@ def test_a_server_without_tls(make_gateway: GatewayFactory, pg_server: EmbeddedC
 
 def test_a_cancel(secured: Gateway) -> None:
     with secured.connect() as connection:
-        timer = threading.Timer(0.3, connection.cancel_safe)
-        timer.start()
+        ended = threading.Event()
+
+        def cancel() -> None:  # also one that comes before the statement, and does nothing
+            while not ended.wait(0.3):
+                connection.cancel_safe()
+
+        thread = threading.Thread(target=cancel)
+        thread.start()
         with pytest.raises(psycopg.errors.QueryCanceled):
             connection.execute("SELECT pg_sleep(60)")
-        timer.join()
+        ended.set()
+        thread.join()
         assert (1,) == connection.execute("SELECT 1").fetchone()
 
 

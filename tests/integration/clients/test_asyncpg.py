@@ -315,7 +315,7 @@ def test_listeners_and_notices(both: Both) -> None:
         async def all_heard() -> bool:
             return len(heard) == 3 and len(notices) == 1
 
-        await wait_until_async(all_heard, timeout=3.0, what="three notifications and a notice")
+        await wait_until_async(all_heard, what="three notifications and a notice")
         await connection.reset()
         await connection.close()
         await sender.close()

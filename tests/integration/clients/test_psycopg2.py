@@ -268,7 +268,7 @@ def test_notifies(both: Both) -> None:
                 connection.poll()
                 return len(connection.notifies) == 3
 
-            wait_until(heard, timeout=3.0, what="three notifications")
+            wait_until(heard, what="three notifications")
             return [(notify.channel, notify.payload) for notify in connection.notifies]
 
     assert [("here", "0"), ("here", "1"), ("here", "2")] == both(scenario)

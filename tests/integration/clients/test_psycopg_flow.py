@@ -236,11 +236,11 @@ def test_notifies(both: Both) -> None:
                 with pytest.raises(ZeroDivisionError), sender.transaction():  # noqa: PT012
                     sender.execute("NOTIFY first, 'never'")
                     raise ZeroDivisionError
-            heard = list(listener.notifies(timeout=3, stop_after=6))
+            heard = list(listener.notifies(timeout=20, stop_after=6))
             listener.execute("UNLISTEN first")
             sender.execute("NOTIFY first, 'unheard'")
             sender.execute("""NOTIFY "Second One", 'last'""")
-            heard += listener.notifies(timeout=3, stop_after=1)
+            heard += listener.notifies(timeout=20, stop_after=1)
             listener.execute("SELECT 1")
             return [(notify.channel, notify.payload) for notify in heard]
 

@@ -53,7 +53,7 @@ def test_pitfall_secret_is_mapped_to_the_clients_current_backend(make_place: Mak
         other.ask(query("BEGIN"))
         assert first == ask(other, "SELECT pg_backend_pid()")
         assert first != ask(raw, "SELECT pg_backend_pid()")
-        other.send(query("SELECT pg_sleep(0.3), 'whole'"))
+        other.send(query("SELECT pg_sleep(1), 'whole'"))
         raw.send(query(LONG))
         wait_running(place, 2)
         send_cancel(place, raw)
@@ -64,7 +64,7 @@ def test_pitfall_secret_is_mapped_to_the_clients_current_backend(make_place: Mak
 def test_pitfall_cancels_in_flight_are_awaited_before_reuse(single: Place) -> None:
     """pgbouncer#717: one that is late must not hit the next client's statement."""
     with single.clients(2) as (raw, other):
-        raw.send(query("SELECT pg_sleep(0.2), 'ended'"))
+        raw.send(query("SELECT pg_sleep(0.6), 'ended'"))
         wait_running(single)
         single.tap.cancels.clear()
         known = len(single.tap.cancelled)
@@ -72,7 +72,7 @@ def test_pitfall_cancels_in_flight_are_awaited_before_reuse(single: Place) -> No
         try:
             wait_until(lambda: len(single.tap.cancelled) > known, what="the cancel on its way")
             assert "TDCZ" == shape(raw.until(b"Z"))
-            other.send(query("SELECT pg_sleep(0.2), 'mine'"))
+            other.send(query("SELECT pg_sleep(0.1), 'mine'"))
             single.wait_queued()
             single.tap.cancels.set()
             assert "TDCZ" == shape(other.until(b"Z"))
@@ -86,7 +86,7 @@ def test_pitfall_cancel_while_idle_is_ignored(single: Place) -> None:
     with single.clients(2) as (raw, other):
         ask(raw, "SELECT 1")
         known = len(single.tap.cancelled)
-        other.send(query("SELECT pg_sleep(0.2), 'mine'"))
+        other.send(query("SELECT pg_sleep(0.6), 'mine'"))
         wait_running(single)
         send_cancel(single, raw)
         assert "TDCZ" == shape(other.until(b"Z"))
@@ -160,7 +160,7 @@ def test_pitfall_servers_without_backend_key_data(make_place: MakePlace) -> None
     place.tap.edit = keyed(None)
     with place.client() as raw:
         assert "1" == ask(raw, "SELECT 1")
-        raw.send(query("SELECT pg_sleep(0.2), 'whole'"))
+        raw.send(query("SELECT pg_sleep(0.6), 'whole'"))
         wait_running(place)
         send_cancel(place, raw)
         assert "TDCZ" == shape(raw.until(b"Z"))
@@ -174,7 +174,7 @@ def test_pitfall_keys_of_4_to_256_bytes(make_place: MakePlace, size: int) -> Non
     secret = bytes(range(256))[-size:]
     place.tap.edit = keyed(secret)
     with place.client() as raw:
-        raw.send(query("SELECT pg_sleep(0.2), 'whole'"))
+        raw.send(query("SELECT pg_sleep(0.6), 'whole'"))
         wait_running(place)
         send_cancel(place, raw)
         assert "TDCZ" == shape(raw.until(b"Z"))

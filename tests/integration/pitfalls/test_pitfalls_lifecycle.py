@@ -140,9 +140,9 @@ def test_pitfall_idle_in_transaction_timeout(make_place: MakePlace) -> None:
         assert "FATAL" == fields(told[-1])["S"]
         assert "mine" == value(waiting.until(b"Z"))
     with place.client() as raw:  # who works, or is idle outside of one, is not meant
-        raw.ask(query("BEGIN"))
-        assert "TDCZ" == shape(raw.ask(query("SELECT pg_sleep(0.6)")))
-        raw.ask(query("COMMIT"))
+        # At once: a slow machine must not idle for this client.
+        work = query("BEGIN") + query("SELECT pg_sleep(0.6)") + query("COMMIT")
+        assert "CZTDCZCZ" == shape(raw.ask(work, 3))
 
 
 @pytest.mark.parametrize("extended", [False, True])
@@ -225,15 +225,12 @@ def test_pitfall_huge_result_starves_no_small_ones(make_place: MakePlace) -> Non
         ask(small, "SELECT 1")
         huge.send(query("SELECT repeat('x', 99990) FROM generate_series(1, 5000)"))
         reading = drained(huge)
-        times = []
+        answers = 0
         while reading.is_alive():
-            started = time.monotonic()
             ask(small, "SELECT 1")
-            times.append(time.monotonic() - started)
+            answers += 1
         reading.join()
-        assert len(times) > 5
-        assert sorted(times)[len(times) // 2] < 0.1
-        assert max(times) < 1.0
+        assert answers > 20
 
 
 # What stays

@@ -62,7 +62,7 @@ def test_ddl_behind_a_long_beginning(pad: str, text: str) -> None:
 
 
 def test_of_harmless_words_nothing_is_split() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert Skimmed(False, False) == skim("SELECT 1" + "+1" * 500_000)
-    assert time.perf_counter() - started < 1.0
+    assert time.process_time() - started < 1.0
     assert Skimmed(False, False) == skim("SELECT document, window, intosh" + " " * 10)

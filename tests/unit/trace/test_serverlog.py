@@ -122,10 +122,10 @@ def test_what_a_client_wrote_is_no_entry(line: str) -> None:
     "prefix", ["%u%d%a%h%r%L%i%b", "%a %a %u %d %h %r %i ", "%a@%u@%d@%i@%b@%a"]
 )
 def test_a_hostile_line_takes_no_time(prefix: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     for line in ("a" * 380, "a " * 190, "a@" * 190, "a@ " * 120):
         every(splitter("a.log", prefix), [f"{line}LOG:  {ENTRY}\n".encode()])
-    assert time.perf_counter() - began < 1.0
+    assert time.process_time() - began < 1.0
 
 
 def test_a_prefix_that_is_another_than_was_said_loses_the_names_alone() -> None:
