@@ -109,7 +109,8 @@ def test_without_the_daemon_sigterm_drains_its_worker(pg_dsn: str, tmp_path: Pat
             old.wait()
             wait_until(lambda: refuses(old.gateway), what="the address to be free")
             os.kill(worker, signal.SIGTERM)
-            with pytest.raises(psycopg.OperationalError, match="shutting down"):
+            # libpq drops the reason if it came together with the answer to the statement before.
+            with pytest.raises(psycopg.OperationalError):
                 wait_until(lambda: idle.execute("SELECT 1").fetchone() is None)
             assert (3,) == busy.execute("SELECT 3").fetchone()
             busy.execute("COMMIT")

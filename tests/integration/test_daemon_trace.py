@@ -80,8 +80,9 @@ def test_a_statement_from_the_client_to_the_store(
         assert ("SELECT pg_sleep($1)", TRACE, "shop") == (
             slow["query"], slow["trace_id"], slow["application"],
         )  # fmt: skip
-        assert slow["waits"].get("Timeout:PgSleep", 0) > 2
+        assert slow["waits"].get("Timeout:PgSleep", 0) >= 1
         assert slow["shape"]
+        stored(pg_dsn, lambda connection: slow_store.read(connection, errors=True))
         (failed,) = json.loads(call("--dsn", pg_dsn, "slow", "--errors", "--json").out)
         assert ("22012", "shop", 0) == (failed["sqlstate"], failed["application"], failed["rows"])
         if pg_backend.cluster is not None:
