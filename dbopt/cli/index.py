@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from dbopt.cli.lazy import LazyGroup
+from dbopt.cli.lazy import EXITS, LazyGroup
 
 _COMMANDS = {
     "advise": "indexadvise:advise",
@@ -18,6 +18,15 @@ _COMMANDS = {
 }
 
 
-@click.group(cls=LazyGroup, lazy=_COMMANDS)
+@click.group(cls=LazyGroup, lazy=_COMMANDS, epilog=EXITS)
 def index() -> None:
-    """Audit the indexes, advise new ones, compare the declared ones."""
+    """Find missing indexes, declare them in indexes/*.sql, and build them safely.
+
+    \b
+    Examples:
+      dbopt index audit                 what is unused, duplicate, missing, invalid
+      dbopt index lint                  what is wrong with the declarations; no database
+      dbopt index plan                  what would be done, for how long, who is in the way
+      dbopt index apply --yes           do it: concurrently, watched, resumable
+      dbopt index runs                  what was done; `dbopt index rollback RUN` undoes it
+    """

@@ -21,7 +21,7 @@ _HIDDEN = (
 )
 
 
-@click.command()
+@click.command(short_help="Advise indexes for the statements that the server has seen.")
 @click.option(
     "--prove-with-locks",
     is_flag=True,
@@ -32,7 +32,8 @@ _HIDDEN = (
 def advise(context: Context, prove_with_locks: bool, as_json: bool) -> None:
     """Advise indexes for the statements that pg_stat_statements has seen.
 
-    Without --prove-with-locks these are candidates that nothing has proven.
+    Without --prove-with-locks these are candidates that nothing has proven. Exits 0 with and
+    without advice.
 
     \b
     Examples:

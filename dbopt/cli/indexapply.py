@@ -61,10 +61,10 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> f
     return seconds
 
 
-@click.command("apply", epilog=_EPILOG)
+@click.command("apply", short_help="Make the declared indexes exist; nobody waits.", epilog=_EPILOG)
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @click.option(
-    "--only", multiple=True, metavar="NAME|TABLE", help="Only this index or table; may be repeated."
+    "--only", multiple=True, metavar="NAME|TABLE", help="Only this index or table; repeatable."
 )
 @click.option("--prune", is_flag=True, help="Drop undeclared indexes of declared tables too.")
 @click.option("--deadline", metavar="TIME", callback=_seconds, help="End after this: 90, 10m, 2h.")

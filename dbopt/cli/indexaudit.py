@@ -17,7 +17,7 @@ from dbopt.sql.findings import Finding, Severity
 _COLOURS = {Severity.CRITICAL: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 
 
-@click.command("audit")
+@click.command("audit", short_help="Find unused, duplicate, missing and invalid indexes.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def audit_command(context: Context, as_json: bool) -> None:

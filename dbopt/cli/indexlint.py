@@ -23,7 +23,7 @@ from dbopt.sql.schema import Schema
 _COMMAND = "dbopt index lint"
 
 
-@click.command("lint")
+@click.command("lint", short_help="Find what is wrong with the declarations.")
 @click.argument("given", metavar="[FILE|FOLDER]...", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--dsn", help="The database to look at: as `dbopt --dsn`.")
 @click.option(

@@ -13,7 +13,7 @@ from dbopt.pg.connect import connect
 _UNSEEN = "Not examined: which indexes dbopt manages, so the revision drops none."
 
 
-@click.command("revision")
+@click.command("revision", short_help="Write it as a revision of your Alembic environment.")
 @click.option("-m", "--message", required=True, help="What the revision is for.")
 @click.option(
     "--alembic", "environment", type=click.Path(path_type=Path),
@@ -29,7 +29,9 @@ _UNSEEN = "Not examined: which indexes dbopt manages, so the revision drops none
 @click.option("--depends-on", multiple=True, metavar="REV", help="A revision that must be first.")
 @click.option("--name", default="alembic", help="The alembic.ini's section, as `alembic --name`.")
 @click.option("--engine", default="", help="The database's name, of several (template multidb).")
-@click.option("--only", multiple=True, metavar="NAME", help="Only this index, or this table's.")
+@click.option(
+    "--only", multiple=True, metavar="NAME|TABLE", help="Only this index or table; repeatable."
+)
 @click.option("--offline", is_flag=True, help="All declared indexes; ask no database.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj

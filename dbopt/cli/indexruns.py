@@ -37,7 +37,7 @@ _COLOURS = {
 }
 
 
-@click.command("runs")
+@click.command("runs", short_help="List who changed which index, when, and how it ended.")
 @click.argument("run", required=False)
 @click.option(
     "--limit", type=click.IntRange(1, indexruns.MOST_RUNS), default=20, show_default=True,
@@ -150,7 +150,7 @@ def _took(began: datetime, ended: datetime | None) -> str:
     return "" if ended is None else duration((ended - began).total_seconds() * 1e6)
 
 
-@click.command("rollback")
+@click.command("rollback", short_help="Take a run back.")
 @click.argument("run")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")

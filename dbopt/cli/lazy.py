@@ -12,11 +12,17 @@ from typing import Any
 
 import click
 
+from dbopt.errors import EXIT_CODES
+
 COMMANDS = (
     "check", "config", "demo", "guard", "index", "init", "migrate", "query", "serve", "slow",
     "stats", "status", "top", "trace",
 )  # fmt: skip
 """Those of `dbopt` itself. Each is `dbopt.cli.NAME.NAME`."""
+
+
+EXITS = "\b\nExit codes:\n" + "\n".join(f"  {n}  {words}" for n, words in EXIT_CODES.items())
+"""What the help of a group ends with."""
 
 
 class LazyGroup(click.Group):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from dbopt.cli.lazy import LazyGroup
+from dbopt.cli.lazy import EXITS, LazyGroup
 
 _COMMANDS = {
     "current": "migrateschema:current",
@@ -15,6 +15,12 @@ _COMMANDS = {
 }
 
 
-@click.group(cls=LazyGroup, lazy=_COMMANDS)
+@click.group(cls=LazyGroup, lazy=_COMMANDS, epilog=EXITS)
 def migrate() -> None:
-    """Apply migrations: dbopt's own schema and the declared indexes. Lint anybody's."""
+    """Lint anybody's migrations; make dbopt's own schema and the declared indexes.
+
+    \b
+    Examples:
+      dbopt migrate lint db/migrations --since origin/main
+      dbopt migrate upgrade --schema-only       (dbopt's schema alone)
+    """

@@ -20,7 +20,7 @@ OLDEST, NEWEST, USUAL = 10, 19, 18
 """Major versions of PostgreSQL."""
 
 
-@click.command("lint")
+@click.command("lint", short_help="Find what blocks, breaks or loses data in migrations.")
 @click.argument("given", metavar="[FILE|FOLDER|-]...", nargs=-1)
 @click.option(
     "--alembic", "environment", type=click.Path(path_type=Path),

@@ -37,7 +37,7 @@ def upgrade(context: Context, revision: str, schema_only: bool, as_json: bool) -
     _show(context, done)
 
 
-@click.command()
+@click.command(short_help="Downgrade to REVISION.")
 @click.argument("revision")
 @click.option("--schema-only", is_flag=True, help="Let the declared indexes stay.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -16,13 +16,12 @@ from rich.console import Console
 
 from dbopt import __version__
 from dbopt.cli.context import Context, Sources
-from dbopt.cli.lazy import COMMANDS, LazyGroup
+from dbopt.cli.lazy import COMMANDS, EXITS, LazyGroup
 from dbopt.configfile import FILE_NAME
-from dbopt.errors import EXIT_CODES, EXIT_PARTIAL, EXIT_USAGE, DboptError
+from dbopt.errors import EXIT_PARTIAL, EXIT_USAGE, DboptError
 from dbopt.pg.shown import printable
 from dbopt.settings import Settings
 
-_EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {n}  {words}" for n, words in EXIT_CODES.items())
 _WITHOUT_SETTINGS = frozenset(("init", "config", "demo"))
 """Commands that must work where the configuration does not: they load it themselves."""
 _ENDINGS = (signal.SIGTERM, signal.SIGHUP)
@@ -31,7 +30,7 @@ _ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 @click.group(
     cls=LazyGroup,
     lazy={name: f"{name}:{name}" for name in COMMANDS},
-    epilog=_EPILOG,
+    epilog=EXITS,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, prog_name="dbopt")
@@ -42,7 +41,7 @@ _ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 @click.option("--dsn", help="The served database: the same as --set server.dsn=….")
 @click.option(
     "-s", "--set", "overrides", multiple=True, metavar="KEY=VALUE",
-    help="Set one setting, e.g. -s trace.slow=200; may be repeated.",
+    help="Set one setting, e.g. -s trace.slow=200; repeatable.",
 )  # fmt: skip
 @click.pass_context
 def root(
