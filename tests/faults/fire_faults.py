@@ -153,7 +153,7 @@ FAULTS = (
     ),
     Fault(
         "SIGTERM", held(SNAPSHOT, HOLD), strikes.terminated, struck=AT_WORK,
-        codes=frozenset({143}), says="Stopped", often=True,
+        codes=frozenset({143}), says="Stopped",
     ),
     Fault(
         "SIGINT", held(SNAPSHOT, HOLD), strikes.interrupted, struck=AT_WORK,
