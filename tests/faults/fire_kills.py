@@ -54,6 +54,8 @@ STATEMENTS = (
 EARLY, BUILDING = 0.15, 0.45
 """The shares of random kills that come before, or soon after, the run has its lock; and that wait
 for the next build, which takes a small part of a run's time."""
+BUILD = 0.15
+"""Seconds within which such a build is killed: in any of its phases."""
 BEFORE, BETWEEN, AFTER = "before the lock", "between two statements", "after its end"
 
 
@@ -171,7 +173,7 @@ def _is_there(moments: Moments, aim: Aim, passed: dict[str, None]) -> bool:
 
 def killed_at_random(scene: Scene, luck: random.Random, seconds: float) -> tuple[Ended, str]:
     """A run that is killed at any moment of the `seconds` that a whole one works; some earlier,
-    and many at the first moment of a build after that one."""
+    and many in the next build after that moment."""
     with scene.admin() as connection:
         moments, began = _started(scene, connection)
         kind = luck.random()
@@ -183,6 +185,7 @@ def killed_at_random(scene: Scene, luck: random.Random, seconds: float) -> tuple
         time.sleep(luck.uniform(0.0, seconds if builds else 1.5 * seconds))
         if builds:
             wait_until(lambda: moments.now().startswith(("build", AFTER)), 60, "a build")
+            time.sleep(luck.uniform(0.0, BUILD))
         return _kill(scene, moments, began)
 
 
