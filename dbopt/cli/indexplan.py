@@ -77,9 +77,9 @@ class Planned:
         }
 
 
-@click.command("plan")
+@click.command("plan", short_help="Show what apply would do, and change nothing.")
 @click.option(
-    "--only", multiple=True, metavar="NAME|TABLE", help="Only this index or table; may be repeated."
+    "--only", multiple=True, metavar="NAME|TABLE", help="Only this index or table; repeatable."
 )
 @click.option("--prune", is_flag=True, help="Drop undeclared indexes of declared tables too.")
 @click.option("--sql", "as_sql", is_flag=True, help="Print what apply would run, for psql.")
@@ -174,7 +174,13 @@ def plan_of(settings: Settings, only: tuple[str, ...], prune: bool) -> Planned:
             parts=tuple(statements(steps, here)),
             estimates=estimates,
             blockers=survey.blockers,
-            findings=(*survey.findings, *plans.left_invalid(alone), *old, *blind),
+            findings=(
+                *survey.findings,
+                *plans.left_invalid(alone),
+                *plans.locked(here.locked),
+                *old,
+                *blind,
+            ),
             left_alone=tuple(map(str, alone)),
             search_path=_search_path(connection),
             version=here.version,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
-from dbopt.errors import MigrationError, MigrationRefused
+from dbopt.errors import MigrationError, MigrationRefused, QueryFailed
 from dbopt.migrate import declared
 from dbopt.migrate.declared import Declared
 from dbopt.migrate.leftovers import on_declared_tables
@@ -94,7 +94,7 @@ class Scene:
         there, its expression is wrong. Raises ServerLost, ConnectError, QueryFailed.
         """
         self._canonical()
-        self.catalog = whole = catalog.read(self.connection)
+        self.catalog = whole = self._read()
         self._managed = self._ours(managing(whole.indexes), whole)
         return self._made(whole)
 
@@ -118,6 +118,20 @@ class Scene:
         drops = step.action is Action.DROP
         same = (s for s in steps if name_of(s) == name_of(step))
         return next((s for s in same if drops == (s.action is Action.DROP)), None)
+
+    def _read(self) -> Catalog:
+        """The whole catalog, but for tables without a declaration that somebody has locked."""
+        wanted = (one.definition for one in self._canonical())
+        tables = {(one.schema, one.table) for one in wanted}
+        try:
+            return catalog.read(self.connection, needed=tables)
+        except QueryFailed as error:
+            if holders := catalog.holders(self.connection, tables):
+                raise MigrationRefused(
+                    f"{error.message} {holders} (ACCESS EXCLUSIVE).",
+                    hint="Wait for it to end, or end it, and run again.",
+                ) from None
+            raise
 
     def _canonical(self) -> list[Wanted]:
         if self._wanted is None:

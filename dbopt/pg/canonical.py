@@ -55,6 +55,9 @@ def canonicals(connection: Connection, definitions: Sequence[IndexDefinition]) -
             # has locked it all.
             connection.execute(f"SET LOCAL lock_timeout = {round(catalog.LOCK_TIMEOUT * 1000)}")
             return _answers(connection, row, known)
+    except errors.LockNotAvailable as error:
+        holders = catalog.holders(connection, [(row["schema"], definitions[0].table)])
+        return [_locked(one, holders) if holders else _refused(one, error) for one in known]
     except ServerError as error:
         return [_refused(one, error) for one in known]
 
@@ -165,6 +168,14 @@ def _unfit(one: IndexDefinition, row: Row) -> MigrationError:
     return MigrationError(
         f'Index "{one.name}" cannot be: {one.table} is a {row["unfit"]}.',
         hint="Only tables and materialized views have indexes that dbopt looks after.",
+    )
+
+
+def _locked(one: IndexDefinition, holders: str) -> MigrationError:
+    return MigrationError(
+        f'The index "{one.name}" could not be looked at for {catalog.LOCK_TIMEOUT:g} s: {holders} '
+        "(ACCESS EXCLUSIVE).",
+        hint="Wait for it to end, or end it, and run again.",
     )
 
 

@@ -139,10 +139,32 @@ class Relation:
     kind: str
 
 
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """A table that the session `pid` has locked for itself, or waits to (0: a prepared
+    transaction). `needed`: it is of a partition tree that was asked for.
+    """
+
+    schema: str
+    name: str
+    oid: int
+    pid: int
+    needed: bool
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def holder(self) -> str:
+        """The session in words."""
+        return f"pid {self.pid}" if self.pid else "a prepared transaction"
+
+
 @dataclass(frozen=True)
 class Catalog:
     """One snapshot. `counted`: the server keeps the counters (track_counts). `sees_builds`:
-    this role may see other sessions' index builds. `others`: what else has names."""
+    this role may see other sessions' index builds. `others`: what else has names. `locked`: what
+    was left out since nobody could look at it."""
 
     tables: tuple[Table, ...]
     indexes: tuple[Index, ...]
@@ -153,6 +175,7 @@ class Catalog:
     counted: bool = True
     sees_builds: bool = True
     others: tuple[Relation, ...] = ()
+    locked: tuple[Locked, ...] = ()
 
     @cached_property
     def by_oid(self) -> dict[int, Table]:
@@ -225,13 +248,16 @@ def read(
     connection: Connection,
     only: Collection[int] | None = None,
     names: Collection[tuple[str, str]] = (),
+    *,
+    needed: Collection[tuple[str, str]] | None = None,
 ) -> Catalog:
     """The whole catalog of the connection's database, as of one moment.
 
     `only` are the oids of tables: these, all of their partition trees, and the foreign keys that
     point at them, for a look at one table of a big database. The tables whose indexes have one of
     `names` (schema, name) are read then too, and what else has such a name; of a whole catalog
-    all `others` are.
+    all `others` are. Of a whole one, a table that is locked by somebody for himself is left out
+    unless its tree has one of the `needed` tables (schema, name): they are all needed if None.
 
     Raises QueryFailed, also where a table is locked for longer than LOCK_TIMEOUT, or ServerLost.
     """
@@ -241,18 +267,24 @@ def read(
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             # pg_get_indexdef locks the table; whoever comes to alter one must not wait behind us.
             connection.execute(f"SET LOCAL lock_timeout = {round(LOCK_TIMEOUT * 1000)}")
-        return _read(connection, only, names)
+        return _read(connection, only, names, needed)
 
 
 def _read(
-    connection: Connection, only: Collection[int] | None, names: Collection[tuple[str, str]]
+    connection: Connection,
+    only: Collection[int] | None,
+    names: Collection[tuple[str, str]],
+    needed: Collection[tuple[str, str]] | None,
 ) -> Catalog:
     whole = only is None
-    named = {"schemas": [schema for schema, _ in names], "names": [name for _, name in names]}
+    named = _columns(names)
     if only is not None:
         only = [*only, *(row["oid"] for row in _rows(connection, "catalog_named_tables", **named))]
     skip = list(SKIPPED_SCHEMAS)
-    rows = _rows(connection, "catalog_tables", skip=skip, only=only)
+    found = () if needed is None else locked(connection, needed)
+    left_out = tuple(one for one in found if not one.needed)
+    without = [one.oid for one in left_out]
+    rows = _rows(connection, "catalog_tables", skip=skip, only=only, locked=without)
     oids = [row["oid"] for row in rows]
     scope = {"schemas": None, "names": None} if whole else named
     others = _rows(connection, "catalog_relations", tables=oids, skip=skip, **scope)
@@ -262,9 +294,23 @@ def _read(
         indexes=indexes(connection, oids),
         foreign_keys=_foreign_keys(keys),
         others=tuple(Relation(**row) for row in others),
+        locked=left_out,
         version=connection.info.server_version // 10000,
         **_rows(connection, "catalog_facts")[0],
     )
+
+
+def locked(connection: Connection, needed: Collection[tuple[str, str]]) -> list[Locked]:
+    """The tables that others have locked for themselves. Raises what psycopg raises."""
+    return [Locked(**row) for row in _rows(connection, "catalog_locked", **_columns(needed))]
+
+
+def holders(connection: Connection, tables: Collection[tuple[str, str]]) -> str:
+    """Who has locked these tables for himself, or one of their partitions, in words; "" if nobody.
+    Raises what psycopg raises.
+    """
+    found = [one for one in locked(connection, tables) if one.needed]
+    return "; ".join(f"{one} is locked by {one.holder}" for one in found)
 
 
 def indexes(
@@ -278,6 +324,10 @@ def indexes(
 def _rows(connection: Connection, query: str, /, **parameters: Any) -> list[Row]:
     version = connection.info.server_version // 10000
     return connection.execute(statement(query, version), parameters).fetchall()
+
+
+def _columns(names: Collection[tuple[str, str]]) -> dict[str, list[str]]:
+    return {"schemas": [schema for schema, _ in names], "names": [name for _, name in names]}
 
 
 def _tables(rows: list[Row], columns: list[Row]) -> tuple[Table, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dbopt.errors import DeclarationError, MigrationError
+from dbopt.errors import DeclarationError, MigrationError, QueryFailed
 from dbopt.migrate.declared import read, wanted
 from dbopt.migrate.names import leaf_name
 from dbopt.migrate.plan import Action, Step, Wanted, make_plan, one
@@ -123,11 +123,33 @@ def test_a_locked_table_is_not_waited_for_for_ever(
 
         # A partition's lock is no matter.
         assert _canonical(connection, "create index i on orders (id)").name == "i"
-        with pytest.raises(MigrationError, match="55P03") as caught:
+        pid = other.info.backend_pid
+        words = rf"not be looked at for 0.05 s: public\.notes is locked by pid {pid} "
+        with pytest.raises(MigrationError, match=words):
             _canonical(connection, "create index i on notes (id)")
 
-    assert "Another session holds a lock" in caught.value.hint
     assert connection.execute("SHOW lock_timeout").fetchone() == {"lock_timeout": "0"}
+
+
+def test_a_locked_table_is_left_out_of_the_catalog_where_nobody_needs_it(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "LOCK_TIMEOUT", 0.05)
+    with sibling(connection) as other, other.transaction(force_rollback=True):
+        other.execute("LOCK TABLE orders_2a, notes IN ACCESS EXCLUSIVE MODE")
+        pid = other.info.backend_pid
+
+        found = catalog.read(connection, needed={("public", "people")})
+        assert [("public.notes", pid), ("public.orders_2a", pid)] == [
+            (str(one), one.pid) for one in found.locked
+        ]
+        assert ("public", "notes") not in found.tables_by_name
+        assert "index" == found.kinds["public", "notes_person"]
+        with pytest.raises(QueryFailed, match="55P03"):
+            catalog.read(connection, needed={("public", "orders")})
+        assert f"public.orders_2a is locked by pid {pid}" == catalog.holders(
+            connection, {("public", "orders")}
+        )
 
 
 def test_a_materialized_view_has_indexes(connection: Connection) -> None:

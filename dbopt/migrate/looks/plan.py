@@ -10,7 +10,7 @@ from dbopt.migrate.estimate import key
 from dbopt.migrate.looks.sight import Sight
 from dbopt.migrate.steps import Action, Step
 from dbopt.pg import look
-from dbopt.pg.catalog import Index
+from dbopt.pg.catalog import Index, Locked
 from dbopt.sql.findings import Finding, Severity
 
 
@@ -62,6 +62,21 @@ def left_invalid(indexes: Iterable[Index]) -> Iterator[Finding]:
                 f"It is invalid and not declared: no query uses it, every write pays for it{more}.",
                 remedy=f"DROP INDEX CONCURRENTLY {name};",
             )
+
+
+def locked(tables: Iterable[Locked]) -> Iterator[Finding]:
+    """Tables without a declaration that somebody has locked: what they have is not seen."""
+    for table in tables:
+        yield Finding(
+            "locked-table",
+            Severity.INFO,
+            str(table),
+            f"Its indexes were not looked at: {table.holder} has locked it, or waits to "
+            "(ACCESS EXCLUSIVE).",
+            {"pid": table.pid},
+            "Plan again when it is free: no drop of its indexes is planned meanwhile.",
+            examined=False,
+        )
 
 
 def unregistered(database: str, reason: str) -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 -- the partitioned table that each is a partition of, and its own partitions that are foreign tables
 -- or an extension's, on which nothing is built.
 -- No system, temporary or own tables. `only`: these oids' and all of their partition trees', or null.
--- Source: pg_class, pg_stat_user_tables (docs: monitoring-stats).
+-- `locked`: but for these. Source: pg_class, pg_stat_user_tables (docs: monitoring-stats).
 SELECT c.oid::bigint AS oid,
        n.nspname AS schema,
        c.relname AS name,
@@ -34,6 +34,7 @@ SELECT c.oid::bigint AS oid,
    AND n.nspname NOT LIKE 'pg\_%%'
    AND NOT EXISTS (SELECT FROM pg_depend d
                     WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+   AND c.oid <> ALL (%(locked)s::oid[])
    AND (%(only)s::oid[] IS NULL
         OR c.oid IN (SELECT o FROM unnest(%(only)s::oid[]) AS o
                      UNION ALL
@@ -116,3 +117,28 @@ SELECT now() AS taken,
                 pg_postmaster_start_time()) AS stats_since,
        current_setting('track_counts')::boolean AS counted,
        pg_has_role('pg_read_all_stats', 'usage') AS sees_builds;
+
+-- name: catalog_locked
+-- Tables that another session has locked for itself, or waits to (ACCESS EXCLUSIVE, also on one of
+-- its indexes): whoever asks for their size or an index's text waits behind it. `pid` is that
+-- session's, 0 a prepared transaction's. `needed` is whether they are of the partition trees of the
+-- tables `schemas` and `names`, side by side.
+-- Source: pg_locks.
+SELECT n.nspname AS schema, c.relname AS name, c.oid::bigint AS oid, l.pid,
+       coalesce(pg_partition_root(c.oid), c.oid) IN (
+           SELECT coalesce(pg_partition_root(w.oid), w.oid)
+             FROM unnest(%(schemas)s::text[], %(names)s::text[]) AS asked (schema, name)
+             JOIN pg_namespace s ON s.nspname = asked.schema
+             JOIN pg_class w ON w.relnamespace = s.oid AND w.relname = asked.name) AS needed
+  FROM (SELECT coalesce(i.indrelid, k.relation) AS oid, min(coalesce(k.pid, 0)) AS pid
+          FROM pg_locks k
+          LEFT JOIN pg_index i ON i.indexrelid = k.relation
+         WHERE k.locktype = 'relation'
+           AND k.mode = 'AccessExclusiveLock'
+           AND k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+           AND k.pid IS DISTINCT FROM pg_backend_pid()
+         GROUP BY 1) AS l
+  JOIN pg_class c ON c.oid = l.oid
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname NOT LIKE 'pg\_%%'
+ ORDER BY 1, 2;

@@ -8,6 +8,7 @@ from dbopt.migrate.annotations import Annotations
 from dbopt.migrate.declared import Declared
 from dbopt.migrate.looks import plan
 from dbopt.migrate.steps import Action, Step
+from dbopt.pg.catalog import Locked
 from dbopt.sql.findings import Severity
 from tests.unit.migrate.looks.sights import CREATE, DROP, TABLE, WANTED, sight
 
@@ -73,3 +74,13 @@ def test_a_register_that_is_not_seen() -> None:
     (found,) = plan.unregistered("shop", "It cannot be reached.")
     assert (False, "shop") == (found.examined, found.object)
     assert found.message.endswith("so no drop is planned. The store: It cannot be reached.")
+
+
+def test_a_table_that_is_locked_was_not_looked_at() -> None:
+    locked = [Locked("app", "big", 1, 7, needed=False), Locked("app", "odd", 2, 0, needed=False)]
+
+    found = list(plan.locked(locked))
+
+    assert [("app.big", False), ("app.odd", False)] == [(one.object, one.examined) for one in found]
+    assert "pid 7 has locked it" in found[0].message
+    assert "a prepared transaction has locked it" in found[1].message
