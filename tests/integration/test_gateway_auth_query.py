@@ -78,6 +78,12 @@ def dsn(md5_backend: Server) -> Iterator[str]:
 
 
 @pytest.fixture
+def pg_dsn(dsn: str) -> str:
+    """For `make_gateway`, which would make a database on another server."""
+    return dsn
+
+
+@pytest.fixture
 def admin(dsn: str) -> Iterator[Connection]:
     with psycopg.connect(dsn, autocommit=True) as connection:
         yield connection

@@ -11,10 +11,11 @@ import pytest
 from dbopt.sql.rules import RULES
 from tests.fix_pg import Server, fresh_database
 from tests.integration.random_statements import Statements
+from tests.support import examples
 from tests.unit.sql.rules.asking import rewrites
 from tests.unit.sql.rules.sample import DATA, DDL, SAMPLE
 
-STATEMENTS = 100
+STATEMENTS = examples(40)
 Row = tuple[bytes | None, ...]
 KINDS = (
     *(Statements.distinct, Statements.either, Statements.union),
