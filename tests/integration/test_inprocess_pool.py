@@ -233,11 +233,18 @@ def test_close_returns(pg_dsn: str) -> None:
 def test_cancelling_from_another_thread(pg_dsn: str) -> None:
     with TracedConnectionPool(pg_dsn, min_size=1, report_to="") as pool:
         with pool.connection() as connection:
-            timer = threading.Timer(0.1, connection.cancel)
-            timer.start()
+            ended = threading.Event()
+
+            def cancel() -> None:  # also once too early, which does nothing
+                while not ended.wait(0.1):
+                    connection.cancel()
+
+            thread = threading.Thread(target=cancel)
+            thread.start()
             with pytest.raises(psycopg.errors.QueryCanceled):
                 connection.execute("SELECT pg_sleep(30)")
-            timer.join()
+            ended.set()
+            thread.join()
             connection.rollback()
         assert {"57014": 1} == pool.statements()[0].errors
 
