@@ -95,8 +95,9 @@ def plan_command(
     now, and what would make it fail. Indexes that dbopt has neither made nor found declared are
     left alone, unless --prune is given.
 
-    Exits 0 when there is nothing to do, 1 when there are changes, 7 where there can be none, such
-    as on a standby.
+    Exits 0 when there is nothing to do, 1 when there are changes, 2 for wrong options or
+    declarations, 3 when the database cannot be reached, 7 where there can be no changes: on a
+    standby, or where nothing is declared and all that dbopt manages would go.
 
     \b
     Examples:
@@ -140,8 +141,8 @@ def show_plan(console: Console, planned: Planned) -> None:
 def plan_of(settings: Settings, only: tuple[str, ...], prune: bool) -> Planned:
     """What `dbopt index plan` and `dbopt index apply` show.
 
-    Raises as `Scene.plan` does, UsageError for --only, MigrationRefused on a standby, QueryFailed,
-    ServerLost.
+    Raises as `Scene.plan` does, UsageError for --only, QueryFailed, ServerLost, and
+    MigrationRefused on a standby and where nothing is declared and all would go.
     """
     found = declared(settings)
     project = settings.index.project
@@ -158,6 +159,7 @@ def plan_of(settings: Settings, only: tuple[str, ...], prune: bool) -> Planned:
             return register.names
 
         every = scene.plan(managing)
+        selection.refuse_emptying(every, scene.declares, prune)
         steps = selection.chosen(every, only)
         connection, here = scene.connection, scene.catalog
         assert here is not None  # noqa: S101 - a plan has one

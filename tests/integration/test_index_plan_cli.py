@@ -17,6 +17,9 @@ from rich.console import Console
 
 from dbopt.cli.context import Context
 from dbopt.cli.index import index
+from dbopt.errors import MigrationRefused
+from dbopt.migrate import run, runner
+from dbopt.migrate.run import Options
 from dbopt.pg.connect import Connection, connect
 from dbopt.settings import Index, Server, Settings, Store
 
@@ -84,6 +87,23 @@ def test_locks_that_make_nobody_wait_are_not_repeated(
     ]
     assert "ACCESS EXCLUSIVE on each partition's index" in shown
     assert "ACCESS EXCLUSIVE on each partition's index" in script
+
+
+def test_in_the_wrong_directory_no_plan_and_no_script_drops_everything(
+    settings: Settings, connection: Connection, tmp_path: Path
+) -> None:
+    runner.upgrade(settings, indexes=False)
+    run.apply(settings, Options(only=("visits_at",)))
+    (tmp_path / "empty").mkdir()
+    elsewhere = replace(settings, index=Index(directory=str(tmp_path / "empty")))
+
+    result, _ = _plan(elsewhere, "--sql")
+
+    assert isinstance(result.exception, MigrationRefused)
+    assert "No index is declared here, and 1 that dbopt manages would be dropped." == (
+        result.exception.message
+    )
+    assert "DROP INDEX" in _plan(elsewhere, "--prune", "--sql")[0].stdout
 
 
 def test_a_store_that_is_away_is_said_to_hide_what_would_be_dropped(
