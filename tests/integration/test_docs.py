@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import psycopg
@@ -12,7 +10,7 @@ import pytest
 
 from dbopt.cli.root import root
 from tests.docs_commands import ROOT, examples, parse, shown, words
-from tests.fix_pg import Server
+from tests.unit.cli.calls import caller
 
 SERVED = "postgresql://app@db.internal/app"
 """The server that the documents show."""
@@ -45,7 +43,12 @@ def test_the_documents_show_enough() -> None:
     assert len(list(examples(root, "dbopt"))) > 20
 
 
-def test_the_readme_runs(pg_dsn: str, pg_backend: Server, tmp_path: Path) -> None:
+def test_the_readme_runs(
+    pg_dsn: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """Every dbopt command of the README, in its order, from a directory with SQL of one's own."""
     (tmp_path / "app/sql").mkdir(parents=True)
     (tmp_path / "app/sql/one.sql").write_text("SELECT 1 AS one;\n")
@@ -55,6 +58,8 @@ def test_the_readme_runs(pg_dsn: str, pg_backend: Server, tmp_path: Path) -> Non
     (tmp_path / "indexes/people.sql").write_text("CREATE INDEX people_mail ON people (mail);\n")
     with psycopg.connect(pg_dsn, autocommit=True) as connection:
         connection.execute("CREATE TABLE people (mail text)")
+    monkeypatch.chdir(tmp_path)
+    call = caller(monkeypatch, capsys)
     ran: list[str] = []
     for document, command in shown():
         arguments = words(command, "dbopt")
@@ -67,17 +72,13 @@ def test_the_readme_runs(pg_dsn: str, pg_backend: Server, tmp_path: Path) -> Non
             continue  # needs the tables of the indexes that init declares: test_migrate_* have them
         if "revision" in arguments:
             continue  # needs an Alembic environment: test_index_revision has many
-        done = subprocess.run(
-            [sys.executable, "-m", "dbopt", *arguments],
-            cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )  # fmt: skip
+        done = call(*arguments)
         ran.append(command)
         if {"stats", "report"} <= set(arguments):
             # There is no history yet: one clear line, and no traceback.
-            assert done.returncode != 0
-            assert 1 == done.stderr.count("\n")
+            assert done.code != 0
+            assert done.line
         else:
-            assert done.returncode in (0, 1), f"{command}: {done.stderr}"
-        assert "Traceback" not in done.stderr
+            assert done.code in (0, 1), f"{command}: {done.err}"
+        assert "Traceback" not in done.err
     assert len(ran) >= 8
