@@ -403,11 +403,11 @@ def test_a_server_that_is_lost_before_the_plan_is_shown_is_waited_for(
 ) -> None:
     read, lost = catalog.read, count()
 
-    def lose(session: Connection, *words: Any) -> catalog.Catalog:
+    def lose(session: Connection, *words: Any, **options: Any) -> catalog.Catalog:
         if next(lost) == 0:
             pid = session.info.backend_pid
             connection.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
-        return read(session, *words)
+        return read(session, *words, **options)
 
     monkeypatch.setattr(catalog, "read", lose)
 
