@@ -41,7 +41,7 @@ GONE = "SELECT count(*) = 0 AS gone FROM pg_stat_activity WHERE pid = %s"
 @pytest.fixture
 def settings(pg_server: EmbeddedCluster, pg_dsn: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Of a server whose processes are ours to stop."""
-    monkeypatch.setattr(direct, "ANSWER", 0.3)
+    monkeypatch.setattr(direct, "ANSWER", 1.0)
     monkeypatch.setattr(task, "GRACE", 0.3)
     monkeypatch.setattr(orphans, "ENDING", 0.1)
     return Settings(server=Server(dsn=pg_dsn))
@@ -92,12 +92,6 @@ def test_what_cannot_be_cancelled_is_left(
         assert connection.closed
 
 
-def test_a_result_that_takes_long_to_come_is_no_silence(pg_dsn: str) -> None:
-    with connect(pg_dsn) as connection, connection.patient(0.2):
-        rows = connection.execute("SELECT n FROM generate_series(1, 300000) n").fetchall()
-    assert 300_000 == len(rows)
-
-
 def test_a_build_whose_process_stands_still_is_given_up(
     settings: Settings, other: Connection
 ) -> None:
@@ -116,8 +110,7 @@ def test_a_build_whose_process_stands_still_is_given_up(
     assert '"words_word" on words was not built: PostgreSQL has not answered' in str(raised[0])
     assert f"See why its process {pid}" in str(raised[0])
     assert "the next run mends it" in str(raised[0])
-    with direct_session(settings) as mine:
-        build(mine, WANTED)
+    build(other, WANTED)
     assert {"words_word": True} == names(other)
 
 

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import pytest
+from psycopg.abc import PQGen
+from psycopg.waiting import Ready, Wait
+
+from dbopt import clock
+from dbopt.pg.connect import Unanswered, _limited
+
+
+def rows(count: int) -> PQGen[int]:
+    """Waits so often for the server."""
+    for _ in range(count):
+        yield Wait.R
+    return count
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    at = [0.0]
+    monkeypatch.setattr(clock, "monotonic", lambda: at[0])
+    return at
+
+
+def test_a_result_that_takes_long_to_come_is_no_silence(now: list[float]) -> None:
+    limited = _limited(rows(3), 7, 1.0)
+    next(limited)
+    limited.send(Ready.NONE)
+    now[0] = 60.0
+    limited.send(Ready.R)
+    with pytest.raises(StopIteration) as ended:
+        limited.send(Ready.R)
+    assert 3 == ended.value.value
+
+
+def test_when_the_time_is_over_and_nothing_has_come_the_server_is_given_up(
+    now: list[float],
+) -> None:
+    limited = _limited(rows(3), 7, 1.0)
+    next(limited)
+    now[0] = 1.5
+    with pytest.raises(Unanswered, match="pid 7 has not answered for 1 s"):
+        limited.send(Ready.NONE)
