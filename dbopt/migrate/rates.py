@@ -72,8 +72,6 @@ def of_builds(builds: Iterable[tuple[float, float]]) -> Rates:
 def _builds(steps: Iterable[IndexStep], here: Catalog) -> Iterator[tuple[float, float]]:
     for step in steps:
         table = here.tables_by_name.get((step.schema, step.table))
-        built = step.outcome == "done" and step.sql.startswith(
-            ("CREATE INDEX CONC", "CREATE UNIQUE INDEX CONC")
-        )
+        built = step.outcome == "done" and step.sql.startswith(_BUILD)
         if built and table is not None and step.size_bytes and step.duration_ms:
             yield work(table.size_bytes, step.size_bytes), step.duration_ms / 1000

@@ -34,7 +34,6 @@ class Server:
     database: str
     role: str
     can_temp: bool
-    sees_sessions: bool
     direct_host: bool
     sessions: int
     role_sessions: int

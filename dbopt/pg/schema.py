@@ -8,12 +8,12 @@ Sources: PostgreSQL's documentation, "System Catalogs" and "Schemas".
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from dbopt.pg.catalog import Index, index_of
-from dbopt.pg.connect import AsyncConnection, Connection, Row
+from dbopt.pg.connect import Connection, Row
 from dbopt.pg.refusal import translated
 from dbopt.pg.sqlfile import statement
 from dbopt.sql.indexdef import IndexDefinition
@@ -31,20 +31,8 @@ MOST_INDEXED = 10_000
 """Tables whose indexes are read, the largest first: 0.1 ms an index, the dearest part of it."""
 MOST_FUNCTIONS = 20_000
 
-_WHAT = "Reading the schema"
 _DEFAULT_PATH = '"$user", public'
 _INDEXED = (RelationKind.TABLE, RelationKind.PARTITIONED, RelationKind.MATERIALIZED)
-
-
-@dataclass(frozen=True, slots=True)
-class _Ask:
-    """A query to send: text and parameters."""
-
-    text: str
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-
-
-_Dialogue = Generator[_Ask, list[Row], Schema]
 
 
 def read_schema(connection: Connection, *, user: str = "") -> Schema:
@@ -55,57 +43,35 @@ def read_schema(connection: Connection, *, user: str = "") -> Schema:
     is 0. Raises QueryFailed or ServerLost.
     """
     ours = connection.info.transaction_status.name == "IDLE"
-    dialogue = _dialogue(connection.info.server_version // 10000, ours, user)
-    with translated(_WHAT), connection.transaction(force_rollback=True):
-        step = _step(dialogue, None)
-        while isinstance(step, _Ask):
-            cursor = connection.execute(step.text.encode(), step.parameters or None)
-            step = _step(dialogue, cursor.fetchall() if cursor.description else [])
-    return step
+    with translated("Reading the schema"), connection.transaction(force_rollback=True):
+        if ours:  # a caller's transaction keeps its own modes
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        return _read(connection, user)
 
 
-async def read_schema_async(connection: AsyncConnection, *, user: str = "") -> Schema:
-    """`read_schema`, for asyncio."""
-    ours = connection.info.transaction_status.name == "IDLE"
-    dialogue = _dialogue(connection.info.server_version // 10000, ours, user)
-    with translated(_WHAT):
-        async with connection.transaction(force_rollback=True):
-            step = _step(dialogue, None)
-            while isinstance(step, _Ask):
-                cursor = await connection.execute(step.text.encode(), step.parameters or None)
-                step = _step(dialogue, await cursor.fetchall() if cursor.description else [])
-    return step
-
-
-def _step(dialogue: _Dialogue, rows: list[Row] | None) -> _Ask | Schema:
-    try:
-        return next(dialogue) if rows is None else dialogue.send(rows)
-    except StopIteration as end:
-        schema: Schema = end.value
-        return schema
-
-
-def _dialogue(version: int, ours: bool, user: str) -> _Dialogue:
-    """Yields what to ask, is sent the rows, and returns the schema."""
-    if ours:  # a caller's transaction keeps its own modes
-        yield _Ask("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-    session = yield _Ask(statement("schema_session", version), {"user": user})
-    yield _Ask(_limits())
-    relations = yield _Ask(statement("schema_relations", version), {"most": MOST_RELATIONS})
+def _read(connection: Connection, user: str) -> Schema:
+    session = _rows(connection, "schema_session", user=user)
+    connection.execute(_limits().encode())
+    relations = _rows(connection, "schema_relations", most=MOST_RELATIONS)
     own = [row for row in relations if not row["system"]]
-    columns = yield _Ask(statement("schema_columns", version), {"relations": _oids(own)})
+    columns = _rows(connection, "schema_columns", relations=_oids(own))
     indexed = [row for row in own if row["kind"] in _INDEXED and not row["locked"]]
     indexed.sort(key=lambda row: -row["rows"])
-    asked = {"tables": _oids(indexed[:MOST_INDEXED]), "name": None}
-    indexes = yield _Ask(statement("index_definitions", version), asked)
+    tables = _oids(indexed[:MOST_INDEXED])
+    indexes = _rows(connection, "index_definitions", tables=tables, name=None)
     views = [row["oid"] for row in own if row["kind"] == RelationKind.VIEW]
-    named = yield _Ask(statement("schema_views", version), {"views": views})
-    functions = yield _Ask(statement("schema_functions", version), {"most": MOST_FUNCTIONS})
+    named = _rows(connection, "schema_views", views=views)
+    functions = _rows(connection, "schema_functions", most=MOST_FUNCTIONS)
     return Schema(
         _relations(relations, columns, indexes, views, named),
         _search_path(session[0], user),
         {(row["schema"], row["name"]): row["volatility"] for row in functions},
     )
+
+
+def _rows(connection: Connection, query: str, /, **parameters: Any) -> list[Row]:
+    version = connection.info.server_version // 10000
+    return connection.execute(statement(query, version), parameters).fetchall()
 
 
 def _limits() -> str:

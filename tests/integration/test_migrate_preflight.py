@@ -181,7 +181,7 @@ def test_a_drop_is_only_warned_of(dsn: str, connection: Connection) -> None:
             ]
         )
 
-    assert "which holds people." in old.message
+    assert "which holds a lock on people." in old.message
 
 
 def test_queries_are_shown_only_where_asked_for(dsn: str, connection: Connection) -> None:

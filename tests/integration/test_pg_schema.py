@@ -1,14 +1,13 @@
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 
 import pytest
 
 from dbopt.errors import QueryFailed
 from dbopt.pg import schema as module
-from dbopt.pg.connect import Connection, connect, connect_async
-from dbopt.pg.schema import read_schema, read_schema_async
+from dbopt.pg.connect import Connection, connect
+from dbopt.pg.schema import read_schema
 from dbopt.sql.query import Relation
 from dbopt.sql.schema import RelationKind, SchemaColumn
 
@@ -255,14 +254,6 @@ def test_of_many_tables_the_largest_have_their_indexes(
     known = read_schema(connection).relations
     assert [2, 0] == [len(known[Relation(*name)].indexes) for name in (
         ("public", "people"), ("app", "kept"))]  # fmt: skip
-
-
-def test_async_gives_the_same(connection: Connection, pg_dsn: str) -> None:
-    async def read() -> object:
-        async with await connect_async(pg_dsn) as other:
-            return await read_schema_async(other)
-
-    assert read_schema(connection) == asyncio.run(read())
 
 
 def test_a_servers_refusal_is_an_error_of_ours(

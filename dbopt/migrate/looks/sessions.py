@@ -111,12 +111,12 @@ def _reason(part: Step, tables: Mapping[look.Name, look.Table], session: look.Se
     table = tables.get((part.definition.schema, part.definition.table))
     if part.action is Action.ATTACH:
         # ACCESS EXCLUSIVE on the partition's index: whoever has planned with it has it locked.
-        return "holds the index of a partition" if session.modes(existing) else ""
+        return "holds a lock on the index of a partition" if session.modes(existing) else ""
     if table is None:
         return ""
     modes = session.modes({table.oid} | existing)
     if modes - (frozenset() if part.action in _DROPPING else _READERS):
-        return f"holds {table.name}"
+        return f"holds a lock on {table.name}"
     scans = part.action in BUILDS and part.ready is None and not table.partitioned
     return "holds an old snapshot" if scans and session.snapshot else ""
 

@@ -8,7 +8,6 @@ SELECT current_setting('server_version_num')::integer AS version_num,
        current_database()::text AS database,
        current_user::text AS role,
        has_database_privilege(current_database(), 'TEMPORARY') AS can_temp,
-       pg_has_role('pg_read_all_stats', 'usage') AS sees_sessions,
        coalesce(inet_client_addr() = inet_server_addr(), true) AS direct_host,
        (SELECT count(*) FROM pg_stat_activity a
          WHERE a.datid IS NOT NULL AND a.usesysid IS NOT NULL) AS sessions,

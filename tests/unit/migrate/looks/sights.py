@@ -22,7 +22,6 @@ SERVER = look.Server(
     database="shop",
     role="app",
     can_temp=True,
-    sees_sessions=True,
     direct_host=True,
     sessions=10,
     role_sessions=1,

@@ -120,6 +120,7 @@ def test_of_a_hidden_session_the_age_is_not_said_but_that_it_holds_the_table_is(
     (found,) = sessions.old_transactions(sight(CREATE, sessions=(hidden,)))
 
     assert (
-        "It would wait for pid 7 (user app, worker, state hidden, age hidden), which holds t."
+        "It would wait for pid 7 (user app, worker, state hidden, age hidden), which holds a lock "
+        "on t."
     ) == found.message
     assert (Severity.INFO, None) == (found.severity, found.evidence["age"])
