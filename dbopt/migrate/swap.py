@@ -60,6 +60,9 @@ def _new(task: Task) -> str:
 def _built(task: Task, name: str, make: Make) -> Index:
     """The successor, built under another name; or under its own, if nobody has that."""
     wanted = task.step.definition
+    ready = ddl.find(task.connection, wanted.schema, name)
+    if ready is not None and ready.valid and same_index(ready.definition, wanted):
+        return ready
     named = ddl.find(task.connection, wanted.schema, wanted.name)
     made = wanted if named is None else replace(wanted, name=name)
     make(task, made)

@@ -47,6 +47,23 @@ class Kept:
         self.ends.append((number, outcome, message))
 
 
+class Meanwhile(Kept):
+    """Another session does something just before the first statement that has those words."""
+
+    def __init__(self, dsn: str, words: str, sql: str) -> None:
+        super().__init__()
+        self._dsn = dsn
+        self._words = words
+        self._sql = sql
+
+    def began(self, change: Change) -> int:
+        if self._sql and self._words in change.sql:
+            sql, self._sql = self._sql, ""
+            with connect(self._dsn) as other:
+                other.execute(sql)
+        return super().began(change)
+
+
 def planned(
     connection: Connection,
     *wanted: IndexDefinition,

@@ -21,6 +21,7 @@ from tests.integration.migrate_support import (
     UNIQUE,
     WANTED,
     Kept,
+    Meanwhile,
     apply,
     build,
     drop_step,
@@ -272,6 +273,16 @@ def test_what_killed_replacements_left_is_used_or_dropped(connection: Connection
     assert ready is not None
     assert index.oid == ready.oid
     assert names(connection) == {"words_word": True}
+
+
+def test_a_replacement_whose_name_is_free_by_now_takes_it(connection: Connection) -> None:
+    """What was built is not built again."""
+    connection.execute("CREATE INDEX words_word ON words (id)")
+
+    journal = Meanwhile(connection.info.dsn, "BEGIN", "DROP INDEX words_word")
+    build(connection, WANTED, journal=journal)
+    assert ["CREATE", "BEGIN;", "ALTER"] == [one.sql.split()[0] for one in journal.changes]
+    assert {"words_word": True} == names(connection)
 
 
 def test_a_replacement_whose_build_fails_leaves_the_old_one(connection: Connection) -> None:
