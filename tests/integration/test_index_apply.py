@@ -23,7 +23,7 @@ from dbopt.migrate.run import ADDING, Options
 from dbopt.migrate.steps import Action, Step
 from dbopt.migrate.storeschema import make_store
 from dbopt.migrate.work import Built, Change, Unrecorded, Work
-from dbopt.pg import ddl
+from dbopt.pg import canonical
 from dbopt.pg.connect import Connection, connect
 from dbopt.settings import Index, Migrate, Server, Settings
 from tests.integration.migrate_support import in_background, locked
@@ -327,7 +327,7 @@ def test_a_server_that_is_lost_while_the_declarations_are_read_is_waited_for(
     settings: Settings, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It does not refuse them: they are tried again."""
-    create, ended = ddl.create, count()
+    create, ended = canonical.create, count()
 
     def end(session: Connection, *args: object, **more: object) -> None:
         if next(ended) == 0:
@@ -335,7 +335,7 @@ def test_a_server_that_is_lost_while_the_declarations_are_read_is_waited_for(
             connection.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
         create(session, *args, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(ddl, "create", end)
+    monkeypatch.setattr(canonical, "create", end)
     told: list[str] = []
 
     assert _apply(settings, told).outcome is Outcome.DONE
@@ -347,7 +347,7 @@ def test_a_run_that_an_error_has_ended_is_not_done(
 ) -> None:
     runner.upgrade(settings, indexes=False)
     few = replace(settings, migrate=replace(settings.migrate, attempts=1))
-    monkeypatch.setattr(ddl, "create", lambda session, *_, **__: session.close())
+    monkeypatch.setattr(canonical, "create", lambda session, *_, **__: session.close())
     made = run.Run(few, Options())
 
     with pytest.raises(ServerLost):
