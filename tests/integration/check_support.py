@@ -149,6 +149,10 @@ def _deadlock(made: Sick) -> None:
         two.execute("SELECT pg_advisory_xact_lock(2)")
         waiter = threading.Thread(target=two.execute, args=("SELECT pg_advisory_xact_lock(1)",))
         waiter.start()
+        waits = "SELECT count(*) FROM pg_locks WHERE pid = %s AND NOT granted"
+        pid = two.info.backend_pid
+        # Who waits looks once for a deadlock: it must be there by then.
+        wait_until(lambda: one.execute(waits, [pid]).fetchone() == (1,), what="the other to wait")
         with suppress(psycopg.errors.DeadlockDetected):
             one.execute("SELECT pg_advisory_xact_lock(2)")
         one.rollback()
