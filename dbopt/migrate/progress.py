@@ -128,16 +128,9 @@ def spell(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < _HOURS else f"{seconds / 3600:.1f} h"
 
 
-def sibling(connection: Connection) -> Connection:
-    """Another connection to where this one leads, as the same user.
-
-    From one that was lost too, not from one that was closed. Raises as `connect` does.
-    """
-    return opener(connection)()
-
-
 def opener(connection: Connection) -> Callable[[], Connection]:
-    """What opens siblings, also from another thread."""
+    """What opens other connections to where this one leads, as the same user; also from another
+    thread, and when this one is lost. They raise as `connect` and `prepared` do."""
     # psycopg leaves the password out of info.dsn.
     dsn, password = connection.info.dsn, connection.info.password or None
     return lambda: prepared(connect(dsn, password=password))

@@ -72,7 +72,6 @@ class Watcher:
 
     def __init__(self, connection: Connection, settings: Migrate) -> None:
         self.open = progress.opener(connection)
-        """Opens another connection to where that one leads, also when it is lost."""
         self._settings = settings
         self._second: Connection | None = None
         self.blockers: tuple[Blocker, ...] = ()

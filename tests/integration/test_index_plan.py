@@ -11,7 +11,7 @@ from dbopt.errors import DeclarationError, MigrationError, QueryFailed
 from dbopt.migrate.declared import read, wanted
 from dbopt.migrate.names import leaf_name
 from dbopt.migrate.plan import Action, Step, Wanted, make_plan, one
-from dbopt.migrate.progress import sibling
+from dbopt.migrate.progress import opener
 from dbopt.pg import catalog
 from dbopt.pg.canonical import canonical
 from dbopt.pg.catalog import Catalog, Relation
@@ -118,7 +118,7 @@ def test_a_locked_table_is_not_waited_for_for_ever(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(catalog, "LOCK_TIMEOUT", 0.05)
-    with sibling(connection) as other, other.transaction(force_rollback=True):
+    with opener(connection)() as other, other.transaction(force_rollback=True):
         other.execute("LOCK TABLE notes, orders_2a IN ACCESS EXCLUSIVE MODE")
 
         # A partition's lock is no matter.
@@ -135,7 +135,7 @@ def test_a_locked_table_is_left_out_of_the_catalog_where_nobody_needs_it(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(catalog, "LOCK_TIMEOUT", 0.05)
-    with sibling(connection) as other, other.transaction(force_rollback=True):
+    with opener(connection)() as other, other.transaction(force_rollback=True):
         other.execute("LOCK TABLE orders_2a, notes IN ACCESS EXCLUSIVE MODE")
         pid = other.info.backend_pid
 

@@ -16,7 +16,7 @@ from dbopt.migrate import lockguard
 from dbopt.migrate.direct import require_writable
 from dbopt.migrate.lock import holder, is_held, take
 from dbopt.migrate.lockguard import Guard, direct_session
-from dbopt.migrate.progress import sibling
+from dbopt.migrate.progress import opener
 from dbopt.pg.connect import Connection, connect
 from dbopt.settings import Server, Settings
 from tests.fix_standby import Standby
@@ -163,7 +163,7 @@ def test_a_session_outlives_the_timeouts_of_its_role(settings: Settings, pg_dsn:
         **dict.fromkeys(LIMITS, "0"), "idle_in_transaction_session_timeout": "1min",
         "lock_timeout": "5s", "synchronous_commit": "local", "application_name": "dbopt",
     }  # fmt: skip
-    with direct_session(Settings(server=Server(dsn=dsn))) as session, sibling(session) as other:
+    with direct_session(Settings(server=Server(dsn=dsn))) as session, opener(session)() as other:
         assert wanted == _settings(session, wanted)
         assert wanted == _settings(other, wanted)
 
