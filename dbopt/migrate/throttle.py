@@ -90,13 +90,11 @@ class Throttle:
         standbys = self._ask(look.standbys)
         if any(standby.hidden for standby in standbys):
             self._unseen("replication lag", "It takes pg_monitor to see it.")
-        behind = max(standbys, key=lambda one: one.seconds, default=None)
-        if behind is None or behind.seconds <= limit:
+        behind = [one for one in standbys if one.is_behind(limit)]
+        if not behind:
             return ""
-        return (
-            f"the standby {behind.name} is {behind.seconds:.0f} s and {behind.bytes / 1e6:.0f} MB "
-            f"behind (migrate.max_replication_lag is {limit:g} s)"
-        )
+        worst = max(behind, key=lambda one: (one.catching_up, one.seconds))
+        return f"the standby {worst} (migrate.max_replication_lag is {limit:g} s)"
 
     def _sessions(self) -> str:
         limits = self._settings

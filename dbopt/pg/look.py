@@ -135,12 +135,27 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Standby:
-    """A standby's replay: seconds and bytes behind."""
+    """A standby's replay: seconds and bytes behind.
+
+    One that is `catching_up` gets what was written while it was away, as fast as it can: its
+    `seconds` count from when that was sent, so they say next to nothing.
+    """
 
     name: str
     hidden: bool
     seconds: float
     bytes: int
+    catching_up: bool = False
+
+    def is_behind(self, limit: float) -> bool:
+        """Whether it is more than `limit` seconds behind, as far as anybody knows."""
+        return self.catching_up or self.seconds > limit
+
+    def __str__(self) -> str:
+        size = f"{self.bytes / 1e6:.0f} MB behind"
+        if self.catching_up:
+            return f"{self.name} is catching up, {size}"
+        return f"{self.name} is {self.seconds:.0f} s and {size}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,13 +76,13 @@ def replication(sight: Sight) -> Iterator[Finding]:
             examined=False,
         )
     for standby in sight.standbys:
-        if limit and standby.seconds > limit and sight.changing:
+        if limit and standby.is_behind(limit) and sight.changing:
             yield Finding(
                 "replication-lag",
                 Severity.WARNING,
                 standby.name,
-                f"The standby is {standby.seconds:.0f} s behind, above migrate.max_replication_lag "
-                f"({limit:g} s): a run would wait.",
+                f"The standby {standby}: a run would wait (migrate.max_replication_lag is "
+                f"{limit:g} s).",
                 {"seconds": round(standby.seconds, 1), "bytes": standby.bytes, "limit": limit},
                 "Wait until it has caught up.",
             )

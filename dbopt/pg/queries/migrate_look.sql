@@ -196,14 +196,16 @@ SELECT p.gid::text AS gid,
  ORDER BY p.prepared;
 
 -- name: look_standbys
--- Standbys, and how far their replay is behind: seconds (0 where it has all) and bytes. NULL where
--- this role may not see it, which takes pg_monitor.
+-- Standbys, and how far their replay is behind: seconds (0 where it has all) and bytes. `hidden` where
+-- this role may not see it, which takes pg_monitor. While one catches up, the seconds are those since
+-- its WAL was sent, not since it was written.
 -- Source: pg_stat_replication.
 SELECT coalesce(nullif(r.application_name, ''), 'pid ' || r.pid)::text AS name,
        r.state IS NULL AS hidden,
        CASE WHEN r.replay_lsn >= pg_current_wal_lsn() THEN 0
             ELSE coalesce(extract(epoch FROM r.replay_lag), 0) END::float8 AS seconds,
-       coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), r.replay_lsn), 0)::bigint AS bytes
+       coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), r.replay_lsn), 0)::bigint AS bytes,
+       coalesce(r.state = 'catchup', false) AS catching_up
   FROM pg_stat_replication r
  WHERE NOT pg_is_in_recovery() AND (r.state IS NULL OR r.state IN ('streaming', 'catchup'));
 
