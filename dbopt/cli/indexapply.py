@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 
 import click
@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from dbopt.cli.context import Context, print_json, shown
+from dbopt.cli.indexoptions import DEADLINE, DRY_RUN, NO_WAIT, ONE_DOCUMENT, YES, ask
 from dbopt.cli.indexplan import Planned, plan_of, show_plan
 from dbopt.cli.migratebars import progress
-from dbopt.errors import EXIT_FINDINGS, DboptError, ServerLost, UsageError
+from dbopt.errors import EXIT_FINDINGS, DboptError, ServerLost
 from dbopt.migrate import selection
 from dbopt.migrate.lockguard import direct_session
 from dbopt.migrate.outcome import Applied, Outcome
@@ -24,9 +25,6 @@ from dbopt.migrate.storeschema import make_store
 from dbopt.migrate.work import Deadline
 from dbopt.settings import Settings
 from dbopt.stats.report.numbers import duration
-
-_UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
-_TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h)?")
 
 _EPILOG = """
 \b
@@ -50,25 +48,14 @@ goes to standard error.
 """
 
 
-def _seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
-    """A time as seconds, or with a unit: `90`, `90s`, `10m`, `2h`."""
-    if value is None:
-        return None
-    found = _TIME.fullmatch(value.strip())
-    seconds = float(found[1]) * _UNITS[found[2] or ""] if found else 0.0
-    if not seconds:
-        raise click.BadParameter(f"{value!r} is no time: write 90, 90s, 10m or 2h.", ctx, param)
-    return seconds
-
-
 @click.command("apply", short_help="Make the declared indexes exist; nobody waits.", epilog=_EPILOG)
-@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@YES
 @click.option(
     "--only", multiple=True, metavar="NAME|TABLE", help="Only this index or table; repeatable."
 )
 @click.option("--prune", is_flag=True, help="Drop undeclared indexes of declared tables too.")
-@click.option("--deadline", metavar="TIME", callback=_seconds, help="End after this: 90, 10m, 2h.")
-@click.option("--no-wait", is_flag=True, help="Exit 5 at once if another run is at work.")
+@DEADLINE
+@NO_WAIT
 @click.option("--no-record", is_flag=True, help="Keep no record in the store.")
 @click.option(
     "--verify/--no-verify",
@@ -76,8 +63,8 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> f
     show_default=True,
     help="Ask the planner afterwards which statements would use the new indexes.",
 )
-@click.option("--dry-run", is_flag=True, help="Show the plan, and change nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
+@DRY_RUN
+@ONE_DOCUMENT
 @click.pass_obj
 def apply_command(
     context: Context,
@@ -149,14 +136,20 @@ def _run(
     settings = context.settings
     wait = settings.migrate.lock_wait if options.wait is None else options.wait
     ended: dict[str, str] = {}
+    told: list[str] = []
     with progress(people) as live:
-        prepared = replace(options, prepare=lambda: make_store(settings, wait, live.tell))
-        run = Run(settings, prepared, report=live.look, tell=live.tell, stepping=live.step)
+
+        def tell(line: str) -> None:
+            told.append(line)
+            live.tell(line)
+
+        prepared = replace(options, prepare=lambda: make_store(settings, wait, tell))
+        run = Run(settings, prepared, report=live.look, tell=tell, stepping=live.step)
         try:
             applied = run.go()
             live.finish()
-            if planned.todo or applied.changed or applied.failed:
-                _show(people, applied)
+            if planned.todo or applied.changed or applied.failed or told:
+                _show(people, applied, options.only)
         except BaseException as error:
             live.finish()
             if run.applied.changed or run.applied.failed:
@@ -172,19 +165,12 @@ def _run(
 def _agree(people: Console, planned: Planned) -> None:
     """Ask, where there is something to agree to. Raises MigrationRefused where nothing can be."""
     todo = [step for step in planned.todo if step.action is not Action.CONFLICT]
-    if not todo:
-        return
-    selection.refuse(planned.findings, todo)
-    if not (sys.stdin.isatty() and people.is_terminal):
-        raise UsageError(
-            "There is nobody to ask: this is no terminal.", hint="Look at the plan, then add --yes."
-        )
-    if not click.confirm("Do this?", err=True):
-        people.print("Nothing was changed.")
-        sys.exit(EXIT_FINDINGS)
+    if todo:
+        selection.refuse(planned.findings, todo)
+        ask(people)
 
 
-def _show(console: Console, applied: Applied) -> None:
+def _show(console: Console, applied: Applied, only: Sequence[str] = ()) -> None:
     """What was done, what failed and what to do about it, what is left."""
     if applied.changed:
         table = Table("Index", "Table", "Done", "Took")
@@ -205,7 +191,7 @@ def _show(console: Console, applied: Applied) -> None:
         console.print(f"[yellow]left[/] {shown(', '.join(left))}")
     for line in _uses(applied):
         console.print(shown(line), style="dim")
-    console.print(shown(_summary(applied)))
+    console.print(shown(_summary(applied, only)))
 
 
 def _uses(applied: Applied) -> list[str]:
@@ -216,10 +202,10 @@ def _uses(applied: Applied) -> list[str]:
     return [str(use) for use in applied.uses]
 
 
-def _summary(applied: Applied) -> str:
+def _summary(applied: Applied, only: Sequence[str]) -> str:
     words = f"{len(applied.changed)} done, {len(applied.failed)} failed"
     if applied.outcome is Outcome.DONE:
         words = f"{len(applied.changed)} done" if applied.changed else "Nothing was to be done"
-        words += ": every declared index is there"
+        words += ": what --only names is there" if only else ": every declared index is there"
     run = f" Run {applied.run}." if applied.run else ""
     return f"{words}.{run}"

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dbopt.cli.context import Context, print_json, shown
+from dbopt.cli.indexoptions import DEADLINE, DRY_RUN, NO_WAIT, ONE_DOCUMENT, YES, ask
 from dbopt.cli.migratebars import progress
 from dbopt.errors import EXIT_FINDINGS, EXIT_PARTIAL, UsageError
 from dbopt.migrate.rollback import Rollback, RolledBack, preview, roll_back
@@ -113,7 +114,7 @@ def _show_run(console: Console, run: IndexRun, steps: Iterable[IndexStep]) -> No
         "Database": f"{run.target.database} on {run.target.server}, as {run.role}",
         "Who": f"{run.os_user}@{run.host}, pid {run.pid}, {run.application}, dbopt {run.version}",
         "Command": run.command,
-        "Began": f"{_moment(run.began)}, took {_took(run.began, run.ended)}",
+        "Began": ", took ".join(filter(None, (_moment(run.began), _took(run.began, run.ended)))),
         "Outcome": f"{run.outcome}: {run.message}" if run.message else run.outcome,
     }
     for name, value in lines.items():
@@ -152,19 +153,30 @@ def _took(began: datetime, ended: datetime | None) -> str:
 
 @click.command("rollback", short_help="Take a run back.")
 @click.argument("run")
-@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
+@YES
+@DEADLINE
+@NO_WAIT
+@DRY_RUN
+@ONE_DOCUMENT
 @click.pass_obj
-def rollback_command(context: Context, run: str, yes: bool, as_json: bool) -> None:
+def rollback_command(
+    context: Context,
+    run: str,
+    yes: bool,
+    deadline: float | None,
+    no_wait: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
     """Take back what RUN did to indexes: concurrently, under the same lock, recorded as a run.
 
     An index that it made is dropped, one that it dropped is built again, a name is given back, a
     replaced one replaces the other again. What has changed since is left alone. What cannot be
     taken back is told before anything is changed. The declared files stay as they are.
 
-    Exit codes: 0 all taken back, 1 "no" to the question, 2 no such RUN, 3 the database is not
-    reachable, 4 some of it not, 5 another run is at work, 6 the deadline has passed, 7 refused
-    before any change.
+    Exit codes: 0 all taken back, 1 "no" to the question or --dry-run, 2 no such RUN, 3 the
+    database is not reachable, 4 some of it not, 5 another run is at work, 6 the deadline has
+    passed, 7 refused before any change.
 
     \b
     Examples:
@@ -179,15 +191,21 @@ def rollback_command(context: Context, run: str, yes: bool, as_json: bool) -> No
     people = Console(stderr=True) if as_json else context.console
     found = preview(context.settings, run)
     _show_preview(people, found)
-    if not found.doing:
+    if dry_run or not found.doing:
         if as_json:
             print_json(found.to_dict())
-        sys.exit(EXIT_PARTIAL if found.stuck else 0)
+        sys.exit(EXIT_FINDINGS if found.doing else EXIT_PARTIAL if found.stuck else 0)
     if not yes:
-        _ask(people)
+        ask(people)
     with progress(people) as live:
         done = roll_back(
-            context.settings, found, report=live.look, tell=live.tell, stepping=live.step
+            context.settings,
+            found,
+            deadline=deadline,
+            wait=0.0 if no_wait else None,
+            report=live.look,
+            tell=live.tell,
+            stepping=live.step,
         )
         live.finish()
     if as_json:
@@ -203,21 +221,13 @@ def _show_preview(console: Console, found: Rollback) -> None:
     for undo in found.doing:
         action = undo.step.action.value if undo.step else ""
         console.print(f"{action} [bold]{shown(undo.name)}[/] on {shown(undo.table)}")
+        if undo.reason:
+            console.print(f"    {shown(undo.reason)}", style="yellow")
         console.print(Text(f"    {printable(undo.sql)}", style="dim"), soft_wrap=True)
     for undo in found.undos:
         if undo.step is None:
             word = "[green]as before[/]" if undo.settled else "[yellow]left alone[/]"
             console.print(f"{word} {shown(undo.name)}: {shown(undo.reason)}")
-
-
-def _ask(console: Console) -> None:
-    if not (sys.stdin.isatty() and console.is_terminal):
-        raise UsageError(
-            "There is nobody to ask: this is no terminal.", hint="Look at the plan, then add --yes."
-        )
-    if not click.confirm("Do this?", err=True):
-        console.print("Nothing was changed.")
-        sys.exit(EXIT_FINDINGS)
 
 
 def _show_done(console: Console, done: RolledBack) -> None:

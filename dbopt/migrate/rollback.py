@@ -111,17 +111,22 @@ def roll_back(
     settings: Settings,
     shown: Rollback,
     *,
+    deadline: float | None = None,
+    wait: float | None = None,
     report: Report | None = None,
     tell: Callable[[str], None] = lambda line: None,
     stepping: Stepping | None = None,
 ) -> RolledBack:
     """Take a run back, as far as it was shown and still can be.
 
+    `deadline` and `wait` are seconds and stand in for migrate.deadline and migrate.lock_wait.
     What has changed since it was shown is looked at anew; no index is taken away that was not in
     it. Raises as `preview` and `run.apply` do.
     """
     options = Options(
         found=(),
+        deadline=deadline,
+        wait=wait,
         shown=frozenset(name_of(undo.step) for undo in shown.doing if undo.step),
         command=f"dbopt index rollback {shown.run.id}",
         of_run=shown.run.id,

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from dbopt.cli.context import Context
 from dbopt.cli.index import index
-from dbopt.errors import MigrationRefused, UsageError
+from dbopt.errors import MigrationBusy, MigrationRefused, UsageError
 from dbopt.migrate.outcome import Applied
 from dbopt.migrate.plan import Action, Step
 from dbopt.migrate.rollback import RolledBack, preview, roll_back
@@ -24,6 +24,7 @@ from dbopt.settings import Index, Migrate, Server, Settings, Store
 from dbopt.store import indexruns
 from tests.fix_pg import Server as Backend
 from tests.fix_pg import fresh_database
+from tests.integration.migrate_support import locked
 from tests.integration.store_support import create_store
 
 
@@ -389,7 +390,15 @@ def test_the_commands(settings: Settings, connection: Connection, store: str) ->
     assert isinstance(result.exception, UsageError)
     assert "DROP INDEX CONCURRENTLY IF EXISTS public.a" in shown
     assert ["a"] == list(indexes(connection))
-    result, shown = _cli(settings, "rollback", run, "--yes")
+    result, _ = _cli(settings, "rollback", run, "--dry-run", "--json")
+    assert (1, ["drop"]) == (
+        result.exit_code, [undo["action"] for undo in json.loads(result.stdout)["undo"]],
+    )  # fmt: skip
+    assert ["a"] == list(indexes(connection))
+    with locked(settings.server.dsn):
+        busy = _cli(settings, "rollback", run, "--yes", "--no-wait")[0].exception
+    assert isinstance(busy, MigrationBusy)
+    result, shown = _cli(settings, "rollback", run, "--yes", "--deadline", "1m")
     assert 0 == result.exit_code
     assert f"The run {run} is taken back." in shown
     place = Path(settings.index.directory) / "people.sql"
