@@ -65,6 +65,8 @@ def _built(task: Task, name: str, make: Make) -> Index:
         return ready
     named = ddl.find(task.connection, wanted.schema, wanted.name)
     made = wanted if named is None else replace(wanted, name=name)
+    if ready is not None and made.name == name and not same_index(ready.definition, wanted):
+        drop(task, ready.definition)  # a killed run's, of what was declared then
     make(task, made)
     found = ddl.find(task.connection, made.schema, made.name)
     if found is None:

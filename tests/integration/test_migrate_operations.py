@@ -275,6 +275,19 @@ def test_what_killed_replacements_left_is_used_or_dropped(connection: Connection
     assert names(connection) == {"words_word": True}
 
 
+def test_what_a_killed_run_has_built_of_another_declaration_makes_room(
+    connection: Connection,
+) -> None:
+    """The declaration was changed between the run that was killed and this one."""
+    for name in ("words_word", new_name("words_word")):
+        ddl.create(
+            connection, replace(WANTED, name=name, keys=(IndexKey("id"),)), concurrently=True
+        )
+
+    assert [Action.REPLACE] == [one.action for one in apply(connection, WANTED)][:1]
+    assert {"words_word": True} == names(connection)
+
+
 def test_a_replacement_whose_name_is_free_by_now_takes_it(connection: Connection) -> None:
     """What was built is not built again."""
     connection.execute("CREATE INDEX words_word ON words (id)")
