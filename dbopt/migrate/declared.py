@@ -16,7 +16,7 @@ from dbopt.errors import DboptError, DeclarationError
 from dbopt.migrate.annotations import NOTHING, Annotations, Comment, read_annotations
 from dbopt.migrate.names import MAX_NAME
 from dbopt.migrate.steps import Wanted
-from dbopt.pg.canonical import Answer, canonicals
+from dbopt.pg.canonical import Answer, canonicals, said
 from dbopt.pg.connect import Connection
 from dbopt.settings import TABLE, Settings
 from dbopt.sql.indexdef import IndexDefinition, parse_index
@@ -113,10 +113,12 @@ def wanted(connection: Connection, found: Iterable[Declared]) -> list[Wanted]:
     two have one name once their schemas are known.
     """
     declarations = list(found)
+    there = said(connection, [one.definition for one in declarations]) if declarations else []
+    answers: dict[int, Answer] = {n: one for n, one in enumerate(there) if one is not None}
     tables: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     for number, one in enumerate(declarations):
-        tables[one.definition.schema, one.definition.table].append(number)
-    answers: dict[int, Answer] = {}
+        if number not in answers:
+            tables[one.definition.schema, one.definition.table].append(number)
     for numbers in tables.values():
         of_table = [declarations[number].definition for number in numbers]
         answers |= zip(numbers, canonicals(connection, of_table), strict=True)

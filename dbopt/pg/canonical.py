@@ -7,6 +7,7 @@ They are got from an empty temporary copy of the table's columns, which is rolle
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -16,8 +17,9 @@ from psycopg import errors, sql
 from dbopt.errors import DboptError, MigrationError, ServerLost
 from dbopt.pg import catalog
 from dbopt.pg.connect import Connection, Row
-from dbopt.pg.ddl import create, resolve
+from dbopt.pg.ddl import create, is_lost, resolve
 from dbopt.pg.refusal import translate
+from dbopt.pg.sqlfile import statement
 from dbopt.sql.indexdef import IndexDefinition
 
 Answer = IndexDefinition | DboptError
@@ -60,6 +62,40 @@ def canonicals(connection: Connection, definitions: Sequence[IndexDefinition]) -
         return [_locked(one, holders) if holders else _refused(one, error) for one in known]
     except ServerError as error:
         return [_refused(one, error) for one in known]
+
+
+def said(
+    connection: Connection, definitions: Sequence[IndexDefinition]
+) -> list[IndexDefinition | None]:
+    """Those that are there already in the same words, of many tables at once; None for the others.
+
+    Two questions, however many they are: a deploy that has nothing to do asks no more. Where it
+    cannot be told (somebody has locked a table), all are None, and `canonicals` says why. Raises
+    ServerLost.
+    """
+    tables = sorted({(one.schema, one.table) for one in definitions})
+    schemas, names = [schema for schema, _ in tables], [name for _, name in tables]
+    try:
+        with connection.transaction(force_rollback=True):
+            connection.execute(f"SET LOCAL lock_timeout = {round(catalog.LOCK_TIMEOUT * 1000)}")
+            rows = connection.execute(
+                statement("index_resolve_tables"), {"schemas": schemas, "names": names}
+            ).fetchall()
+            found = catalog.indexes(connection, [row["oid"] for row in rows])
+    except ServerError as error:
+        if is_lost(error):
+            raise translate("Reading the declared tables", error) from None
+        return [None] * len(definitions)
+    there = {(row["given"], row["table"]): row for row in rows}
+    of_table: defaultdict[int, list[catalog.Index]] = defaultdict(list)
+    for index in found:
+        of_table[index.table_oid].append(index)
+    return [
+        _said(replace(one, schema=row["schema"]), of_table[row["oid"]])
+        if (row := there.get((one.schema, one.table)))
+        else None
+        for one in definitions
+    ]
 
 
 def _answers(

@@ -34,3 +34,13 @@ SELECT c.oid::bigint AS oid,
   JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.oid = to_regclass(CASE WHEN %(schema)s <> '' THEN quote_ident(%(schema)s) || '.' ELSE '' END
                            || quote_ident(%(table)s));
+
+-- name: index_resolve_tables
+-- Of tables as they are named (schema '': where search_path finds it) the oid and the schema; no row
+-- for one that is not there.
+SELECT s.schema AS given, s.name AS "table", c.oid::bigint AS oid, n.nspname AS schema
+  FROM unnest(%(schemas)s::text[], %(names)s::text[]) AS s (schema, name)
+  JOIN pg_class c
+    ON c.oid = to_regclass(CASE WHEN s.schema <> '' THEN quote_ident(s.schema) || '.' ELSE '' END
+                           || quote_ident(s.name))
+  JOIN pg_namespace n ON n.oid = c.relnamespace;
