@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -204,14 +205,16 @@ def test_a_cancel_over_direct_tls(
                 made.transport.write(_query("SELECT pg_sleep(60)"))
                 told = Holder()
                 made.holder = cast(Any, told)
-                await cancel(made)
-                async with asyncio.timeout(5):
-                    await told.heard.wait()
+                async with asyncio.timeout(30):
+                    while not told.heard.is_set():  # one that comes too early does nothing
+                        await cancel(made)
+                        with suppress(TimeoutError):
+                            await asyncio.wait_for(told.heard.wait(), 1)
                 made.holder = None
                 return told.data.decode("latin-1")
 
     assert "57014" in run(play())
-    assert 2 == count
+    assert count >= 2
 
 
 class Holder:

@@ -76,7 +76,7 @@ def neighbours(dsn: str, count: int) -> Iterator[None]:
         thread.start()
     try:
         for thread in threads:
-            assert thread.settled.wait(10.0), f"{thread.name} waits for its first replies"
+            assert thread.settled.wait(60.0), f"{thread.name} waits for its first replies"
         yield
     finally:
         for thread in threads:

@@ -262,7 +262,7 @@ def test_cancel_and_timeout(both: Both) -> None:
     async def scenario(route: Route) -> list[Any]:
         connection = await connect(route)
         with pytest.raises(TimeoutError):
-            await connection.fetch("SELECT pg_sleep(60)", timeout=0.1)
+            await connection.fetch("SELECT pg_sleep(60)", timeout=0.3)
         found = [await connection.fetchval("SELECT 'after'")]
         task = asyncio.create_task(connection.fetch("SELECT pg_sleep(60)"))
         await asyncio.sleep(0)

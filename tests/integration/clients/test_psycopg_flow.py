@@ -298,7 +298,7 @@ def test_async_copy_and_cancel(both: Both) -> None:
                     found += [[row async for row in copy.rows()]]
             await connection.commit()
             with pytest.raises(TimeoutError):
-                await asyncio.wait_for(connection.execute("SELECT pg_sleep(60)"), 0.1)
+                await asyncio.wait_for(connection.execute("SELECT pg_sleep(60)"), 0.3)
             found += [connection.info.transaction_status.name]
             await connection.rollback()
             async with connection.cursor("named") as cursor:
