@@ -70,9 +70,7 @@ def lint_command(
         else Said(sources[entry.file], finding, _place(sources[entry.file], finding))
         for entry, finding in lint_declared(looked, rules)
     ]
-    # What nobody has asked to be strict about is said once a file.
-    fold = Severity.INFO if asked.fail_on == "info" else Severity.WARNING
-    lintoutput.show(context, said, list(sources.values()), asked, fold)
+    lintoutput.show(context, said, list(sources.values()), asked, fold=True)
     lintoutput.leave(said, asked)
 
 

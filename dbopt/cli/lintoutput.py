@@ -122,9 +122,13 @@ def show(
     said: Sequence[Said],
     texts: Sequence[Source],
     asked: Asked,
-    fold: Severity = Severity.INFO,
+    *,
+    fold: bool = False,
 ) -> None:
-    """The findings in one of the forms, on standard output; `fold` as show_findings has it."""
+    """The findings in one of the forms, on standard output.
+
+    With `fold` what nobody has asked to be strict about is told briefly, and once a file.
+    """
     if asked.form == "json":
         print_json([one.to_dict() for one in said])
     elif asked.form == "github":
@@ -132,7 +136,8 @@ def show(
         if lines := github(said):
             click.echo(lines)
     else:
-        show_findings(context.console, said, texts, fold)
+        strict = asked.fail_on == "info" or not fold
+        show_findings(context.console, said, texts, Severity.INFO if strict else Severity.WARNING)
 
 
 def leave(said: Sequence[Said], asked: Asked) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ from dbopt.sql.migration.ignore_without_reason import RULE as WITHOUT_REASON
 from dbopt.sql.migration.lint import lint_migration
 from dbopt.sql.migration.support import Rule
 from dbopt.sql.migration.transaction_nesting import RULE as NESTING
+from dbopt.sql.migration.unexamined_block import RULE as UNEXAMINED
 from dbopt.sql.mistake import hidden, without_constants
 from dbopt.sql.parse import LONGEST_READ, Statement
 
@@ -81,11 +82,27 @@ def files(given: Sequence[str], since: str | None, *, literals: bool) -> list[So
 def lint_files(linter: Linter, texts: Sequence[Source]) -> list[Said]:
     """The findings of each file, in their order."""
     said: list[Said] = []
+    here = {Path(one.name).resolve() for one in texts if one.name}
     for source in texts:
         found = linter.lint(source.text, linter.in_transaction)
         shown = _opened(source, found)
-        said += [_said(shown, finding, _place(shown, finding)) for finding in found]
+        said += [
+            _said(shown, finding, _place(shown, finding))
+            for finding in found
+            if not _includes_one(shown, finding, here)
+        ]
     return said
+
+
+def _includes_one(source: Source, finding: Finding, here: Collection[Path]) -> bool:
+    r"""Whether it is about psql's `\i` of a file that is linted as well."""
+    if finding.rule != UNEXAMINED.name:
+        return False
+    words = source.text.split("\n")[finding.evidence["line"] - 1].split()
+    if len(words) < 2 or not words[0].startswith("\\i"):
+        return False
+    name = words[1].strip("'")
+    return any(Path(folder, name).resolve() in here for folder in (Path(source.name).parent, "."))
 
 
 def _opened(source: Source, found: Sequence[Finding]) -> Source:
@@ -148,7 +165,8 @@ def _said(source: Source, finding: Finding, place: Place | None) -> Said:
     instead = str(finding.evidence.get("instead", ""))
     evidence = {name: value for name, value in finding.evidence.items() if name != "instead"}
     finding = replace(finding, evidence=evidence)
-    if not source.typed and place is not None:
+    # What names the file that psql includes tells no constant.
+    if not source.typed and place is not None and finding.rule != UNEXAMINED.name:
         statement = _statement(source, place.start)
         if statement is None:
             return Said(source, finding, place)

@@ -1,13 +1,15 @@
-"""An application's env.py in this process: it connects to nothing, and nothing of it gets out."""
+"""An application's env.py in this process: it connects to nothing, writes nothing, and nothing of
+it gets out."""
 
 from __future__ import annotations
 
+import builtins
 import io
 import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
@@ -29,6 +31,27 @@ def unconnected() -> Iterator[None]:
         yield
     finally:
         event.remove(Engine, "do_connect", refuse)
+
+
+@contextmanager
+def unwritten() -> Iterator[None]:
+    """Inside, a file that is opened for writing is one in memory, and what is there stays.
+
+    Alembic's template "multidb" opens a file for each database.
+    """
+    opens = io.open
+
+    def in_memory(file: Any, mode: str = "r", *given: Any, **named: Any) -> Any:
+        if not set(mode) & set("wax+"):
+            return opens(file, mode, *given, **named)
+        return io.BytesIO() if "b" in mode else io.StringIO()
+
+    # pathlib asks the one, everybody else the other.
+    builtins.open = io.open = in_memory
+    try:
+        yield
+    finally:
+        builtins.open = io.open = opens
 
 
 @contextmanager

@@ -1,8 +1,9 @@
 """Alembic revisions as SQL, each by itself: what `alembic upgrade --sql` prints, with its places.
 
 The application's env.py and its revisions run in this process, in offline mode. What they print
-is dropped, what they log is not shown, and a connection that they try to open is refused: nothing
-of a database address can get out, and no database is touched.
+is dropped, what they log is not shown, what they write to files is not written, and a connection
+that they try to open is refused: nothing of a database address can get out, and no database and no
+file is touched.
 
 Source: Alembic's documentation, "Generating SQL Scripts (a.k.a. Offline Mode)".
 """
@@ -26,7 +27,7 @@ from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 
 from dbopt.errors import DboptError, UsageError
-from dbopt.migrate.quiet import Connects, quietly, unconnected
+from dbopt.migrate.quiet import Connects, quietly, unconnected, unwritten
 from dbopt.sql.lexer import Lexeme, code, tokens
 from dbopt.sql.split import statements
 
@@ -82,7 +83,7 @@ def render(
     "" is all. `wanted` is asked of each revision's file. Raises UsageError for a range or a
     script_location that is none, and where env.py cannot run without a database.
     """
-    with quietly(), unconnected():
+    with quietly(), unconnected(), unwritten():
         try:
             directory = ScriptDirectory.from_config(config)
             scripts = _scripts(directory, chosen)
@@ -147,10 +148,12 @@ class _Recorder:
     def step(self, directory: ScriptDirectory, context: MigrationContext) -> MigrationStep:
         """The revision's upgrade, from whose start on everything printed is taken down."""
         self._version_table = context.version_table
-        # An env.py for several databases comes by more than once.
-        self._pieces += [Piece(text) for text in self._kept(self.buffer.getvalue())]
-        self.buffer.seek(0)
-        self.buffer.truncate()
+        # An env.py for several databases comes by more than once, with a buffer of its own each.
+        buffer = context.impl.output_buffer
+        if isinstance(buffer, io.StringIO):
+            self._pieces += [Piece(text) for text in self._kept(buffer.getvalue())]
+            buffer.seek(0)
+            buffer.truncate()
         context.impl.static_output = self._take  # type: ignore[method-assign]
         step = MigrationStep.upgrade_from_script(directory.revision_map, self._script)
         step.migration_fn = self._marked(step.migration_fn)
@@ -214,6 +217,12 @@ def _complain(directory: ScriptDirectory, error: BaseException) -> NoReturn:
     env = str(Path(directory.dir, "env.py"))
     line = _line_of(error, env)
     where = f"{env}:{line}: " if line else place_of(error) or f"{env}: "
+    if "current_app" in Path(env).read_text(encoding="utf-8", errors="replace"):
+        raise UsageError(
+            f"{where}cannot run without the Flask application: {why_of(error)}",
+            hint="Lint what `flask db upgrade --sql` prints: `... > all.sql`, and "
+            "`dbopt migrate lint all.sql`.",
+        ) from None
     raise UsageError(
         f"{where}cannot run offline: {why_of(error)}",
         hint="Where context.is_offline_mode() is true it must configure a dialect_name or url, "

@@ -156,6 +156,24 @@ DIFFERENCES: tuple[Difference, ...] = (
         ("transaction-nesting: a savepoint",),
     ),
     Difference(
+        ("transaction-nesting",),
+        "squawk",
+        Right.BOTH,
+        "A text that begins with BEGIN is taken to open its own transaction, as what Django's "
+        "sqlmigrate and `alembic upgrade --sql` print; unless it is of a tool that opens one.",
+        ("transaction-nesting: in the tool's",),
+    ),
+    Difference(
+        ("constraint-missing-not-valid",),
+        "squawk",
+        Right.BOTH,
+        "Of a foreign key squawk says it twice; dbopt with adding-foreign-key-constraint alone.",
+        (
+            "constraint-missing-not-valid: a foreign key",
+            "adding-foreign-key-constraint: added",
+        ),
+    ),
+    Difference(
         ("constraint-missing-not-valid",),
         "squawk",
         Right.DBOPT,

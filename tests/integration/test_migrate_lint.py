@@ -112,6 +112,24 @@ def test_a_range_and_files_as_well(call: Call, application: App) -> None:
     assert ["three.sql", "db/versions/two.py"] == [one["file"] for one in found]
 
 
+def test_the_section_of_an_alembic_ini(call: Call, application: App) -> None:
+    application.revision("one", 'op.drop_table("a")')
+    ini = Path("alembic.ini")
+    ini.write_text(ini.read_text().replace("[alembic]", "[shop]"))
+    assert 1 == lint(call, "--name", "shop")[0]
+    result = call("migrate", "lint", "--alembic", "alembic.ini")
+    assert (2, True) == (result.code, "is no configuration of Alembic" in result.line)
+
+
+def test_a_do_block_of_a_revision(call: Call, application: App) -> None:
+    block = "DO $$ BEGIN\n  DROP TABLE t;\nEND $$"
+    file = application.revision("one", f"op.execute({block!r})")
+    _, (found,) = lint(call)
+    assert "ban-drop-table" == found["rule"]
+    line = file.read_text().split("\n")[found["evidence"]["line"] - 1]
+    assert line.strip().startswith("op.execute(")
+
+
 def test_a_revision_that_needs_a_database_is_no_silence(call: Call, application: App) -> None:
     file = application.revision("one", "op.get_bind().scalar(1)")
     application.revision("two", 'op.drop_table("b")')

@@ -35,7 +35,10 @@ _FILLED = (ConstraintKind.DEFAULT, ConstraintKind.GENERATED, ConstraintKind.IDEN
 
 
 def _match(subject: Subject, table: Name, one: Constraint, instead: str = "") -> Match:
-    message = f"Writes to {table} and {one.references} wait while the foreign key is added."
+    other = one.references
+    both = other is None or subject.is_new(other) or other.key == table.key
+    tables = f"{table}" if both else f"{table} and {other}"
+    message = f"Writes to {tables} wait while the foreign key is added."
     return Match(subject, message, one.at, instead=instead)
 
 

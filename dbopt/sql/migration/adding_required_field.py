@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dbopt.sql.ddl.elements import ConstraintKind
-from dbopt.sql.ddl.model import AddColumn
+from dbopt.sql.ddl.model import AddColumn, AlterColumn, Change
 from dbopt.sql.findings import Severity
 from dbopt.sql.migration.columns import SERIALS
-from dbopt.sql.migration.context import Subject
+from dbopt.sql.migration.context import Migration, Subject
 from dbopt.sql.migration.support import Group, Match, Rule, altered
 
 _FILLED = (ConstraintKind.DEFAULT, ConstraintKind.GENERATED, ConstraintKind.IDENTITY)
@@ -26,6 +26,28 @@ def _check(subject: Subject) -> Iterator[Match]:
             yield Match(subject, message, column.at)
 
 
+def _check_migration(migration: Migration) -> Iterator[Match]:
+    """A default that goes as soon as the rows have it, as Django's does."""
+    filled: set[tuple[tuple[str, str], str]] = set()
+    for subject in migration.telling:
+        for table, added in altered(subject, AddColumn):
+            if added.column.has(ConstraintKind.NOT_NULL) and added.column.has(*_FILLED):
+                filled.add((table.target.key, added.column.name))
+        for table, action in altered(subject, AlterColumn):
+            place = (table.target.key, action.column)
+            if action.change is Change.DROP_DEFAULT and place in filled:
+                message = (
+                    f"The INSERTs of the application that runs have no value for {action.column}, "
+                    f"which {table.target} requires."
+                )
+                yield Match(subject, message, action.at, remedy=_KEEP)
+
+
+_KEEP = (
+    "Keep the default until the application that writes the column is everywhere; in Django with "
+    "db_default."
+)
+
 RULE = Rule(
     name="adding-required-field",
     severity=Severity.CRITICAL,
@@ -42,5 +64,6 @@ RULE = Rule(
     fires="ALTER TABLE users ADD COLUMN IF NOT EXISTS country text NOT NULL",
     passes="ALTER TABLE users ADD COLUMN IF NOT EXISTS country text NOT NULL DEFAULT ''",
     check=_check,
+    check_migration=_check_migration,
     squawk="adding-required-field",
 )

@@ -4,21 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dbopt.sql.ddl.model import AddConstraint, DropConstraint
+from dbopt.sql.ddl.model import (
+    AddConstraint,
+    AlterColumn,
+    AttachPartition,
+    Change,
+    DropConstraint,
+    Node,
+)
 from dbopt.sql.findings import Severity
 from dbopt.sql.migration.context import Migration
 from dbopt.sql.migration.support import Group, Match, Rule, altered
 
 
 def _check_migration(migration: Migration) -> Iterator[Match]:
-    """But for one that is made again, or that the text itself has added."""
+    """But for one that is made again, or that the text itself has added; and for what has served
+    as the proof of a NOT NULL or a partition's bounds, which hold it from then on."""
     named: set[tuple[tuple[str, str], str]] = set()
+    proven: set[tuple[str, str]] = set()
     for subject in migration.telling:
         for table, added in altered(subject, AddConstraint):
             named.add((table.target.key, added.constraint.name))
     for subject in migration.telling:
+        for table, other in altered(subject, Node):
+            if isinstance(other, AlterColumn) and other.change is Change.SET_NOT_NULL:
+                proven.add(table.target.key)
+            elif isinstance(other, AttachPartition):
+                proven.add(other.partition.key)
         for table, action in altered(subject, DropConstraint):
-            if (table.target.key, action.name) not in named:
+            key = table.target.key
+            if (key, action.name) not in named and key not in proven:
                 message = f"{action.name} of {table.target} holds no longer."
                 yield Match(subject, message, action.at)
 

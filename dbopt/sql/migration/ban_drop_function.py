@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dbopt.sql.ddl.model import Drop
 from dbopt.sql.findings import Severity
 from dbopt.sql.migration.context import Subject
-from dbopt.sql.migration.support import Group, Match, Rule
+from dbopt.sql.migration.support import Group, Match, Rule, dropped
 
 _KINDS = frozenset({"function", "procedure", "routine", "aggregate"})
 
 
 def _check(subject: Subject) -> Iterator[Match]:
-    drop = subject.does
-    if not isinstance(drop, Drop) or drop.kind not in _KINDS:
-        return
-    names = [str(name) for name in drop.names if not subject.is_new(name, drop.kind)]
+    names = dropped(subject, *_KINDS)
     if names:
-        yield Match(subject, f"{', '.join(names)}: whoever uses it fails from now on.")
+        yield Match(subject, f"{names}: whoever uses it fails from now on.")
 
 
 RULE = Rule(

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dbopt.sql.ddl.model import Drop
 from dbopt.sql.findings import Severity
 from dbopt.sql.migration.context import Subject
-from dbopt.sql.migration.support import Group, Match, Rule
+from dbopt.sql.migration.support import Group, Match, Rule, dropped
 
 
 def _check(subject: Subject) -> Iterator[Match]:
-    drop = subject.does
-    if not isinstance(drop, Drop) or drop.kind not in {"table", "foreign table"}:
-        return
-    names = [str(name) for name in drop.names if not subject.is_new(name)]
+    names = dropped(subject, "table", "foreign table")
     if names:
-        yield Match(subject, f"{', '.join(names)}: whoever uses it fails, and its data is gone.")
+        yield Match(subject, f"{names}: whoever uses it fails, and its data is gone.")
 
 
 RULE = Rule(

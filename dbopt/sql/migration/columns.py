@@ -11,7 +11,9 @@ from dbopt.sql.migration.context import Subject
 
 BOOKKEEPING = frozenset(
     {"alembic_version", "django_migrations", "schema_migrations", "flyway_schema_history"}
-    | {"databasechangelog", "databasechangeloglock"}
+    | {"databasechangelog", "databasechangeloglock", "ar_internal_metadata", "_prisma_migrations"}
+    | {"__EFMigrationsHistory", "goose_db_version", "knex_migrations", "knex_migrations_lock"}
+    | {"_sqlx_migrations", "gorp_migrations", "pgmigrations", "atlas_schema_revisions"}
 )
 """Tables that migration tools keep for themselves, and write with every migration."""
 SERIALS = frozenset({"serial", "bigserial", "smallserial"})

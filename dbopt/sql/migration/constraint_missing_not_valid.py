@@ -12,21 +12,15 @@ from dbopt.sql.migration.context import Migration, Subject
 from dbopt.sql.migration.locks import Lock, Mode, locks
 from dbopt.sql.migration.support import Group, Match, Rule, altered
 
-_WAITING = {
-    ConstraintKind.CHECK: "reads and writes",
-    ConstraintKind.NOT_NULL: "reads and writes",
-    ConstraintKind.FOREIGN_KEY: "writes",
-}
+_CHECKED = frozenset({ConstraintKind.CHECK, ConstraintKind.NOT_NULL})
+"""A foreign key has a rule of its own."""
 
 
 def _check(subject: Subject) -> Iterator[Match]:
     for table, added in altered(subject, AddConstraint):
         one = added.constraint
-        if one.kind in _WAITING and not one.not_valid and one.enforced:
-            message = (
-                f"{_WAITING[one.kind].capitalize()} of {table.target} wait while every row is "
-                "checked."
-            )
+        if one.kind in _CHECKED and not one.not_valid and one.enforced:
+            message = f"Reads and writes of {table.target} wait while every row is checked."
             nullable = one.kind is not ConstraintKind.NOT_NULL or subject.version >= 18
             instead = rewrites.validate_later(subject, table.target, one) if nullable else ""
             yield Match(subject, message, one.at, instead=instead)
@@ -71,10 +65,10 @@ RULE = Rule(
     name="constraint-missing-not-valid",
     severity=Severity.CRITICAL,
     group=Group.LOCKING,
-    summary="A check or a foreign key is added without NOT VALID, or validated too early.",
+    summary="A check is added without NOT VALID, or a constraint is validated too early.",
     reason=(
-        "ADD CONSTRAINT reads the whole table under its lock: ACCESS EXCLUSIVE for a check, so all "
-        "wait; SHARE ROW EXCLUSIVE on both tables for a foreign key, so writes wait."
+        "ADD CONSTRAINT reads the whole table under an ACCESS EXCLUSIVE lock, so all wait. For "
+        "a foreign key see adding-foreign-key-constraint."
     ),
     remedy=(
         "ADD CONSTRAINT ... NOT VALID, which is instant and holds for new rows; then, in another "

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from dbopt.sql.ddl.elements import Constraint, ConstraintKind, Name, Span
@@ -18,17 +18,22 @@ from dbopt.sql.ddl.model import (
     Other,
     OtherAction,
     Rename,
+    Setting,
     Statement,
     Transaction,
     Within,
 )
 from dbopt.sql.ddl.script import opened, read
-from dbopt.sql.migration.tools import forward
+from dbopt.sql.migration.tools import filled, forward, is_dump, wraps
 from dbopt.sql.parse import LONGEST_READ
 
 ENDS = frozenset({"commit", "rollback", "prepare"})
 """Commands that end a transaction."""
-_SPACES = {"schema": "schema", "type": "type", "domain": "type"}
+_SPACES = {
+    **{kind: kind for kind in ("schema", "type", "trigger", "policy", "extension")},
+    **dict.fromkeys(("function", "procedure", "routine", "aggregate"), "function"),
+    "domain": "type",
+}
 """Kinds of object that share no names with relations."""
 
 
@@ -37,12 +42,15 @@ class Made:
 
     def __init__(self, known: Collection[str] = ()) -> None:
         self._numbers: dict[tuple[str, str], dict[str, int]] = {}
+        self._given: dict[tuple[str, str], list[tuple[int, int | None]]] = {}
         for one in known:
             schema, _, name = one.rpartition(".")
             self._note("relation", Name(schema, name, Span(0, 0)), 0)
 
-    def note(self, node: Node, number: int) -> None:
+    def note(self, node: Node, number: int, transaction: int | None) -> None:
         """Takes notice of a statement."""
+        for space, name in _names_given(node):
+            self._given.setdefault((space, name), []).append((number, transaction))
         if isinstance(node, CreateTable):
             self._note("relation", node.table, number)
             for one in (*_sequences(node), *_indexes(node.table, node.constraints)):
@@ -67,6 +75,18 @@ class Made:
         wanted = (name.schema, "") if name.schema else tuple(schemas)
         return any(schemas.get(schema, before) < before for schema in wanted)
 
+    def is_named(self, name: Name, kind: str, before: int) -> bool:
+        """Whether an earlier statement has given something this name, whatever it was before."""
+        given = self._given.get((_SPACES.get(kind, "relation"), name.name), [])
+        return bool(given) and given[0][0] < before
+
+    def comes_back(self, name: Name, kind: str, after: int, transaction: int | None) -> bool:
+        """Whether a later statement of the same transaction gives something this name."""
+        given = self._given.get((_SPACES.get(kind, "relation"), name.name), [])
+        return transaction is not None and any(
+            number > after and within == transaction for number, within in given[-1:]
+        )
+
     def _follow(self, node: Alter, number: int) -> None:
         """The new name of what was made here is as new, and so are its constraints' indexes."""
         space = _SPACES.get(node.kind, "relation")
@@ -82,6 +102,18 @@ class Made:
 
     def _note(self, space: str, name: Name, number: int) -> None:
         self._numbers.setdefault((space, name.name), {}).setdefault(name.schema, number)
+
+
+def _names_given(node: Node) -> Iterator[tuple[str, str]]:
+    """The names that objects have from this statement on: created, replaced or renamed ones."""
+    if isinstance(node, CreateTable):
+        yield "relation", node.table.name
+    elif isinstance(node, Create):
+        yield _SPACES.get(node.kind, "relation"), node.name.name
+    elif isinstance(node, Alter):
+        for action in node.actions:
+            if isinstance(action, Rename) and not action.what:
+                yield _SPACES.get(node.kind, "relation"), action.new
 
 
 def _sequences(table: CreateTable) -> Iterator[Name]:
@@ -139,6 +171,15 @@ class Subject:
         """Whether the text has made this object before, so that nobody else uses it yet."""
         return self.made.is_made(name, self.order, kind)
 
+    def is_named(self, name: Name, kind: str) -> bool:
+        """Whether the text has given something this name before, so that nobody knows it yet."""
+        return self.made.is_named(name, kind, self.order)
+
+    def comes_back(self, name: Name, kind: str) -> bool:
+        """Whether something has this name again before the transaction ends, so that whoever uses
+        it waits, and finds it."""
+        return self.made.comes_back(name, kind, self.order, self.transaction)
+
 
 @dataclass(frozen=True, eq=False)
 class Migration:
@@ -155,6 +196,18 @@ class Migration:
     assumed: bool
     ends_open: Subject | None = None
     cut: bool = False
+    placeholders: Mapping[str, str] = field(default_factory=dict)
+
+    def restored(self, words: str) -> str:
+        """Words with the placeholders that the text has, not the names that were read for them."""
+        for name, written in self.placeholders.items():
+            words = words.replace(name, written)
+        return words
+
+    @cached_property
+    def is_dump(self) -> bool:
+        """Whether it tells what is there, so that nothing of it is to be decided now."""
+        return is_dump(self.text)
 
     @cached_property
     def placed(self) -> tuple[Subject, ...]:
@@ -174,27 +227,37 @@ def migration(
     version: int = 18,
     known: Collection[str] = (),
 ) -> Migration:
-    """The statements with their transactions; `in_transaction`: the tool that runs them opens one.
+    """The statements with their transactions; `in_transaction`: the tool that runs them opens one,
+    unless the text itself begins with BEGIN and is of no tool that is known to.
 
     Of a text longer than LONGEST_READ only that much is read. Never raises.
     `known` has tables that are as new as if the text had made them: `name` or `schema.name`.
     """
     made = Made(known)
     subjects: list[Subject] = []
+    readable, placeholders = filled(forward(text[:LONGEST_READ]))
+    statements = read(readable)
+    in_transaction = in_transaction and (wraps(text) or not _begins(statements))
     transactions = _Transactions(in_transaction)
     opening: Subject | None = None
-    statements = read(forward(text[:LONGEST_READ]))
     for order, one in enumerate(statements, start=1):
         number = transactions.of(one)
         nested = one.within is not None and transactions.current is not None
         subject = Subject(one, order, number, version, made, nested)
         if isinstance(one.does, Transaction) and one.within is None:
             opening = _opening(subject, one.does, opening)
-        made.note(one.does, order)
+        made.note(one.does, order, number)
         subjects.append(subject)
     cut = len(text) > LONGEST_READ
     shown = opened(text, statements)
-    return Migration(shown, tuple(subjects), version, in_transaction, opening, cut)
+    return Migration(shown, tuple(subjects), version, in_transaction, opening, cut, placeholders)
+
+
+def _begins(statements: Iterable[Statement]) -> bool:
+    """Whether BEGIN is the first statement, settings aside."""
+    first = (one.does for one in statements if not isinstance(one.does, Setting))
+    does = next(first, None)
+    return isinstance(does, Transaction) and does.command == "begin"
 
 
 def _opening(subject: Subject, does: Transaction, before: Subject | None) -> Subject | None:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from heapq import nsmallest
 from itertools import islice
 from typing import Any
 
+from dbopt.sql.ddl.elements import Span
 from dbopt.sql.ddl.model import Statement, Transaction, Within
-from dbopt.sql.findings import Finding
+from dbopt.sql.findings import Finding, Severity
 from dbopt.sql.lint import MOST_FINDINGS, MOST_OF_A_RULE
 from dbopt.sql.migration import DEFAULT_RULES, RULES, tools
 from dbopt.sql.migration.context import Migration, migration
 from dbopt.sql.migration.ignore_without_reason import RULE as NO_REASON
-from dbopt.sql.migration.support import Match, Rule
+from dbopt.sql.migration.support import Group, Match, Rule
 from dbopt.sql.split import located, position
 from dbopt.sql.suppress import Suppressions
 
 __all__ = ["DEFAULT_RULES", "RULES", "lint_migration"]
 
-_Placed = tuple[int, int, Finding]
+_MOST_MATCHES = 20 * MOST_FINDINGS
 
 
 def lint_migration(
@@ -47,14 +49,16 @@ def lint_migration(
 
     In the text, a comment `dbopt:ignore RULE[, RULE] reason` (or `all`), or `squawk-ignore RULE`,
     takes findings back: see dbopt.sql.suppress. What could not be looked at is a finding that was
-    not examined. At most `limit` findings are given. Never raises.
+    not examined. At most `limit` findings are given, the gravest of them. Never raises.
     """
     wanted = [rule for rule in rules if not _names(rule) & set(ignore)]
     assumed = tools.in_transaction(text, usual=in_transaction)
     whole = migration(text, in_transaction=assumed, version=version, known=known)
-    found = list(islice(_places(whole, wanted), limit))
-    found.sort(key=lambda one: one[:2])
-    return [finding for _, _, finding in found]
+    # Of too many the gravest are told, whatever stands first.
+    found = islice(_uncovered(whole, wanted), _MOST_MATCHES)
+    kept = nsmallest(limit, found, key=lambda one: one[0])
+    kept.sort(key=lambda one: (_place_of(one[2]).start, one[0]))
+    return [_finding(whole, rule, match) for _, rule, match in kept]
 
 
 def _names(rule: Rule) -> set[str]:
@@ -70,13 +74,25 @@ def aliases() -> dict[str, list[str]]:
     return found
 
 
-def _places(whole: Migration, rules: Sequence[Rule]) -> Iterator[_Placed]:
-    """The findings that no marker takes back, each with its offset and its own number."""
+def _uncovered(
+    whole: Migration, rules: Sequence[Rule]
+) -> Iterator[tuple[tuple[int, int], Rule, Match]]:
+    """What no marker takes back, each with its rank: the gravest first, and as it was found."""
     suppressions = Suppressions(whole, aliases())
     for count, (rule, match) in enumerate(_matches(whole, rules)):
-        at = match.at or match.subject.does.at
-        if rule is NO_REASON or not _covered(suppressions, rule, match.subject.statement, at.start):
-            yield at.start, count, _finding(whole.text, rule, match)
+        statement, at = match.subject.statement, _place_of(match).start
+        if rule is NO_REASON or not _covered(suppressions, rule, statement, at):
+            yield (-_severity(whole, rule, match), count), rule, match
+
+
+def _place_of(match: Match) -> Span:
+    return match.at or match.subject.does.at
+
+
+def _severity(whole: Migration, rule: Rule, match: Match) -> Severity:
+    if rule.group is Group.TYPE and whole.is_dump:
+        return Severity.INFO
+    return rule.severity if match.severity is None else match.severity
 
 
 def _covered(suppressions: Suppressions, rule: Rule, one: Statement, offset: int) -> bool:
@@ -100,9 +116,11 @@ def _matches(whole: Migration, rules: Sequence[Rule]) -> Iterator[tuple[Rule, Ma
                 yield rule, match
 
 
-def _finding(text: str, rule: Rule, match: Match) -> Finding:
-    at = match.at or match.subject.does.at
-    place = located(text, *at)
+_OUTSIDE = "-- outside of the block, and of a transaction:\n"
+
+
+def _finding(whole: Migration, rule: Rule, match: Match) -> Finding:
+    place = located(whole.text, *_place_of(match))
     evidence: dict[str, Any] = {
         **place,
         "statement": match.subject.statement.number,
@@ -110,14 +128,15 @@ def _finding(text: str, rule: Rule, match: Match) -> Finding:
         **match.evidence,
     }
     if match.instead:
-        evidence["instead"] = match.instead
-    severity = rule.severity if match.severity is None else match.severity
+        outside = match.subject.within is not None and "CONCURRENTLY" in match.instead
+        evidence["instead"] = whole.restored(_OUTSIDE * outside + match.instead)
+    severity = _severity(whole, rule, match)
     where = f"{place['line']}:{place['column']}"
     remedy = match.remedy or rule.remedy
-    message = match.message
+    message = whole.restored(match.message)
     if (within := match.subject.within) is not None:
         evidence["within"] = _outermost(within).name
-        message = f"{message} {_stands(text, within)}"
+        message = f"{message} {_stands(whole.text, within)}"
     return Finding(rule.name, severity, where, message, evidence, remedy, examined=match.examined)
 
 

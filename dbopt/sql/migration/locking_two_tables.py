@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from dbopt.sql.ddl.elements import Name
-from dbopt.sql.ddl.model import Alter, Drop
+from dbopt.sql.ddl.model import Alter, Drop, Rename
 from dbopt.sql.findings import Severity
 from dbopt.sql.migration.context import Migration, Subject
 from dbopt.sql.migration.locks import Mode, blocking, locks
@@ -28,7 +29,7 @@ def _check_migration(migration: Migration) -> Iterator[Match]:
             message = f"{first} stays locked while the lock on {second} is waited for."
             yield Match(subject, message)
             told = True
-        held |= fresh
+        held |= fresh | _renamed(subject)
 
 
 def _tables(subject: Subject) -> list[Name]:
@@ -39,6 +40,16 @@ def _tables(subject: Subject) -> list[Name]:
     if blocking(subject) is None:
         return []
     return [lock.relation for lock in locks(subject) if lock.mode >= Mode.SHARE_ROW_EXCLUSIVE]
+
+
+def _renamed(subject: Subject) -> dict[tuple[str, str], Name]:
+    """The new name of a table that is locked by its old one."""
+    does = subject.does
+    if not isinstance(does, Alter):
+        return {}
+    renames = (one for one in does.actions if isinstance(one, Rename) and not one.what)
+    names = [replace(does.target, name=one.new) for one in renames]
+    return {name.key: name for name in names}
 
 
 RULE = Rule(

@@ -22,7 +22,7 @@ from dbopt.sql.findings import Severity
 from dbopt.sql.migration.context import Migration, Subject
 from dbopt.sql.migration.support import Group, Match, Rule, altered
 
-_AGAIN = "It cannot be run again after a later statement has failed"
+_AGAIN = "It cannot be run again where a later step has failed"
 
 
 def _check_migration(migration: Migration) -> Iterator[Match]:
@@ -43,7 +43,8 @@ def _index(subject: Subject, index: CreateIndex, dropped: set[str]) -> Iterator[
         return
     name = index.name.name if index.name else ""
     if name and name not in dropped and not index.if_not_exists:
-        yield Match(subject, f"{_AGAIN}: {name} is there then, valid or not.")
+        message = f"It cannot be run again: {name} is there then, or an invalid one if it failed."
+        yield Match(subject, message)
 
 
 def _statement(subject: Subject) -> Iterator[Match]:

@@ -17,9 +17,10 @@ def _check(subject: Subject) -> Iterator[Match]:
     node = subject.does
     if not isinstance(node, Alter) or subject.is_new(node.target, node.kind):
         return
+    comes_back = subject.comes_back(node.target, node.kind)
     for action in node.actions:
         kind = _kind(node, action)
-        if kind:
+        if kind and not (comes_back and kind == node.kind):
             severity = Severity.INFO if kind in _QUIET else None
             message = f"Whoever uses this name of the {kind} fails from now on."
             yield Match(subject, message, action.at, severity=severity)

@@ -12,7 +12,7 @@ from dbopt.sql.migration.support import Group, Match, Rule, altered
 
 def _check(subject: Subject) -> Iterator[Match]:
     for table, action in altered(subject, Rename):
-        if not action.what:
+        if not action.what and not subject.comes_back(table.target, table.kind):
             message = f"Whoever uses {table.target} fails from now on."
             yield Match(subject, message, action.at)
 

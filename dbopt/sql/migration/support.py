@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from dbopt.sql.ddl.elements import Span
-from dbopt.sql.ddl.model import Alter, Node
+from dbopt.sql.ddl.model import Alter, Drop, Node
 from dbopt.sql.findings import Severity
 from dbopt.sql.migration.context import Migration, Subject
 
@@ -70,6 +70,28 @@ class Rule:
     squawk: str = ""
     aliases: tuple[str, ...] = ()
     default: bool = True
+
+
+def dropped(subject: Subject, *kinds: str) -> str:
+    """The names of what DROP takes away of these kinds, "" for nothing.
+
+    What the text itself has made is left out; so is what it has named, or makes again at once,
+    unless that loses data.
+    """
+    drop = subject.does
+    if not isinstance(drop, Drop) or drop.kind not in kinds:
+        return ""
+    names = [name for name in drop.names if not subject.is_new(name, drop.kind)]
+    if drop.kind not in _HOLDS_DATA:
+        names = [
+            name
+            for name in names
+            if not (subject.is_named(name, drop.kind) or subject.comes_back(name, drop.kind))
+        ]
+    return ", ".join(map(str, names))
+
+
+_HOLDS_DATA = frozenset({"table", "foreign table", "schema", "sequence", "extension"})
 
 
 def altered(

@@ -27,6 +27,20 @@ _alone = re.compile(
     re.IGNORECASE | re.MULTILINE,
 ).search
 _printed = re.compile(r"[^\r\n]")
+_wrapped = re.compile("-- squawk-enable-assume-in-transaction").search
+_dumped = re.compile(
+    r"^SELECT pg_catalog\.set_config\('search_path', '', false\);", re.MULTILINE
+).search
+_DUMPS_HEAD = 5_000
+"""Characters in which pg_dump sets its search_path."""
+# Strings and comments are passed over, so that a constant stays what it is; the code of a dollar
+# quote is not.
+_placeholder = re.compile(
+    r"[eE]'(?:[^'\\]|''|\\.)*(?:'|\Z)|'[^']*(?:''[^']*)*(?:'|\Z)|--[^\n]*"
+    r"|(\$\{([A-Za-z0-9_.:-]{1,64})\}|(?<![\w:\]]):(?=([A-Za-z_]\w*)|[\"']))",
+    re.DOTALL,
+).sub
+_NO_NAME = re.compile(r"\W").sub
 
 
 def in_transaction(text: str, *, usual: bool) -> bool:
@@ -36,7 +50,40 @@ def in_transaction(text: str, *, usual: bool) -> bool:
     """
     if _alone(text) is not None:
         return False
-    return usual or "-- squawk-enable-assume-in-transaction" in text
+    return usual or _wrapped(text) is not None
+
+
+def wraps(text: str) -> bool:
+    """Whether the text is of a tool that is known to open the transaction."""
+    return _wrapped(text) is not None or _up(text) is not None
+
+
+def is_dump(text: str) -> bool:
+    """Whether pg_dump has written it, as Rails' structure.sql too: it tells what is there."""
+    return _dumped(text, 0, _DUMPS_HEAD) is not None
+
+
+def filled(text: str) -> tuple[str, dict[str, str]]:
+    """The text with names for placeholders: Flyway's `${schema}`, psql's `:schema` and `:'value'`.
+
+    Every offset stays. The second value is what each name stands for, as the text writes it.
+    """
+    names: dict[str, str] = {}
+
+    def fill(found: re.Match[str]) -> str:
+        whole, inside, variable = found.groups()
+        if whole is None:
+            return found[0]
+        if inside is not None:
+            name = f"_${_NO_NAME('_', inside)}_"
+            names[name.lower()] = whole
+            return name
+        if variable is None:
+            return " "
+        names[f"_{variable}".lower()] = f":{variable}"
+        return "_"
+
+    return _placeholder(fill, text), names
 
 
 def forward(text: str) -> str:

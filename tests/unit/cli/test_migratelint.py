@@ -68,6 +68,53 @@ def test_no_constant_is_shown(call: Call) -> None:
         assert "hunter2" not in result.out + result.err
 
 
+BLOCK = """DO $$
+BEGIN
+  ALTER TABLE users ADD CONSTRAINT c CHECK (level <> 'hunter2');
+END $$;
+"""
+
+
+def test_the_code_of_a_do_block_is_shown_and_its_constants_are_not(call: Call) -> None:
+    write("db/1.sql", BLOCK)
+    words = ("migrate", "lint", "db", "--rule", "constraint-missing-not-valid")
+    out = call(*words).out
+    assert "db/1.sql:3:25 critical constraint-missing-not-valid: " in out
+    assert "ALTER TABLE users ADD CONSTRAINT c CHECK (level <> 'xxxxxxx')" in out
+    assert "This is in a DO block." in out
+    for form in ("text", "json", "github"):
+        assert "hunter2" not in call(*words, "--format", form).out
+    assert "hunter2" in call(*words, "--literals").out
+
+
+def test_what_is_only_info_is_said_once_a_file(call: Call) -> None:
+    write("db/1.sql", "CREATE TABLE t (a varchar(5), b varchar(6),\n c varchar(7));")
+    words = ("migrate", "lint", "db", "--rule", "prefer-text-field")
+    result = call(*words)
+    assert 0 == result.code
+    assert "The same at lines 1, 2." in result.out
+    assert result.out.endswith("3 findings: 3 info. --fail-on info shows each.\n")
+    assert "The same" not in call(*words, "--fail-on", "info").out
+
+
+def test_a_file_that_says_nothing_yet(call: Call) -> None:
+    write("db/1.sql", "-- later\n")
+    for given in ("db", "db/1.sql"):
+        result = call("migrate", "lint", given)
+        assert (0, "No findings.\n") == (result.code, result.out)
+
+
+def test_an_included_file_is_named_unless_it_is_linted_too(call: Call) -> None:
+    write("db/all.sql", "\\ir 1.sql\n\\i db/2.sql\n\\i db/3.sql\n")
+    for name in ("1", "2"):
+        write(f"db/{name}.sql", FINE)
+    told = [one["object"] for one in json.loads(call("migrate", "lint", "db", "--json").out)]
+    assert ["3:1"] == told
+    result = call("migrate", "lint", "db/all.sql")
+    assert 0 == result.code
+    assert "db/all.sql:1:1 What \\ir 1.sql runs has not been looked at." in result.out
+
+
 CHECKED = "ALTER TABLE users ADD CONSTRAINT c CHECK (level <> 'hunter2');\n"
 
 
@@ -167,6 +214,8 @@ def test_only_what_has_changed(call: Call, monkeypatch: pytest.MonkeyPatch) -> N
         (("nothing.sql",), "nothing.sql: there is no such file or folder."),
         (("DROP TABLE t",), "DROP TABLE t: there is no such file or folder."),
         (("--range", "a:b", "db"), "--range is of Alembic's revisions."),
+        (("-x", "a=b", "db"), "-x is of Alembic's revisions."),
+        (("--name", "shop"), "--name is of Alembic's revisions."),
         (("--alembic", "db"), "db: holds no alembic.ini"),
     ],
 )

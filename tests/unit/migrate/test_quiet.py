@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import io
 import logging
 import sys
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from dbopt.migrate.quiet import Connects, quietly, unconnected
+from dbopt.migrate.quiet import Connects, quietly, unconnected, unwritten
 
 
 def test_no_engine_connects_inside_and_those_outside_do() -> None:
@@ -38,3 +40,18 @@ def test_an_error_inside_leaves_nothing_behind() -> None:
     with pytest.raises(ValueError, match="x"), quietly():
         raise ValueError("x")
     assert 0 == logging.root.manager.disable
+
+
+def test_no_file_is_written_inside_and_all_are_read(tmp_path: Path) -> None:
+    kept, new = tmp_path / "kept.sql", tmp_path / "new.sql"
+    kept.write_text("kept")
+    opens = io.open
+    with unwritten():
+        with open(kept, "w") as file:
+            file.write("x")
+        with kept.open(mode="ab") as more:
+            more.write(b"x")
+        new.write_text("x")
+        assert "kept" == kept.read_text()
+    assert ("kept", False) == (kept.read_text(), new.exists())
+    assert open is io.open is opens

@@ -241,3 +241,35 @@ def test_arguments_of_alembic_reach_env_py(application: App) -> None:
     application.revision("one", ADD)
     (one,) = render(application_config(application.ini, ["set=a.b = 1"]))
     assert "SET a.b = 1;" == lines(one.sql)[0]
+
+
+MULTIDB = """
+from alembic import context
+for name in ("one", "two"):
+    with open(name + ".sql", "w") as buffer:
+        context.configure(dialect_name="postgresql", output_buffer=buffer)
+        with context.begin_transaction():
+            context.run_migrations()
+"""
+
+
+def test_several_databases_with_a_file_each(
+    application: App, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("one.sql").write_text("kept")
+    (application.ini.parent / "db/alembic/env.py").write_text(MULTIDB)
+    application.revision("one", ADD)
+    (one,) = rendered(application).values()
+    each = ["BEGIN;", "ALTER TABLE t ADD COLUMN c TEXT;", "COMMIT;"]
+    assert each * 2 == lines(one.sql)
+    assert ("kept", False) == (Path("one.sql").read_text(), Path("two.sql").exists())
+
+
+def test_flask_is_told_what_works(application: App) -> None:
+    env = application.ini.parent / "db/alembic/env.py"
+    env.write_text("current_app = None\nraise RuntimeError('Working outside of a context')\n")
+    application.revision("one", ADD)
+    with pytest.raises(UsageError, match="cannot run without the Flask application") as error:
+        rendered(application)
+    assert "flask db upgrade --sql" in error.value.hint

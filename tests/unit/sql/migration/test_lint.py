@@ -354,6 +354,105 @@ def test_never_more_findings_than_the_limit() -> None:
     assert 3 == len(lint_migration("DROP TABLE t;" * 50, limit=3))
 
 
+def test_of_too_many_the_gravest_are_given_in_their_order() -> None:
+    text = "CREATE TABLE t (a varchar(5));" * 30 + "CREATE INDEX i ON u (a); VACUUM FULL u"
+    found = lint_migration(text, limit=2)
+    assert [Severity.CRITICAL] * 2 == [one.severity for one in found]
+    assert found[0].evidence["column"] < found[1].evidence["column"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("DROP VIEW v; CREATE VIEW v AS SELECT 1", []),
+        ("DROP VIEW v; CREATE VIEW w AS SELECT 1", ["ban-drop-view"]),
+        ("BEGIN; DROP VIEW v; COMMIT; CREATE VIEW v AS SELECT 1", ["ban-drop-view"]),
+        ("CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE c AS 'a'; DROP FUNCTION f()", []),
+        ("DROP FUNCTION f()", ["ban-drop-function"]),
+        ("ALTER TYPE a RENAME TO b; CREATE TYPE a AS ENUM (); DROP TYPE b", []),
+        ("ALTER TYPE a RENAME TO b; DROP TYPE b", ["renaming-object"]),
+        ("ALTER TABLE a RENAME TO b; CREATE VIEW a AS SELECT * FROM b", []),
+        ("ALTER TABLE a RENAME TO b; DROP TABLE b", ["renaming-table", "ban-drop-table"]),
+        ("DROP TABLE a; CREATE TABLE a (b text)", ["ban-drop-table", "ban-force-table"]),
+        ("DROP SCHEMA a; CREATE SCHEMA a", ["ban-drop-schema"]),
+        ("ALTER TABLE t ALTER a DROP DEFAULT; ALTER TABLE t ALTER a SET DEFAULT 1", []),
+        ("ALTER TABLE t ALTER a DROP DEFAULT", ["ban-drop-default"]),
+    ],
+)
+def test_what_comes_back_at_once_is_not_gone(text: str, expected: list[str]) -> None:
+    assert expected == rules(text, in_transaction=True)
+
+
+def test_what_comes_back_later_was_gone() -> None:
+    assert "ban-drop-view" in rules("DROP VIEW v; CREATE VIEW v AS SELECT 1")
+
+
+def test_a_default_that_goes_with_its_column() -> None:
+    added = "ALTER TABLE t ADD COLUMN a text DEFAULT ''{}; ALTER TABLE t ALTER a DROP DEFAULT"
+    assert ["adding-required-field"] == rules(added.format(" NOT NULL"))
+    assert [] == rules(added.format(""))
+
+
+@pytest.mark.parametrize(
+    ("before", "expected"),
+    [
+        ("", ["ban-drop-constraint"]),
+        ("ALTER TABLE t VALIDATE CONSTRAINT c; ALTER TABLE t ALTER a SET NOT NULL;", []),
+        (
+            "CREATE TABLE t PARTITION OF x DEFAULT; ALTER TABLE u ATTACH PARTITION t DEFAULT;",
+            ["creating-partition"],
+        ),
+    ],
+)
+def test_a_check_that_has_proven_what_the_table_now_holds(before: str, expected: list[str]) -> None:
+    assert expected == rules(f"{before} ALTER TABLE t DROP CONSTRAINT c")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("BEGIN; VACUUM t; COMMIT", ["cannot-run-in-transaction"]),
+        ("SET lock_timeout = '1s'; START TRANSACTION; COMMIT; VACUUM t", []),
+        ("-- +goose Up\nBEGIN; COMMIT", ["transaction-nesting", "transaction-nesting"]),
+        ("SELECT 1; BEGIN; COMMIT", ["transaction-nesting", "transaction-nesting"]),
+        ("BEGIN; SELECT 1", ["ban-uncommitted-transaction"]),
+    ],
+)
+def test_a_text_that_begins_with_begin_opens_its_own_transaction(
+    text: str, expected: list[str]
+) -> None:
+    assert expected == rules(text, in_transaction=True)
+
+
+@pytest.mark.parametrize(
+    "table", ["${schema}.users", "${pre:fix}_users", ":schema.users", ':"schema".users', ':"users"']
+)
+def test_placeholders_are_names(table: str) -> None:
+    text = f"ALTER TABLE {table} ADD COLUMN a json DEFAULT :'value'"
+    (found,) = lint_migration(text, rules=[named("prefer-jsonb"), named("unread")])
+    assert text.index("json") + 1 == found.evidence["column"]
+    written = table.replace('"', "").removeprefix(":" * ('"' in table))
+    assert found.message.startswith(f"{written}.a is json")
+
+
+def test_a_dump_is_told_what_is_there() -> None:
+    text = "SELECT pg_catalog.set_config('search_path', '', false);\n{}"
+    text = text.format("CREATE TABLE public.t (a timestamp, b json);")
+    assert {Severity.INFO} == {one.severity for one in lint_migration(text, in_transaction=True)}
+    grave = lint_migration(text.replace("SELECT pg_catalog.", "SELECT "), in_transaction=True)
+    assert Severity.WARNING in {one.severity for one in grave}
+
+
+def test_a_foreign_key_is_told_once() -> None:
+    key = "ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES u"
+    (found,) = lint_migration(f"CREATE TABLE u (); {key}", ignore=ROBUST)
+    assert ("adding-foreign-key-constraint", "Writes to t wait") == (
+        found.rule,
+        found.message.split(" while")[0],
+    )
+    assert "Writes to t and u wait" in lint_migration(key, ignore=ROBUST)[0].message
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from dbopt.sql.migration.lint import lint_migration
-from dbopt.sql.migration.tools import forward, in_transaction
+from dbopt.sql.migration.tools import filled, forward, in_transaction
 
 BUILD = "CREATE INDEX CONCURRENTLY i ON t (a);"
 REFUSED = "ban-concurrent-index-creation-in-transaction"
@@ -76,3 +76,28 @@ def test_the_way_forward_goes_on_behind_it() -> None:
 def test_a_text_of_no_tool_stays_as_it_is() -> None:
     text = "SELECT 1; -- downgrade\nSELECT 2;"
     assert text is forward(text) or text == forward(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("DROP TABLE ${a.b}.t", "DROP TABLE _$a_b_.t"),
+        ('DROP TABLE :s.t, :"u"', 'DROP TABLE _s.t,  "u"'),
+        ("SELECT :'x'", "SELECT  'x'"),
+        ("DO $$ BEGIN DROP TABLE ${t}; END $$", "DO $$ BEGIN DROP TABLE _$t_; END $$"),
+        ("SELECT a::text, b[1:n], c := 1", "SELECT a::text, b[1:n], c := 1"),
+        ("SELECT '${a} :b', E'\\' :b', 'it''s :b' -- :b", None),
+        ('SELECT \'{"a":"b", "c" :"d"}\'', None),
+        ("-- dbopt:ignore all it's :b\nSELECT ':b'", None),
+        ("SELECT ' :b", None),
+    ],
+)
+def test_placeholders(text: str, expected: str | None) -> None:
+    found, names = filled(text)
+    assert (expected or text) == found
+    assert len(text) == len(found)
+    assert (expected is None) <= (names == {})
+
+
+def test_many_quotes_cost_little() -> None:
+    assert len(filled("'" * 300_001)[0]) == len(filled("e'" * 150_000 + " ")[0])
