@@ -226,6 +226,21 @@ def test_duplicates_are_found(connection: Connection) -> None:
             connection.execute(text.encode())
 
 
+@pytest.mark.pg(">= 15")
+def test_what_is_read_to_look_is_not_counted(connection: Connection) -> None:
+    """Else each plan would raise the benefit of its own index."""
+    read = "SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'people'"
+    steps = _steps(connection, "CREATE UNIQUE INDEX people_u ON people (mail)")
+    connection.execute("SELECT count(filler) FROM people")
+    connection.execute("SELECT pg_stat_force_next_flush()")
+    before = connection.execute(read).fetchone()
+
+    preflight.look(connection, steps, SETTINGS)
+    connection.execute("SELECT pg_stat_force_next_flush()")
+
+    assert before == connection.execute(read).fetchone()
+
+
 def test_values_that_are_equal_by_collation_are_duplicates(pg15_dsn: str) -> None:
     """Debian's build has ICU, the embedded one has none."""
     with connect(pg15_dsn) as connection:
