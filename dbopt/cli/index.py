@@ -10,6 +10,7 @@ _COMMANDS = {
     "advise": "indexadvise:advise",
     "apply": "indexapply:apply_command",
     "audit": "indexaudit:audit_command",
+    "declare": "indexdeclare:declare",
     "lint": "indexlint:lint_command",
     "plan": "indexplan:plan_command",
     "revision": "indexrevision:revision",
@@ -25,6 +26,7 @@ def index() -> None:
     \b
     Examples:
       dbopt index audit                 what is unused, duplicate, missing, invalid
+      dbopt index declare               write what there is into indexes/*.sql
       dbopt index lint                  what is wrong with the declarations; no database
       dbopt index plan                  what would be done, for how long, who is in the way
       dbopt index apply --yes           do it: concurrently, watched, resumable

@@ -27,6 +27,7 @@ DOCUMENTS: dict[str, type] = {
     "index audit": list,
     "index advise": list,
     "index advise --prove-with-locks": list,
+    "index declare": list,
     "index plan": dict,
     "stats snapshot": dict,
     "stats list": dict,

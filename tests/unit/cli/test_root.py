@@ -28,6 +28,7 @@ CONNECTING = [
     "index advise",
     "index advise --prove-with-locks",
     "index apply --yes",
+    "index declare",
     "index plan",
     "index runs",
     "index revision -m message",
