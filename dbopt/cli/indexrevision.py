@@ -69,14 +69,16 @@ def revision(
     from dbopt.migrate.indexrevision import Request, environment_of, require_applied, write
 
     request = Request(message, branch, head, splice, rev_id, version_path, depends_on, engine)
-    chosen = environment_of(context.settings, environment, name)
-    found, server = declared(context.settings), context.settings.server
+    settings = context.settings
+    found, server = declared(settings), settings.server
     if offline:
+        chosen = environment_of(settings, environment, name)
         difference = from_nothing(found, only)
     else:
         with connect(server.dsn, timeout=server.connect_timeout) as connection:
+            chosen = environment_of(settings, environment, name)
             require_applied(chosen, branch, connection)
-            difference = compare(context.settings, connection, found, only)
+            difference = compare(settings, connection, found, only)
     if difference.unseen:
         click.echo(f"{_UNSEEN} {difference.unseen}", err=True)
     operations = difference.operations()

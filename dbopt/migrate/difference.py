@@ -13,7 +13,7 @@ from dbopt.migrate.estimate import Estimate, estimate, key
 from dbopt.migrate.leftovers import on_declared_tables
 from dbopt.migrate.plan import make_plan
 from dbopt.migrate.register import known
-from dbopt.migrate.selection import chosen
+from dbopt.migrate.selection import chosen, refuse_emptying
 from dbopt.migrate.steps import Action, Step
 from dbopt.pg import catalog
 from dbopt.pg.catalog import Catalog
@@ -111,8 +111,8 @@ def compare(
     """What the database lacks of the declared indexes, and what it has that was declared once.
 
     `pending` are tables that the same revision makes, or adds columns to: an index of one that
-    cannot be made yet comes after that. Raises MigrationError, QueryFailed, ServerLost, and
-    UsageError for an `only` that is no name.
+    cannot be made yet comes after that. Raises MigrationError, QueryFailed, ServerLost, UsageError
+    for an `only` that is no name, and MigrationRefused where nothing is declared and all would go.
     """
     here = catalog.read(connection)
     later = [one for one in found if _is_later(connection, one, pending)]
@@ -121,6 +121,7 @@ def compare(
     if not settings.index.project:
         managed = on_declared_tables(managed, now, here)
     steps = [*make_plan(now, here, managed=managed), *_creations(later)]
+    refuse_emptying(steps, bool(found), prune=False)
     todo = [step for step in chosen(steps, only) if step.action is not Action.PRESENT]
     estimates: Mapping[str, Estimate] = {}
     with suppress(DboptError):  # a comment in the revision: none is no reason not to write it

@@ -77,7 +77,7 @@ def refuse_emptying(steps: Iterable[Step], declares: bool, prune: bool) -> None:
         raise MigrationRefused(
             f"No index is declared here, and {len(gone)} that dbopt manages would be dropped.",
             hint="Run it where the declarations are, or set index.directory. If they are all to "
-            "go, say --prune.",
+            "go: `dbopt index apply --prune`.",
         )
 
 

@@ -192,11 +192,12 @@ def test_a_build_that_fails_says_why_and_leaves_nothing(
     assert list(indexes(pg_conn)) == ["people_mail"]
 
 
+@pytest.mark.parametrize("call", [PLAIN, block(PLAIN)], ids=["alone", "in a block"])
 def test_a_foreign_transaction_is_refused_in_words(
-    tmp_path: Path, pg_dsn: str, pg_conn: psycopg.Connection
+    tmp_path: Path, pg_dsn: str, pg_conn: psycopg.Connection, call: str
 ) -> None:
     app = Application.make(tmp_path, url_of(pg_dsn), AUTOBEGUN)
-    app.revision("a1", f"{TABLE}\n    {PLAIN}")
+    app.revision("a1", f"{TABLE}\n    {call}")
     with pytest.raises(CommandError, match=r"does not own the transaction.*context\.configure"):
         app.upgrade()
     assert indexes(pg_conn) == {}

@@ -27,6 +27,16 @@ DECLARED = """
 CREATE INDEX people_mail ON people (mail);
 CREATE UNIQUE INDEX people_lower ON people (lower(mail)) WHERE id > 0;
 """
+TERMINATED = """
+import signal, sys
+
+signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
+try:
+    print("began", flush=True)
+    signal.pause()
+finally:
+    print("cleaned up")
+"""
 EXPECTED = {"people_mail": True, "people_lower": True}
 
 
@@ -179,7 +189,7 @@ def test_replicas_with_alembic(
 @pytest.mark.parametrize("code", [0, 2, 3, 4, 5, 6, 7, 143])
 def test_what_the_script_makes_of_each_exit_code(tmp_path: Path, code: int) -> None:
     (tmp_path / "migrate.sh").write_text(script())
-    (tmp_path / "dbopt").write_text(f'#!/bin/sh\n[ "$1" = migrate ] || exit {code}\n')
+    (tmp_path / "dbopt").write_text(f"#!/bin/sh\nexit {code}\n")
     (tmp_path / "dbopt").chmod(0o755)
     done = subprocess.run(
         ["sh", "migrate.sh", "echo", "the application"],
@@ -192,12 +202,27 @@ def test_what_the_script_makes_of_each_exit_code(tmp_path: Path, code: int) -> N
     assert ("indexes are missing" in done.stderr) is (starts and code != 0)
 
 
+def test_the_script_hands_on_sigterm_and_waits_until_it_is_cleaned_up(tmp_path: Path) -> None:
+    """A platform signals the container's first process alone, and that is the shell."""
+    (tmp_path / "migrate.sh").write_text(script())
+    (tmp_path / "dbopt").write_text(f"#!{sys.executable} -S\n{TERMINATED}")
+    (tmp_path / "dbopt").chmod(0o755)
+    with subprocess.Popen(
+        ["sh", "migrate.sh", "echo", "the application"], cwd=tmp_path, stdout=subprocess.PIPE,
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"}, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline() == "began\n"
+        process.terminate()
+        assert process.stdout.read() == "cleaned up\n"
+    assert process.returncode == 143
+
+
 def test_the_commands_of_every_recipe_are_commands() -> None:
-    lines = re.findall(r"^(?:dbopt [^\n#]+)", script(), re.MULTILINE)
-    commands = [part for line in lines for part in line.split("&&")]
-    assert len(commands) == 2
-    for command in commands:
-        arguments = words(command.strip(), "dbopt")
+    lines = re.findall(r"^run (dbopt [^\n#]+)", script(), re.MULTILINE)
+    assert lines == ["dbopt migrate upgrade"]
+    for line in lines:
+        arguments = words(line, "dbopt")
         assert arguments is not None
         parse(root, arguments)
 
@@ -205,7 +230,12 @@ def test_the_commands_of_every_recipe_are_commands() -> None:
 def test_the_environment_of_every_recipe_is_one_that_dbopt_reads() -> None:
     given = dict(re.findall(r"name: (DBOPT_\w+), value: \"([^\"]*)\"", DOCUMENT))
     given |= dict(re.findall(r"^ +(DBOPT_\w+): (\S+)", DOCUMENT, re.MULTILINE))
-    assert set(given) == {"DBOPT_SERVER__DSN", "DBOPT_MIGRATE__LOCK_WAIT"}
+    names = {"DBOPT_SERVER__DSN", "DBOPT_MIGRATE__LOCK_WAIT", "DBOPT_MIGRATE__DEADLINE"}
+    assert set(given) == names
     settings = configfile.load(None, given)
-    assert settings.migrate.lock_wait == 1500
+    assert (settings.migrate.lock_wait, settings.migrate.deadline) == (1500, 1200)
     assert settings.server.dsn.startswith("postgresql://app_owner@")
+    job = DOCUMENT.partition("kind: Job")[2]
+    ends = re.search(r"activeDeadlineSeconds: (\d+)", job)
+    assert ends is not None
+    assert int(ends[1]) > settings.migrate.lock_wait + settings.migrate.deadline

@@ -131,6 +131,18 @@ def test_another_applications_indexes_are_left_alone(
     ]
 
 
+def test_nothing_declared_is_no_revision_that_drops_all(
+    app: Application, pg_dsn: str, pg_conn: psycopg.Connection
+) -> None:
+    """As in a wrong directory."""
+    options = ["-s", "index.project=shop", "--dsn", pg_dsn, "index"]
+    assert CliRunner().invoke(root, [*options, "apply", "--yes"]).exit_code == 0
+    (app.place / "indexes/people.sql").unlink()
+    done = CliRunner().invoke(root, [*options, "revision", "-m", "none"])
+    assert isinstance(done.exception, MigrationRefused)
+    assert "2 that dbopt manages would be dropped" in str(done.exception)
+
+
 def test_branches_heads_and_several_places(
     app: Application, pg_dsn: str, pg_conn: psycopg.Connection
 ) -> None:
