@@ -173,7 +173,11 @@ def _agree(people: Console, planned: Planned) -> None:
 def _show(console: Console, applied: Applied, only: Sequence[str] = ()) -> None:
     """What was done, what failed and what to do about it, what is left."""
     if applied.changed:
-        table = Table("Index", "Table", "Done", "Took")
+        table = Table()
+        for name in ("Index", "Table"):  # a name that is cut can be neither found nor copied
+            table.add_column(name, overflow="fold")
+        for name in ("Done", "Took"):
+            table.add_column(name, no_wrap=True)
         for built in applied.changed:
             took = duration(built.ms * 1e3)
             table.add_row(shown(built.name), shown(built.table), built.action.value, took)

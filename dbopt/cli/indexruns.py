@@ -222,7 +222,7 @@ def _show_preview(console: Console, found: Rollback) -> None:
         action = undo.step.action.value if undo.step else ""
         console.print(f"{action} [bold]{shown(undo.name)}[/] on {shown(undo.table)}")
         if undo.reason:
-            console.print(f"    {shown(undo.reason)}", style="yellow")
+            console.print(Text(f"    {printable(undo.reason)}", style="yellow"), soft_wrap=True)
         console.print(Text(f"    {printable(undo.sql)}", style="dim"), soft_wrap=True)
     for undo in found.undos:
         if undo.step is None:
