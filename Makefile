@@ -4,7 +4,8 @@
 PY := .venv/bin/python
 # CI sets STRICT=--strict-skips: a test that lacks something then fails the run.
 STRICT ?=
-WORKERS ?= 2
+# One more than CI has cores: for a third of its time a test waits, for a server or a clock.
+WORKERS ?= 3
 # The tests start hundreds of Pythons, which need not compile everything each time.
 unexport PYTHONDONTWRITEBYTECODE
 

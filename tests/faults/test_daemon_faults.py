@@ -141,9 +141,11 @@ def test_a_database_that_goes_and_comes_back(cluster: EmbeddedCluster, tmp_path:
 
 
 def test_a_database_that_is_not_there_yet(tmp_path: Path) -> None:
+    # An own connection is waited for twice as long, at the end too.
+    settings = {"stats__interval": 1, "server__connect_timeout": 1}
     with (
         unused_port() as port,
-        running(EmbeddedCluster(port=port).dsn(), tmp_path, stats__interval=1) as daemon,
+        running(EmbeddedCluster(port=port).dsn(), tmp_path, **settings) as daemon,
     ):
         assert 200 == daemon.answer("/healthz").status_code
         answer = daemon.answer("/readyz")

@@ -344,7 +344,9 @@ def test_a_wrong_password_is_told_and_not_logged(
     scram_server: EmbeddedCluster, tmp_path: Path
 ) -> None:
     dsn = make_conninfo(scram_server.dsn(), password="hunter2")
-    with running(dsn, tmp_path, stats__interval=1, pool__min_size=1) as daemon:
+    # An own connection is waited for twice as long, at the end too.
+    settings = {"stats__interval": 1, "pool__min_size": 1, "server__connect_timeout": 0.5}
+    with running(dsn, tmp_path, **settings) as daemon:
         with pytest.raises(psycopg.OperationalError):
             daemon.connect()
         answer = daemon.answer("/readyz")
