@@ -114,7 +114,7 @@ class IndexDefinition:
         `same_as` forgives what two writers may leave out, such as casts. Where both texts are the
         server's own, a word that differs is another index: `g = 'x'::citext`, `(g)::text = 'x'`.
         """
-        return self.same_as(other) and self.words() == other.words()
+        return self == other or (self.same_as(other) and self.words() == other.words())
 
     def words(self) -> tuple[str, ...]:
         """Each word of its CREATE INDEX once, but for its name, parameters and tablespace.
