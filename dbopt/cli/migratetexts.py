@@ -13,9 +13,11 @@ from dbopt.cli.querytext import STDIN, Source, sources
 from dbopt.errors import UsageError
 from dbopt.migrate.revisionsource import RevisionSource, read, without_reason
 from dbopt.settings import Settings
+from dbopt.sql.ddl.model import Statement as Inner
 from dbopt.sql.ddl.script import opened
 from dbopt.sql.ddl.script import read as read_statements
 from dbopt.sql.findings import Finding, Severity
+from dbopt.sql.lexer import code
 from dbopt.sql.migration.ban_uncommitted_transaction import RULE as UNCOMMITTED
 from dbopt.sql.migration.ignore_without_reason import RULE as WITHOUT_REASON
 from dbopt.sql.migration.lint import lint_migration
@@ -85,9 +87,9 @@ def lint_files(linter: Linter, texts: Sequence[Source]) -> list[Said]:
     here = {Path(one.name).resolve() for one in texts if one.name}
     for source in texts:
         found = linter.lint(source.text, linter.in_transaction)
-        shown = _opened(source, found)
+        shown, inner = _opened(source, found)
         said += [
-            _said(shown, finding, _place(shown, finding))
+            _said(shown, finding, _place(shown, finding), inner)
             for finding in found
             if not _includes_one(shown, finding, here)
         ]
@@ -105,13 +107,16 @@ def _includes_one(source: Source, finding: Finding, here: Collection[Path]) -> b
     return any(Path(folder, name).resolve() in here for folder in (Path(source.name).parent, "."))
 
 
-def _opened(source: Source, found: Sequence[Finding]) -> Source:
-    """The text as it may be shown where a finding is in a DO block: the code in it is no constant,
-    and its own constants are."""
+def _opened(source: Source, found: Sequence[Finding]) -> tuple[Source, Sequence[Inner]]:
+    """The text as it may be shown where a finding is in a DO block: the code in it is no constant.
+
+    With the statements of that code, whose own constants are.
+    """
     if all("within" not in one.evidence for one in found):
-        return source
-    text = source.text
-    return replace(source, text=opened(text, read_statements(text[:LONGEST_READ])))
+        return source, ()
+    every = read_statements(source.text[:LONGEST_READ])
+    inner = [one for one in every if one.within is not None]
+    return replace(source, text=opened(source.text, every)), inner
 
 
 def lint_revisions(
@@ -160,14 +165,16 @@ def _place(source: Source, finding: Finding) -> Place | None:
     return Place(start, offset_of(source.text, found["end_line"], found["end_column"]))
 
 
-def _said(source: Source, finding: Finding, place: Place | None) -> Said:
+def _said(
+    source: Source, finding: Finding, place: Place | None, inner: Sequence[Inner] = ()
+) -> Said:
     """A finding as it may be shown: without the constants of a file."""
     instead = str(finding.evidence.get("instead", ""))
     evidence = {name: value for name, value in finding.evidence.items() if name != "instead"}
     finding = replace(finding, evidence=evidence)
     # What names the file that psql includes tells no constant.
     if not source.typed and place is not None and finding.rule != UNEXAMINED.name:
-        statement = _statement(source, place.start)
+        statement = _statement(source, place.start, inner)
         if statement is None:
             return Said(source, finding, place)
         instead = without_constants(instead, statement)
@@ -176,8 +183,12 @@ def _said(source: Source, finding: Finding, place: Place | None) -> Said:
     return Said(source, finding, place, rewrite=instead)
 
 
-def _statement(source: Source, offset: int) -> Statement | None:
-    """The statement around an offset."""
+def _statement(source: Source, offset: int, inner: Sequence[Inner]) -> Statement | None:
+    """The statement around an offset; in a block not what its IF says, which names the table."""
+    around = [one for one in inner if one.start <= offset < one.end]
+    if around:
+        closest = max(around, key=lambda one: one.start)
+        return Statement(closest.sql, tuple(code(closest.sql)))
     for one in source.statements:
         start = one.tokens[0].start
         if start <= offset < start + len(one.text):
@@ -192,7 +203,7 @@ def _revision(linter: Linter, one: Rendered, source: Source) -> Iterator[Said]:
         if not python.ignores(NOT_RENDERED, one.error_line):
             yield Said(source, finding)
     found = linter.lint(source.text, in_transaction=False)
-    source = _opened(source, found)
+    source, inner = _opened(source, found)
     for finding in found:
         if one.error and finding.rule == UNCOMMITTED.name:
             continue  # Alembic's COMMIT comes behind what could not be rendered
@@ -200,7 +211,7 @@ def _revision(linter: Linter, one: Rendered, source: Source) -> Iterator[Said]:
         if place is None:
             yield Said(source, finding)
         elif (moved := _moved(one, python, finding, place)) is not None:
-            yield _said(source, moved, place)
+            yield _said(source, moved, place, inner)
     if WITHOUT_REASON in linter.rules:
         yield from (Said(source, finding) for finding in _unreasoned(one, python))
 

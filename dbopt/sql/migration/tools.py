@@ -26,6 +26,10 @@ _alone = re.compile(
     r"|^---- tern: disable-tx ----",
     re.IGNORECASE | re.MULTILINE,
 ).search
+_liquibase = re.compile(r"\s*--[ \t]*liquibase formatted sql", re.IGNORECASE).match
+_changeset = re.compile(
+    r"^[ \t]*--[ \t]*changeset[ \t][^\n]*", re.IGNORECASE | re.MULTILINE
+).finditer
 _printed = re.compile(r"[^\r\n]")
 _wrapped = re.compile("-- squawk-enable-assume-in-transaction").search
 _dumped = re.compile(
@@ -48,9 +52,16 @@ def in_transaction(text: str, *, usual: bool) -> bool:
 
     `usual` is what holds for a text that says nothing.
     """
-    if _alone(text) is not None:
+    if _alone(text) is not None and not any(wrapped for _, wrapped in changesets(text)):
         return False
     return usual or _wrapped(text) is not None
+
+
+def changesets(text: str) -> list[tuple[int, bool]]:
+    """Where each of Liquibase's changesets starts, and whether it is a transaction."""
+    if _liquibase(text) is None:
+        return []
+    return [(one.start(), _alone(one[0]) is None) for one in _changeset(text)]
 
 
 def wraps(text: str) -> bool:

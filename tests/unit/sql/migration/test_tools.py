@@ -78,6 +78,21 @@ def test_a_text_of_no_tool_stays_as_it_is() -> None:
     assert text is forward(text) or text == forward(text)
 
 
+def test_each_changeset_of_liquibase_is_a_transaction() -> None:
+    text = "--liquibase formatted sql\n--changeset a:1\nALTER TABLE t ADD a text;\n{}"
+    told = "cannot-run-in-transaction", "locking-two-tables"
+
+    def rules(more: str) -> list[str]:
+        found = lint_migration(text.format(more), in_transaction=True)
+        return [one.rule for one in found if one.rule in told]
+
+    assert ["locking-two-tables"] == rules("ALTER TABLE u ADD a text")
+    assert [] == rules("--changeset a:2\nALTER TABLE u ADD a text")
+    assert [] == rules("--changeset a:2 runInTransaction:false\nVACUUM t")
+    alone = "--changeset a:2 runInTransaction:false\n--changeset a:3\nVACUUM t"
+    assert ["cannot-run-in-transaction"] == rules(alone)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
