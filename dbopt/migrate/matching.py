@@ -47,7 +47,7 @@ class Matching:
     def hand_on(self, leader: int, number: int) -> None:
         """Let another of the same meaning lead, and have the source."""
         for other, first in self.leaders.items():
-            if first == leader != other:
+            if first == leader:
                 self.leaders[other] = number
         if leader in self.sources:
             self.sources[number] = source = self.sources[leader]

@@ -46,10 +46,18 @@ class Settling:
         """A step for each declared index: in their order, but that names are freed first."""
         for number in range(len(self._wanted)):
             self._settle(number, ())
+        for number, leader in self._matching.leaders.items():
+            if self._is_refused(number) and not self._is_refused(leader):
+                # It led, could not have its name, and is served now by who came after it.
+                step = self._second(self._wanted[number].definition, leader)
+                self._done[number] = replace(step, where=self._wanted[number].where)
         order: dict[int, None] = {}
         for number in range(len(self._wanted)):
             self._place(number, order)
         return [self._done[number] for number in order]
+
+    def _is_refused(self, number: int) -> bool:
+        return self._done[number].action is Action.CONFLICT
 
     def _place(self, number: int, order: dict[int, None]) -> None:
         """After those that must free a name for it."""

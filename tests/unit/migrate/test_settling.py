@@ -189,11 +189,13 @@ def test_of_two_of_one_meaning_the_one_that_is_there_has_it() -> None:
 def test_of_two_of_one_meaning_the_second_leads_where_the_first_cannot_have_its_name() -> None:
     key = index(9, "i", "b", constraint="u", unique=True)
 
-    assert told(planned([define("i"), define("j"), define("k")], key)) == [
-        ("conflict", "i", "i"),
-        ("create", "j", None),
-        ("present", "k", None),
-    ]
+    steps = planned([define("i"), define("j"), define("k")], key)
+
+    # As the next plan says, when j is there.
+    assert told(steps) == [("present", "i", None), ("create", "j", None), ("present", "k", None)]
+    assert "as j, which is declared and means the same" == steps[0].reason == steps[2].reason
+    again = planned([define("i"), define("j"), define("k")], key, index(10, "j"))
+    assert told(again) == [("present", "i", "j"), ("present", "j", "j"), ("present", "k", "j")]
 
 
 def test_one_that_is_declared_twice_is_made_once() -> None:
