@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from dbopt.cli.context import Context, print_json, shown
 from dbopt.migrate.declared import declared
 from dbopt.pg.connect import connect
+
+if TYPE_CHECKING:
+    from dbopt.migrate.difference import IndexOp
+    from dbopt.migrate.indexrevision import Written
 
 _UNSEEN = "Not examined: which indexes dbopt manages, so the revision drops none."
 
@@ -83,6 +89,12 @@ def revision(
         click.echo(f"{_UNSEEN} {difference.unseen}", err=True)
     operations = difference.operations()
     written = write(chosen, request, operations) if operations else None
+    _show(context, written, operations, as_json)
+
+
+def _show(
+    context: Context, written: Written | None, operations: Sequence[IndexOp], as_json: bool
+) -> None:
     if as_json:
         print_json(
             {
