@@ -88,7 +88,10 @@ def end_of_copy(data: bytes) -> int:
 
 
 def is_one_request(data: bytes) -> bool:
-    """Whether data is just one simple query or function call, or one batch up to its Sync."""
+    """Whether data is just one simple query or function call, or one batch up to its Sync.
+
+    What asyncpg sends behind a COPY, before it has heard of it, belongs to it.
+    """
     position = 0
     while position < len(data):
         kind = data[position]
@@ -97,7 +100,7 @@ def is_one_request(data: bytes) -> bool:
         except ProtocolError:
             return False  # no message at all
         if kind in _ENDS:
-            return position == len(data)
+            return position + end_of_copy(data[position:]) == len(data)
     return False
 
 

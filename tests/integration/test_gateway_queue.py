@@ -15,9 +15,11 @@ from psycopg import errors
 
 from tests.fix_gateway import Gateway, GatewayFactory
 from tests.integration.gateway_support import (
+    COPY_DONE,
     SYNC,
     Raw,
     cancel,
+    copy_data,
     fields,
     query,
     raw_client,
@@ -78,6 +80,21 @@ def test_cancel_what_is_queued(one_backend: Gateway, pg_conn: Connection) -> Non
         holder.ask(query("COMMIT"))
         assert [(b"1",)] == rows(waiter.ask(query("SELECT 1")))
     assert (None,) == pg_conn.execute("SELECT to_regclass('never')").fetchone()
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["all at once", "its end is late"])
+def test_cancel_a_copy_that_is_queued_with_its_data(one_backend: Gateway, late: bool) -> None:
+    """As asyncpg does: it sends the data, their end and the cancel before it hears of the COPY."""
+    with raw_client(one_backend.dsn()) as holder, raw_client(one_backend.dsn()) as waiter:
+        holder.ask(query("BEGIN"))
+        waiter.send(query("COPY t FROM STDIN") + copy_data(b"1\n") + (b"" if late else COPY_DONE))
+        wait_queued(one_backend, 1)
+        cancel(one_backend.host, one_backend.port, waiter)
+        assert ["57014"] == sqlstates(waiter.until(b"Z"))
+        holder.ask(query("COMMIT"))
+        if late:
+            waiter.send(COPY_DONE)
+        assert [(b"1",)] == rows(waiter.ask(query("SELECT 1")))
 
 
 def test_cancel_while_idle_or_with_a_wrong_key(
