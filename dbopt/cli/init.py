@@ -18,8 +18,8 @@ _INDEXES_README = """\
 # Declared indexes
 
 One SQL file a table, plain `CREATE INDEX` statements, each with a comment that says what it
-serves. `dbopt index declare` writes those that the database has already; `dbopt index plan` shows what
-`dbopt index apply` would do, concurrently. Example, `orders.sql`:
+serves. `dbopt index declare` writes those that the database has already. `dbopt index plan` shows
+what `dbopt index apply` would do, concurrently. Example, `orders.sql`:
 
 ```sql
 -- the customer's order list, newest first
