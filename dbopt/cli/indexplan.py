@@ -163,9 +163,9 @@ def plan_of(settings: Settings, only: tuple[str, ...], prune: bool) -> Planned:
         steps = selection.chosen(every, only)
         connection, here = scene.connection, scene.catalog
         assert here is not None  # noqa: S101 - a plan has one
-        # A store that did not answer once is not waited for again.
-        away = bool(register.unseen)
-        speed = rates.USUAL if away else rates.remembered(settings, connection, here)
+        # A store that did not answer is not asked again, and none is where nothing is built.
+        asks = not register.unseen and any(any(estimate.built(step)) for step in steps)
+        speed = rates.remembered(settings, connection, here) if asks else rates.USUAL
         estimates = estimate.estimate(connection, steps, here, speed)
         steps = estimate.by_benefit(steps, estimates)
         survey = preflight.survey(connection, steps, settings.migrate)
