@@ -12,6 +12,7 @@ from dbopt.errors import MigrationError, MigrationRefused, QueryFailed
 from dbopt.migrate import declared
 from dbopt.migrate.declared import Declared
 from dbopt.migrate.leftovers import on_declared_tables
+from dbopt.migrate.names import new_name, old_name
 from dbopt.migrate.plan import make_plan
 from dbopt.migrate.selection import Name, name_of
 from dbopt.migrate.steps import Action, Step, Wanted
@@ -153,8 +154,12 @@ class Scene:
         )
 
     def _names(self, step: Step) -> set[Name]:
-        """The names that indexes of the step's table have or get: who else has one is looked at."""
+        """The names that indexes of the step's table have or get, if only for a moment: who else
+        has one is looked at.
+        """
         on = (step.definition.schema, step.definition.table)
         found = (wanted.definition for wanted in self._canonical())
         names = {(one.schema, one.name) for one in found if (one.schema, one.table) == on}
-        return names | {name_of(step)}
+        names |= {name_of(step)}
+        made = {(schema, of(name)) for schema, name in names for of in (new_name, old_name)}
+        return names | made

@@ -12,6 +12,7 @@ from dbopt.migrate.declared import read, wanted
 from dbopt.migrate.names import leaf_name
 from dbopt.migrate.plan import Action, Step, Wanted, make_plan, one
 from dbopt.migrate.progress import opener
+from dbopt.migrate.scene import Scene
 from dbopt.pg import catalog
 from dbopt.pg.canonical import canonical
 from dbopt.pg.catalog import Catalog, Relation
@@ -448,3 +449,17 @@ def test_a_plan_of_a_few_tables_is_that_of_all(connection: Connection) -> None:
         table = whole.tables_by_name["public", definition.table]
         few = catalog.read(connection, [table.oid], [("public", definition.name)])
         assert make_plan([Wanted(definition)], few) == make_plan([Wanted(definition)], whole)
+
+
+@pytest.mark.parametrize("taken", ["notes_person_dbopt_old", "notes_person_dbopt_new"])
+def test_a_step_looks_at_who_else_has_a_name_that_it_needs_for_a_moment(
+    undone: Connection, tmp_path: Path, taken: str
+) -> None:
+    (tmp_path / "a.sql").write_text("CREATE INDEX notes_person ON notes (id)")
+    undone.execute(f"CREATE INDEX {taken} ON people (mail)")
+    scene = Scene(lambda: undone, read(tmp_path))
+
+    (step,) = scene.plan()
+
+    assert f"the name {taken} is needed for a moment, and is taken: it is on people" == step.reason
+    assert step == scene.again(step)
