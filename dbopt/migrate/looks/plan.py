@@ -24,15 +24,17 @@ def states(sight: Sight) -> Iterator[Finding]:
 
 def statistics(sight: Sight) -> Iterator[Finding]:
     """Tables that no ANALYZE has seen: what is estimated of their indexes is rough."""
-    for table in dict.fromkeys(sight.table(step) for step in sight.builds):
-        if table is not None and not table.analyzed:
-            yield Finding(
-                "statistics",
-                Severity.INFO,
-                str(table),
-                "No VACUUM or ANALYZE has seen the table: sizes and times are rough.",
-                remedy=f"ANALYZE {look.quoted(table.schema)}.{look.quoted(table.name)};",
-            )
+    tables = dict.fromkeys(sight.table(step) for step in sight.builds)
+    unseen = [table for table in tables if table is not None and not table.analyzed]
+    if unseen:
+        names = (f"{look.quoted(one.schema)}.{look.quoted(one.name)}" for one in unseen)
+        yield Finding(
+            "statistics",
+            Severity.INFO,
+            ", ".join(map(str, unseen)),
+            "No VACUUM or ANALYZE has seen the table: sizes and times are rough.",
+            remedy=f"ANALYZE {', '.join(names)};",
+        )
 
 
 def expired(found: Iterable[Declared], today: date) -> Iterator[Finding]:
