@@ -22,6 +22,8 @@ _UP_TO = {
 """What begins a control structure → the word behind which its statements start."""
 _ALONE = ("begin", "else", "loop", "exception")
 """Words behind which a statement starts at once."""
+_TRIGGERS = frozenset({"trigger", "event_trigger"})
+"""What a function returns that no statement can call: a table may have its name."""
 
 
 class Body(NamedTuple):
@@ -41,11 +43,14 @@ class Body(NamedTuple):
 
 
 def body_in(tokens: Sequence[Token]) -> Body | None:
-    """The body in DO, CREATE FUNCTION and CREATE PROCEDURE; None where nobody can read it."""
+    """The body in DO, CREATE FUNCTION and CREATE PROCEDURE; None where nobody can read it, or, of
+    a trigger's function, call it."""
     does = tokens[0].text.lower() == "do"
     language, string = PLPGSQL if does else SQL, None
     for before, token in pairwise(tokens):
         word = before.text.lower()
+        if word == "returns" and token.text.lower() in _TRIGGERS:
+            return None
         if word == "language":
             language = unquote(token.text.strip("'"))
         elif token.lexeme is Lexeme.STRING and string is None and (does or word == "as"):
@@ -85,6 +90,8 @@ def _block(text: str, tokens: tuple[Token, ...]) -> list[Statement] | None:
     cursor = Cursor(tokens)
     found: list[Statement] = []
     declaring = ended = False
+    while cursor.accept("#"):  # an option, as `#variable_conflict use_column`
+        cursor = cursor.back(cursor.mark() + 2)
     while not cursor.done:
         if cursor.accept("<<"):
             cursor.skip_to(">>")

@@ -109,7 +109,7 @@ class _Reading:
                 self._functions[does.name.name] = (statement, body)
         elif isinstance(does, Block) and first == "do":
             yield from self._opened("a DO block", body_in(source.tokens))
-        elif isinstance(does, Block) and first == "execute" and len(source.tokens) == 2:
+        elif isinstance(does, Block) and first == "execute" and _is_constant(source):
             yield from self._opened("EXECUTE", body_of(source.tokens[1], SQL))
         elif self._functions and first not in _CALLS_NOTHING:
             for token, following in pairwise(source.tokens):
@@ -123,6 +123,12 @@ class _Reading:
     ) -> Iterator[_Code]:
         if body is not None:
             yield _Code(name, body, holder, statements_in(self._text, body) or ())
+
+
+def _is_constant(execute: Source) -> bool:
+    """Whether EXECUTE runs one constant, whatever it takes its parameters from."""
+    lexemes = [token.lexeme for token in execute.tokens[1:2]]
+    return lexemes == [Lexeme.STRING] and execute.words[2:3] in {(), ("into",), ("using",)}
 
 
 def _depth(statement: Statement) -> int:

@@ -50,6 +50,7 @@ def test_the_body_and_its_language(text: str, language: str, code_: str) -> None
         "DO $$a$$ LANGUAGE plpython3u",
         "CREATE FUNCTION f() RETURNS int AS 'lib', 'f' LANGUAGE c",
         "CREATE FUNCTION f() RETURNS int RETURN 1",
+        "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$a$$",
     ],
 )
 def test_what_nobody_can_read(text: str) -> None:
@@ -77,6 +78,9 @@ def test_what_nobody_can_read(text: str) -> None:
             ["a := (SELECT CASE WHEN b THEN 1 END)"],
         ),
         ("BEGIN /* a; */ b; -- c;\n END", ["b"]),
+        ("#print_strict_params on\nBEGIN a; END", ["a"]),
+        ("#option dump #variable_conflict error <<x>> DECLARE a int; BEGIN b; END", ["b"]),
+        ("#", None),
         ("BEGIN END", []),
         ("", None),
         ("BEGIN a;", None),

@@ -53,6 +53,30 @@ def test_a_string_that_is_executed() -> None:
     assert (constant, block) == (drop.within.holder, drop.within.holder.within.holder)  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(
+    ("execute", "runs"),
+    [
+        ("EXECUTE 'DROP TABLE a' USING b", ["DROP TABLE a"]),
+        ("EXECUTE $q$DELETE FROM a$q$ INTO STRICT b", ["DELETE FROM a"]),
+        ("EXECUTE 'DROP TABLE ' || a", []),
+        ("EXECUTE 'DROP TABLE ' 'a'", []),
+        ("EXECUTE $1", []),
+        ("EXECUTE $1 USING b", []),
+        ("EXECUTE a", []),
+        ("EXECUTE", []),
+    ],
+)
+def test_what_execute_runs_is_a_constant_or_unknown(execute: str, runs: list[str]) -> None:
+    _, block, *inner = read(f"DO $$ BEGIN {execute}; END $$")
+    assert isinstance(block.does, Block)
+    assert (bool(runs), runs) == (block.does.examined, [one.sql for one in inner])
+
+
+def test_a_table_may_have_the_name_of_a_triggers_function() -> None:
+    made = "CREATE FUNCTION log() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN DELETE FROM a; END$$"
+    assert ["", ""] == [within for _, within in run(f"{made}; INSERT INTO log (b) VALUES (1)")]
+
+
 def test_a_function_runs_where_it_is_called_first() -> None:
     text = """
         CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN DROP TABLE a; END $$;
