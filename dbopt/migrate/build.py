@@ -18,7 +18,7 @@ from dbopt.errors import DboptError, MigrationError
 from dbopt.migrate import failure, orphans
 from dbopt.migrate.leftovers import is_copy
 from dbopt.migrate.steps import Action, same_index
-from dbopt.migrate.task import Task, Tries
+from dbopt.migrate.task import RETRYABLE, Task, Tries
 from dbopt.migrate.watch import GaveWay
 from dbopt.migrate.work import Deadline
 from dbopt.pg import ddl, ddltext
@@ -129,12 +129,13 @@ def mend(task: Task, found: Index) -> None:
         return
     drop_copies(task, found)
     task.work.pause()
-    task.run(task.change(ddltext.reindex_text(found.definition), found.definition), patient=True)
+    text = ddltext.reindex_text(found.definition)
+    task.run(task.change(text, found.definition, "", found), patient=True)
 
 
 def drop_invalid(task: Task, found: Index, limit: Deadline | None = None) -> None:
     """Drop an invalid index, which serves nobody: so nothing undoes it."""
-    change = task.change(ddltext.drop_text(found.definition), found.definition)
+    change = task.change(ddltext.drop_text(found.definition), found.definition, "", found)
     task.run(change, patient=True, limit=limit)
 
 
@@ -157,7 +158,7 @@ def clean_up(task: Task, wanted: IndexDefinition, is_ours: Callable[[Index], boo
             ddl.abandon(connection)
             orphans.await_end(other, wanted)
             return _clean(replace(task, connection=other), wanted, is_ours)
-    except (DboptError, ddl.ServerError, GaveWay):
+    except (DboptError, ddl.ServerError, *RETRYABLE):
         return f'An invalid index "{wanted.name}" may be left; the next run mends it.'
 
 

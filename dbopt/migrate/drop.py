@@ -67,7 +67,8 @@ def _drop(task: Task, found: Index) -> None:
     leaves = _leaves(task, found) if found.partitioned else []
     text = ddltext.drop_text(found.definition, concurrently=not found.partitioned)
     task.work.pause()
-    task.run(task.change(text, found.definition, _reverse(found)), patient=not found.partitioned)
+    change = task.change(text, found.definition, _reverse(found), found)
+    task.run(change, patient=not found.partitioned)
     for leaf in leaves:
         task.run(_leftover(task, leaf), patient=True)
 
@@ -82,7 +83,7 @@ def _reverse(found: Index) -> str:
 
 
 def _leftover(task: Task, leaf: Index) -> Change:
-    return task.change(ddltext.drop_text(leaf.definition), leaf.definition)
+    return task.change(ddltext.drop_text(leaf.definition), leaf.definition, "", leaf)
 
 
 def _leaves(task: Task, found: Index) -> list[Index]:

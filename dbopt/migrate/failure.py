@@ -8,7 +8,7 @@ Source: PostgreSQL's documentation, appendix A, "PostgreSQL Error Codes".
 from __future__ import annotations
 
 from dbopt.errors import MigrationError, ServerLost
-from dbopt.migrate.task import Task
+from dbopt.migrate.task import Changed, Task
 from dbopt.migrate.watch import GaveWay
 from dbopt.pg import ddl
 from dbopt.pg.catalog import Index
@@ -74,6 +74,11 @@ def of(
             f"{what} {verb}: it gave way each time to a statement of the application that waited "
             f"for its lock, at last to {error.to}.",
             hint="Run again when the application changes less of the table's definition.",
+        )
+    elif isinstance(error, Changed):
+        made = MigrationError(
+            f"{what} {verb}: somebody else has changed it each time.",
+            hint="Look at the plan again, then run again.",
         )
     elif isinstance(error, ddl.TIMED_OUT):
         made = _timed_out(task, what, verb)

@@ -18,7 +18,6 @@ from dbopt.migrate.drop import drop
 from dbopt.migrate.names import new_name, old_name
 from dbopt.migrate.steps import Action, required, same_index
 from dbopt.migrate.task import RETRYABLE, Task, Tries
-from dbopt.migrate.watch import GaveWay
 from dbopt.pg import ddl, ddltext
 from dbopt.pg.catalog import Index
 from dbopt.sql.indexdef import IndexDefinition
@@ -95,7 +94,7 @@ def _swap(task: Task, find: Callable[[], Index]) -> None:
                 _rename(task, source)
         except DboptError:
             raise
-        except (ddl.ServerError, GaveWay) as error:
+        except (ddl.ServerError, *RETRYABLE) as error:
             # What was renamed, or dropped, by somebody else is looked at again.
             if not tries.again(error, (*RETRYABLE, *ddl.GONE, ddl.TAKEN)):
                 verb = "did not get its name"
@@ -111,17 +110,19 @@ def _is_done(task: Task) -> bool:
 def _rename(task: Task, source: Index) -> None:
     """One transaction: the holder of the name steps aside, the source takes it."""
     wanted = task.step.definition
-    renames = [(source.name, wanted.name)]
+    renames, renamed = [(source.name, wanted.name)], [source]
     holder = ddl.find(task.connection, wanted.schema, wanted.name)
     if holder is not None and not _dropped(task, holder):
         aside = old_name(wanted.name)
         _make_room(task, aside)
         renames.insert(0, (wanted.name, aside))
+        renamed.append(holder)
     back = [(to, name) for name, to in reversed(renames)]
     change = task.change(
         ddltext.rename_text(wanted.schema, *renames),
         source.definition,
         ddltext.rename_text(wanted.schema, *back),
+        *renamed,
     )
     task.run(change, patient=False)
 

@@ -13,6 +13,7 @@ from dbopt.migrate.steps import Step
 from dbopt.migrate.watch import GaveWay, Subject, Watcher
 from dbopt.migrate.work import Change, Deadline, Work
 from dbopt.pg import ddl
+from dbopt.pg.catalog import Index
 from dbopt.pg.connect import Connection
 from dbopt.sql.indexdef import IndexDefinition
 
@@ -23,7 +24,12 @@ GRACE = 10.0
 _LEAST = 0.5
 """Seconds that a short statement needs for itself on a slow server."""
 
-RETRYABLE = (*ddl.RETRYABLE, GaveWay)
+
+class Changed(Exception):
+    """Somebody has changed an index since it was looked at: the statement was not run."""
+
+
+RETRYABLE = (*ddl.RETRYABLE, GaveWay, Changed)
 """What the same statement may not meet the next time."""
 
 
@@ -56,16 +62,16 @@ class Task:
         """Give the index that is worked on now its build_timeout."""
         self.limit = self.work.deadline.sooner(self.work.settings.build_timeout)
 
-    def change(self, sql: str, of: IndexDefinition, reverse: str = "") -> Change:
+    def change(self, sql: str, of: IndexDefinition, reverse: str = "", *found: Index) -> Change:
         """The change that a statement about the index `of` is, as the journal keeps it."""
-        return Change(self.step.action, of, sql, reverse)
+        return Change(self.step.action, of, sql, reverse, found)
 
     def run(self, change: Change, *, patient: bool, limit: Deadline | None = None) -> None:
         """Run a statement, announced to the journal.
 
         A patient one blocks nobody while it waits, and may wait until `limit`; any other waits for
         its locks, one or many, no longer than migrate.lock_timeout. Raises what the server answers,
-        and GaveWay.
+        GaveWay, and Changed where a name in it is another index's by now.
         """
         journal = self.work.journal
         number = journal.began(change)
@@ -99,6 +105,10 @@ class Task:
             self.connection.patient(seconds + GRACE if seconds else None),
             self.watcher.watching(self.connection, self.subject(change.definition)),
         ):
+            # As late as can be: the journal may have waited for its store. DROP INDEX CONCURRENTLY
+            # takes no oid, and bears no transaction in which its lock would keep the name.
+            if not all(ddl.is_still(self.connection, index) for index in change.found):
+                raise Changed
             ddl.run(self.connection, change.sql)
 
     def subject(self, definition: IndexDefinition) -> Subject:
@@ -151,6 +161,8 @@ def _outcome(error: BaseException) -> tuple[str, str]:
     """How the journal calls it, without what the server may have quoted."""
     if isinstance(error, GaveWay):
         return "cancelled", f"it gave way to a statement that waited for its lock: {error.to}"
+    if isinstance(error, Changed):
+        return "cancelled", "somebody else has changed the index"
     if isinstance(error, ddl.ServerError):
         return "failed", ddl.translate("The statement", error).message
     return "cancelled", type(error).__name__

@@ -10,6 +10,7 @@ from dbopt import clock
 from dbopt.errors import DeadlinePassed
 from dbopt.migrate.plan import Action
 from dbopt.migrate.progress import Report
+from dbopt.pg.catalog import Index
 from dbopt.pg.connect import Connection
 from dbopt.settings import Migrate
 from dbopt.sql.indexdef import IndexDefinition
@@ -39,13 +40,15 @@ class Change:
     `action` is the step's that it belongs to. `definition` is the index that it is about, under
     the name that it has before a rename, after a creation. `sql` and `reverse` are statements for
     people and for `dbopt index rollback`; `reverse` is "" where there is nothing to undo (the drop
-    of an invalid leftover).
+    of an invalid leftover). `found` are the indexes that it calls by their names: by the time that
+    it is run, others may have these.
     """
 
     action: Action
     definition: IndexDefinition
     sql: str
     reverse: str = ""
+    found: tuple[Index, ...] = ()
 
 
 class Journal(Protocol):

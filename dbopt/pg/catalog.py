@@ -19,6 +19,9 @@ from dbopt.sql.indexdef import IndexDefinition, IndexKey, parameters_sql, qualif
 
 LOCK_TIMEOUT = 5.0
 """Seconds that a reader of the catalog waits for somebody's exclusive lock."""
+WHOLE = 600.0
+"""Seconds of silence after which a server is given up, if at all, that is asked for all indexes: it
+takes 10 s for 100,000 of them, and the first row comes with the last."""
 
 SKIPPED_SCHEMAS = ("information_schema", "dbopt")
 """Not examined: the system's schemas, and dbopt's own."""
@@ -262,7 +265,14 @@ def read(
     Raises QueryFailed, also where a table is locked for longer than LOCK_TIMEOUT, or ServerLost.
     """
     ours = connection.info.transaction_status.name == "IDLE"
-    with translated("Reading the catalog"), connection.transaction():
+    patience = connection.patience
+    if patience is not None and only is None:
+        patience = max(patience, WHOLE)
+    with (
+        translated("Reading the catalog"),
+        connection.patient(patience),
+        connection.transaction(),
+    ):
         if ours:  # a caller's transaction keeps its own modes
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             # pg_get_indexdef locks the table; whoever comes to alter one must not wait behind us.

@@ -39,8 +39,8 @@ class Connection(psycopg.Connection[DictRow]):
     """
 
     patience: float | None = None
-    """Seconds that a statement may take; None: for ever. Then Unanswered is raised, the statement
-    cancelled if that can be, and the connection closed."""
+    """Seconds for which the server may be silent in a statement; None: for ever. Then Unanswered is
+    raised, the statement cancelled if that can be, and the connection closed."""
 
     @contextmanager
     def patient(self, seconds: float | None) -> Iterator[None]:
@@ -64,22 +64,26 @@ class Connection(psycopg.Connection[DictRow]):
             raise
 
     def give_up(self) -> None:
-        """Cancel what runs, if the server takes that soon, and close; raises nothing."""
-        # An older libpq would wait for the answer to the cancel, perhaps for ever.
-        if capabilities.has_cancel_safe():
-            with suppress(psycopg.Error):
-                self.cancel_safe(timeout=CANCELLING)
-        self.pgconn.finish()
+        """Cancel what runs, if the server takes that soon, and close. Raises nothing of its own."""
+        try:
+            # An older libpq would wait for the answer to the cancel, perhaps for ever.
+            if capabilities.has_cancel_safe():
+                with suppress(psycopg.Error):
+                    self.cancel_safe(timeout=CANCELLING)
+        finally:
+            self.pgconn.finish()
 
 
 def _limited(gen: PQGen[RV], pid: int, seconds: float) -> PQGen[RV]:
-    """The same, ended by Unanswered when nothing has come and the time is over."""
+    """The same, ended by Unanswered when nothing has come for so long."""
     ends = clock.monotonic() + seconds
     try:
         wanted = next(gen)
         while True:
             ready = yield wanted
-            if not ready and clock.monotonic() > ends:
+            if ready:
+                ends = clock.monotonic() + seconds
+            elif clock.monotonic() > ends:
                 raise Unanswered(pid, seconds)
             wanted = gen.send(ready)
     except StopIteration as ended:

@@ -139,6 +139,13 @@ def find(connection: Connection, schema: str, name: str) -> catalog.Index | None
     return found[0] if found else None
 
 
+def is_still(connection: Connection, index: catalog.Index) -> bool:
+    """Whether its name is still this index's, and it is as valid as it was. Takes no lock."""
+    name = {"schema": index.definition.schema, "name": index.name}
+    row = connection.execute(statement("index_table"), name).fetchone()
+    return row is not None and (row["oid"], row["valid"]) == (index.oid, index.valid)
+
+
 def resolve(connection: Connection, definition: IndexDefinition) -> Row | None:
     """The definition's table: oid, schema, whether `partitioned`, the `partition_keys` of its tree,
     and what it is if it can have no index (`unfit`). None where it is not there.

@@ -21,7 +21,6 @@ from tests.integration.migrate_support import (
     UNIQUE,
     WANTED,
     Kept,
-    Meanwhile,
     apply,
     build,
     drop_step,
@@ -285,16 +284,6 @@ def test_what_a_killed_run_has_built_of_another_declaration_makes_room(
         )
 
     assert [Action.REPLACE] == [one.action for one in apply(connection, WANTED)][:1]
-    assert {"words_word": True} == names(connection)
-
-
-def test_a_replacement_whose_name_is_free_by_now_takes_it(connection: Connection) -> None:
-    """What was built is not built again."""
-    connection.execute("CREATE INDEX words_word ON words (id)")
-
-    journal = Meanwhile(connection.info.dsn, "BEGIN", "DROP INDEX words_word")
-    build(connection, WANTED, journal=journal)
-    assert ["CREATE", "BEGIN;", "ALTER"] == [one.sql.split()[0] for one in journal.changes]
     assert {"words_word": True} == names(connection)
 
 

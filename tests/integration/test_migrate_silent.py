@@ -92,6 +92,19 @@ def test_what_cannot_be_cancelled_is_left(
         assert connection.closed
 
 
+def test_a_signal_in_the_middle_of_a_cancel_closes_the_connection_too(
+    pg_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(**options: float) -> None:
+        raise KeyboardInterrupt
+
+    connection = connect(pg_dsn)
+    monkeypatch.setattr(connection, "cancel_safe", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        connection.give_up()
+    assert connection.closed
+
+
 def test_a_build_whose_process_stands_still_is_given_up(
     settings: Settings, other: Connection
 ) -> None:
@@ -118,7 +131,7 @@ def test_a_look_whose_process_stands_still_is_given_up(settings: Settings) -> No
     with direct_session(settings) as mine, stopped(mine):
         began = time.monotonic()
         with pytest.raises(ServerLost, match="has not answered"):
-            catalog.read(mine)
+            catalog.read(mine, {1})
     assert time.monotonic() - began < 10
 
 

@@ -1,7 +1,7 @@
 -- name: index_table
--- The oid of the table that owns the index of that schema and name.
+-- The index of that schema and name: its oid, whether it is valid, and the oid of its table.
 -- Source: pg_index.
-SELECT i.indrelid::bigint AS table_oid
+SELECT i.indexrelid::bigint AS oid, i.indisvalid AS valid, i.indrelid::bigint AS table_oid
   FROM pg_index i
   JOIN pg_class c ON c.oid = i.indexrelid
   JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -23,19 +23,19 @@ def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_a_result_that_takes_long_to_come_is_no_silence(now: list[float]) -> None:
-    limited = _limited(rows(3), 7, 1.0)
+    limited = _limited(rows(4), 7, 1.0)
     next(limited)
     limited.send(Ready.NONE)
     now[0] = 60.0
     limited.send(Ready.R)
+    now[0] = 60.5
+    limited.send(Ready.NONE)
     with pytest.raises(StopIteration) as ended:
         limited.send(Ready.R)
-    assert 3 == ended.value.value
+    assert 4 == ended.value.value
 
 
-def test_when_the_time_is_over_and_nothing_has_come_the_server_is_given_up(
-    now: list[float],
-) -> None:
+def test_a_server_that_falls_silent_is_given_up(now: list[float]) -> None:
     limited = _limited(rows(3), 7, 1.0)
     next(limited)
     now[0] = 1.5
