@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -86,7 +87,7 @@ def test_options_include_and_predicate_are_told_apart(snapshot: Catalog) -> None
 
 def test_expressions_opclasses_and_collations_are_read(snapshot: Catalog) -> None:
     expected = (
-        IndexKey("lower(word)", is_column=False, opclass="text_pattern_ops", collation='"C"'),
+        IndexKey("lower(word)", is_column=False, opclass="text_pattern_ops"),
         IndexKey("word", collation='"POSIX"'),
     )
 
@@ -95,6 +96,24 @@ def test_expressions_opclasses_and_collations_are_read(snapshot: Catalog) -> Non
     assert (IndexKey("doc", opclass="jsonb_path_ops"),) == _index(
         snapshot, "doc_gin"
     ).definition.keys
+
+
+@pytest.mark.parametrize("collation", ["", '"default"', '"POSIX"', "german"])
+def test_an_expressions_collation_is_read_where_it_is_not_its_own(
+    connection: Connection, collation: str
+) -> None:
+    """Its own is its column's, "C": "default" is another."""
+    connection.execute("CREATE COLLATION german (LOCALE = 'C')")
+    connection.execute(SCHEMA)
+    key = f"(word || '!') COLLATE {collation}" if collation else "(word || '!')"
+    connection.execute(f"CREATE INDEX odd ON child ({key}, (c1 + 1))")  # type: ignore[arg-type]
+
+    read = _index(catalog.read(connection), "odd").definition
+
+    expected = "public.german" if collation == "german" else collation
+    assert [expected, ""] == [key.collation for key in read.keys]
+    assert read == canonical(connection, read)
+    assert read.keys == canonical(connection, replace(read, name="new")).keys
 
 
 def test_a_quoted_name_is_read_without_quotes(snapshot: Catalog) -> None:

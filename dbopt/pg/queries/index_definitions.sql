@@ -1,10 +1,11 @@
 -- name: index_definitions
 -- Every index of the given tables (or the one of that name): each key's column or expression,
--- operator class and its options, collation if not the column's own, direction bits; the INCLUDE
--- columns; predicate; storage parameters and tablespace ('' if the database's own); what depends on
--- it; size in bytes; scans; whether it is being built.
+-- operator class and its options, collation if not its own, direction bits; the INCLUDE columns;
+-- predicate; storage parameters and tablespace ('' if the database's own); what depends on it; size
+-- in bytes; scans; whether it is being built.
 -- An operator class that is a default is that of its own type; of another one only where that type
 -- has none, and the class takes the preferred type or any (GetDefaultOpClass): citext has its own.
+-- Which collation is an expression's own, only the server's text of the index tells: it has another.
 -- pg_constraint has no index on conindid: it is read once, not once an index.
 -- pg_index.indkey lists key columns, then INCLUDE columns; the other vectors have keys only.
 -- Source: pg_index, pg_constraint, pg_stat_all_indexes, pg_stat_progress_create_index.
@@ -26,7 +27,7 @@ SELECT i.indexrelid::bigint AS oid,
        coalesce(c.reloptions, '{}') AS storage,
        coalesce((SELECT ts.spcname::text FROM pg_tablespace ts WHERE ts.oid = c.reltablespace), '')
            AS tablespace,
-       pg_get_indexdef(i.indexrelid) AS sql,
+       whole.sql,
        coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false) AS nulls_not_distinct,
        CASE WHEN c.relkind = 'I' THEN 0 ELSE coalesce(pg_relation_size(c.oid), 0) END AS size_bytes,
        coalesce(s.idx_scan, 0) AS scans,
@@ -52,6 +53,7 @@ SELECT i.indexrelid::bigint AS oid,
   LEFT JOIN (SELECT p.index_relid, min(p.pid) AS pid
                FROM pg_stat_progress_create_index p
               GROUP BY p.index_relid) AS building ON building.index_relid = i.indexrelid
+ CROSS JOIN LATERAL pg_get_indexdef(i.indexrelid) AS whole (sql)
  CROSS JOIN LATERAL (
        SELECT jsonb_agg(jsonb_build_object(
                   'expression', coalesce(a.attname::text,
@@ -65,7 +67,10 @@ SELECT i.indexrelid::bigint AS oid,
                                           WHERE own_op.opcmethod = op.opcmethod
                                             AND own_op.opcdefault AND own_op.opcintype = ty.oid)),
                   'opclass_options', coalesce(own.attoptions, '{}'),
-                  'collation', CASE WHEN co.oid <> coalesce(a.attcollation, 100)
+                  'collation', CASE WHEN co.oid <> a.attcollation OR a.attname IS NULL
+                                         AND strpos(whole.sql,
+                                                    pg_get_indexdef(i.indexrelid, k.n, false)
+                                                    || ' COLLATE ' || co.oid::regcollation) > 0
                                     THEN co.collname END,
                   'collation_schema', cns.nspname,
                   'option', i.indoption[k.n - 1])
