@@ -32,11 +32,12 @@ def leaf_name(definition: IndexDefinition, table: str, turn: int = 0) -> str:
     """Of the index on the partition `table` that belongs to the declared one `definition`.
 
     It depends on the name and on the meaning: an index that replaces another of the same name
-    finds its partitions' names free. `turn` counts up where something else has the name.
+    finds its partitions' names free. `turn` counts up where something else has the name. Of
+    partitions with long names that begin alike, each has another.
     """
     meaning = definition.create_sql(concurrently=False) + ("" if not turn else f" {turn}")
-    suffix = f"_{_digest(meaning)}_idx"
-    return _cut(table, MAX_NAME - len(suffix)) + suffix
+    start = _cut(table, MAX_NAME - len("_01234567_idx"))
+    return f"{start}_{_digest(meaning if start == table else f'{meaning} {table}')}_idx"
 
 
 def is_reindex_leftover(name: str) -> bool:

@@ -78,6 +78,16 @@ def test_a_tree_is_built_leaf_by_leaf(connection: Connection) -> None:
     assert [] == [s for s in planned(connection, WANTED) if s.action is not Action.PRESENT]
 
 
+def test_partitions_whose_long_names_begin_alike(connection: Connection) -> None:
+    """A name made of the part that all have in common was the first one's alone."""
+    for old in ("logs_a", "logs_b", "logs_b0", "logs_b1"):
+        connection.execute(f"ALTER TABLE {old} RENAME TO {'x' * 50}_{old}")  # type: ignore[arg-type]
+
+    assert Action.CREATE is build(connection, WANTED).action
+
+    assert [] == [s for s in planned(connection, WANTED) if s.action is not Action.PRESENT]
+
+
 def test_a_tree_without_partitions_is_ready_at_once(connection: Connection) -> None:
     connection.execute("CREATE TABLE bare (id int) PARTITION BY RANGE (id)")
     build(connection, replace(WANTED, table="bare", keys=(IndexKey("id"),)))

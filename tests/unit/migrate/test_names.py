@@ -38,6 +38,13 @@ def test_a_partitions_name_depends_on_the_name_and_the_meaning() -> None:
     assert len(leaf_name(WANTED, "ü" * 31).encode()) <= MAX_NAME
 
 
+def test_partitions_with_long_names_that_begin_alike_have_a_name_each() -> None:
+    start = "measurements_of_the_temperature_of_all_engines_by_month"
+    made = {leaf_name(WANTED, f"{start}_{month}") for month in range(1, 13)}
+
+    assert len(made) == 12
+
+
 @pytest.mark.parametrize(
     ("name", "expected"), [("a_ccnew", True), ("a_ccold12", True), ("ccnew", False), ("a", False)]
 )
