@@ -21,7 +21,7 @@ from dbopt.errors import MigrationError, QueryFailed
 from dbopt.migrate import build, drop, failure
 from dbopt.migrate.parts import foreign, parts
 from dbopt.migrate.steps import Action, Step, same_index
-from dbopt.migrate.task import Task, Tries
+from dbopt.migrate.task import Changed, Task, Tries
 from dbopt.migrate.watch import GaveWay
 from dbopt.migrate.work import Change
 from dbopt.pg import catalog, ddl, ddltext
@@ -35,7 +35,7 @@ PASSES = 20
 
 
 class _Moved(MigrationError):
-    """A partition is none any more, or has another name: the tree is looked at anew."""
+    """A partition is none any more, or a name is another's: the tree is looked at anew."""
 
 
 def ensure(task: Task, wanted: IndexDefinition) -> Action:
@@ -89,7 +89,7 @@ class _Tree:
         if odd is not None:
             raise MigrationError(
                 f'The index "{wanted.name}" cannot be made in steps: {odd} has partitions that '
-                "are foreign tables, so it would never be valid.",
+                "are foreign tables or an extension's, so it would never be valid.",
                 hint="Declare it on each of the other partitions.",
             )
         return here, table
@@ -118,7 +118,8 @@ class _Tree:
             return
         # Its partitions have gone, and nothing else can make it valid.
         drop = ddltext.drop_text(index.definition, concurrently=False)
-        _short(self._task, self._task.change(drop, index.definition), "was not dropped")
+        change = self._task.change(drop, index.definition, "", index)
+        _short(self._task, change, "was not dropped", (Changed,))
 
     def _below(self, parent: IndexDefinition, valid: bool, steps: Sequence[Step]) -> None:
         for step in steps:
@@ -163,8 +164,8 @@ class _Tree:
     def _make(self, parent: IndexDefinition, step: Step, still: Callable[[], None]) -> None:
         definition, task = step.definition, self._task
         if self._is_partitioned(definition):
-            if step.action is Action.CREATE:
-                _only(task, definition)
+            if step.action is Action.CREATE and not _only(task, definition):
+                raise _Moved
             valid = step.existing is not None and step.existing.valid
             self._below(definition, valid, step.partitions)
         elif step.action is not Action.ATTACH:
@@ -192,11 +193,11 @@ def _missing(step: Step) -> int:
     return step.action in {Action.CREATE, Action.REBUILD, Action.BUSY}
 
 
-def _only(task: Task, definition: IndexDefinition) -> None:
-    """CREATE INDEX ON ONLY. What has the name by now is looked at in the next pass."""
+def _only(task: Task, definition: IndexDefinition) -> bool:
+    """CREATE INDEX ON ONLY. False where something has the name by now: see the next pass."""
     text = ddltext.create_only_text(definition)
     reverse = ddltext.drop_text(definition, concurrently=False)
-    _short(task, task.change(text, definition, reverse), "was not made", (ddl.TAKEN,))
+    return _short(task, task.change(text, definition, reverse), "was not made", (ddl.TAKEN,))
 
 
 def _attach(task: Task, parent: IndexDefinition, child: IndexDefinition) -> None:
@@ -206,16 +207,17 @@ def _attach(task: Task, parent: IndexDefinition, child: IndexDefinition) -> None
     )
 
 
-def _short(task: Task, change: Change, verb: str, passed: tuple[type[Exception], ...] = ()) -> None:
-    """Run a statement that others queue behind; `passed` are errors that the next pass mends."""
+def _short(task: Task, change: Change, verb: str, passed: tuple[type[Exception], ...] = ()) -> bool:
+    """Run a statement that others queue behind; False for errors that the next pass mends."""
     task.grant()
     tries = Tries(task)
     while True:
         try:
             task.work.pause()
-            return task.run(change, patient=False)
+            task.run(change, patient=False)
+            return True
         except passed:
-            return None
+            return False
         except (ddl.ServerError, GaveWay) as error:
             if not tries.again(error):
                 raise failure.of(task, change.definition, error, verb=verb) from None

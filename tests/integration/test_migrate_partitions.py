@@ -88,6 +88,16 @@ def test_partitions_whose_long_names_begin_alike(connection: Connection) -> None
     assert [] == [s for s in planned(connection, WANTED) if s.action is not Action.PRESENT]
 
 
+def test_a_sub_partitions_name_that_somebody_takes_meanwhile(connection: Connection) -> None:
+    """The leaves below were attached to whatever had the name."""
+    taken = f"CREATE INDEX {leaf(connection, 'logs_b')} ON logs_a (id)"
+    journal = Meanwhile(connection.info.dsn, "ON ONLY public.logs_b", taken)
+
+    build(connection, WANTED, journal=journal)
+
+    assert [] == [s for s in planned(connection, WANTED) if s.action is not Action.PRESENT]
+
+
 def test_a_tree_without_partitions_is_ready_at_once(connection: Connection) -> None:
     connection.execute("CREATE TABLE bare (id int) PARTITION BY RANGE (id)")
     build(connection, replace(WANTED, table="bare", keys=(IndexKey("id"),)))
