@@ -174,22 +174,27 @@ def test_what_is_there_is_kept_renamed_mended_or_replaced(
     assert pg_conn.execute("SELECT 'people_mail'::regclass::oid").fetchone() == oid
 
 
-def test_a_build_that_fails_says_why_and_leaves_nothing(
+def test_a_build_that_fails_says_why_and_the_next_upgrade_goes_on_from_there(
     app: Application, pg_conn: psycopg.Connection
 ) -> None:
     app.upgrade()
     pg_conn.execute("INSERT INTO people VALUES (1, 'secret'), (1, 'secret')")
-    app.revision("a2", PLAIN.replace("]", "], unique=True"), after="a1")
+    unique = PLAIN.replace("]", "], unique=True")
+    app.revision("a2", block(BOTH[0], unique), block(UNPLAIN, BOTH_GONE[0]), after="a1")
 
     with pytest.raises(CommandError, match=r"unique, and rows of people are not") as caught:
-        app.upgrade()
+        app.upgrade("+1")
 
     assert "secret" not in str(caught.value)
-    assert indexes(pg_conn) == {}
+    assert indexes(pg_conn) == {"people_id": ("public.people USING btree (id)", True)}
     assert pg_conn.execute("SELECT version_num FROM alembic_version").fetchall() == [("a1",)]
+    oid = pg_conn.execute("SELECT 'people_id'::regclass::oid").fetchone()
     pg_conn.execute("DELETE FROM people")
-    app.upgrade()
-    assert list(indexes(pg_conn)) == ["people_mail"]
+    app.upgrade("+1")
+    assert sorted(indexes(pg_conn)) == ["people_id", "people_mail"]
+    assert oid == pg_conn.execute("SELECT 'people_id'::regclass::oid").fetchone()
+    app.downgrade("-1")
+    assert indexes(pg_conn) == {}
 
 
 @pytest.mark.parametrize("call", [PLAIN, block(PLAIN)], ids=["alone", "in a block"])
