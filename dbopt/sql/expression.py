@@ -63,6 +63,8 @@ def _key(node: exp.Expr, whole: bool = False) -> str:
     """The key of a tree. `whole`: this is all there is, so a cast is what the index is about."""
     if isinstance(node, exp.Paren):
         return _key(node.this, whole)
+    if isinstance(node, exp.Cast) and (items := _cast_items(node)):
+        return _key(exp.Array(expressions=items))
     if isinstance(node, exp.Cast) and _adds_nothing(node, whole):
         return _constant(node)
     if isinstance(node, exp.Column):
@@ -104,6 +106,16 @@ def _adds_nothing(cast: exp.Cast, whole: bool) -> bool:
     if isinstance(inner, exp.Literal | exp.Null):
         return True
     return not whole and cast.to.this.name in _TEXT
+
+
+def _cast_items(cast: exp.Cast) -> list[exp.Expr]:
+    """The elements of `(ARRAY[...])::text[]`, each cast by itself: so the server reads its own
+    text again, and writes another one of it.
+    """
+    array, to = cast.this.unnest(), cast.to.expressions
+    if not isinstance(array, exp.Array) or cast.to.this is not exp.DataType.Type.ARRAY or not to:
+        return []
+    return [exp.Cast(this=item.copy(), to=to[0].copy()) for item in array.expressions]
 
 
 def _constant(cast: exp.Cast) -> str:

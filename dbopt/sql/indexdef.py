@@ -180,9 +180,14 @@ class IndexDefinition:
 
 def quote_name(name: str) -> str:
     """An identifier as SQL: in quotes only where PostgreSQL would read it otherwise."""
-    if _plain_name(name) is not None and name not in _RESERVED:
+    if _plain_name(name) is not None and not is_reserved(name):
         return name
     return '"' + name.replace('"', '""') + '"'
+
+
+def is_reserved(word: str) -> bool:
+    """Whether a lower case word is a name in quotes only."""
+    return word in _RESERVED
 
 
 def qualified(schema: str, name: str) -> str:

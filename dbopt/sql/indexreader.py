@@ -8,7 +8,13 @@ from __future__ import annotations
 from typing import NoReturn
 
 from dbopt.errors import DeclarationError
-from dbopt.sql.indexdef import IndexDefinition, IndexKey, parameters_sql, qualified
+from dbopt.sql.indexdef import (
+    IndexDefinition,
+    IndexKey,
+    is_reserved,
+    parameters_sql,
+    qualified,
+)
 from dbopt.sql.lexer import LITERALS, Lexeme, Token, code, unquote
 from dbopt.sql.split import position
 
@@ -106,7 +112,7 @@ class _Reader:
         inside = self._tokens[start : self._at]
         if inside[0].text == "(":
             inside = inside[1:-1]
-            if len(inside) == 1 and inside[0].lexeme in _NAMES:
+            if len(inside) == 1 and _is_column(inside[0]):
                 return unquote(inside[0].text), True
         if not inside:
             self._fail("an expression")
@@ -243,6 +249,14 @@ class _Reader:
             f"Line {line}, column {column}: expected {expected}, found {found}.",
             hint="A declared index is one CREATE INDEX statement.",
         )
+
+
+def _is_column(token: Token) -> bool:
+    """Whether it is a column's name, and not a word that is a value, such as the `true` of a table
+    that shall have one row only."""
+    return token.lexeme is Lexeme.NAME or (
+        token.lexeme is Lexeme.WORD and not is_reserved(token.text.lower())
+    )
 
 
 def _is_value(token: Token) -> bool:

@@ -12,6 +12,10 @@ SAME = [
         "((a)::text = ANY ((ARRAY['x'::character varying, 'y'::character varying])::text[]))",
     ),
     ("a in (1, 2)", "(a = ANY (ARRAY[1, 2]))"),
+    (  # the server's own text, and what it makes of that
+        "a <> ALL ((ARRAY['x'::character varying, b])::text[])",
+        "a <> ALL (ARRAY[('x'::character varying)::text, (b)::text])",
+    ),
     ("deleted_at is null", "(deleted_at IS NULL)"),
     ("a > 0 and b < -1", "((a > (0)::numeric) AND (b < '-1'::integer))"),
     ("lower(email)", "lower((email)::text)"),
@@ -46,6 +50,7 @@ OTHER = [
     ("f(a)", "g(a)"),
     ("a and b", "a or b"),
     ("lower(a)", "upper(a)"),
+    ("a <> ALL (ARRAY[1.5, b]::int[])", "a <> ALL (ARRAY[1.5, b])"),
     ("", "true"),
 ]
 

@@ -76,6 +76,10 @@ def test_every_clause() -> None:
             'CREATE INDEX CONCURRENTLY i ON t USING btree (a COLLATE "default", b COLLATE s."C")',
         ),
         (
+            'create unique index i on t ((true), ("true"), (name))',
+            'CREATE UNIQUE INDEX CONCURRENTLY i ON t USING btree ((true), "true", name)',
+        ),
+        (
             "create index i on t (lower(a)) where a is not null",
             "CREATE INDEX CONCURRENTLY i ON t USING btree ((lower(a))) WHERE a is not null",
         ),
