@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable
@@ -11,10 +12,11 @@ import click
 
 from dbopt.cli.context import Context, print_json, shown
 from dbopt.errors import UsageError
-from dbopt.migrate.declared import read
-from dbopt.pg import catalog
+from dbopt.migrate.declared import Declared, read
+from dbopt.pg import catalog, ddl
 from dbopt.pg.catalog import Index
-from dbopt.pg.connect import connect
+from dbopt.pg.connect import Connection, connect
+from dbopt.pg.refusal import translated
 
 
 @click.command("declare", short_help="Write what the database has as declarations, to begin with.")
@@ -38,12 +40,14 @@ def declare(context: Context, only: tuple[str, ...], as_json: bool) -> None:
     --json: [{"file", "indexes": [names]}].
     """
     directory = Path(context.settings.index.directory)
-    declared = {one.definition.table for one in read(directory)} if directory.is_dir() else set()
+    declared = read(directory) if directory.is_dir() else []
     server = context.settings.server
     with connect(server.dsn, timeout=server.connect_timeout) as connection:
         here = catalog.read(connection)
+        taken = _tables(connection, declared)
+    _check(only, here.indexes)
     found = [one for one in here.indexes if _is_plain(one) and _is_asked(one, only)]
-    files = _files(one for one in found if one.definition.table not in declared)
+    files = _files(one for one in found if one.table_oid not in taken)
     _write(directory, files)
     if as_json:
         print_json(
@@ -62,15 +66,38 @@ def declare(context: Context, only: tuple[str, ...], as_json: bool) -> None:
         )
 
 
+def _tables(connection: Connection, declared: Iterable[Declared]) -> set[int]:
+    """The oids of the tables that have a declaration: two schemas may have one of the same name."""
+    tables = {(one.definition.schema, one.definition.table): one.definition for one in declared}
+    with translated("Looking for the declared tables"):
+        rows = [ddl.resolve(connection, definition) for definition in tables.values()]
+    return {row["oid"] for row in rows if row is not None}
+
+
+def _check(only: Iterable[str], indexes: Iterable[Index]) -> None:
+    """Raise UsageError for a word that names no index, and no table with one."""
+    known = set[str]().union(*map(_names, indexes))
+    for word in only:
+        if word not in known:
+            near = difflib.get_close_matches(word, known, n=1)
+            raise UsageError(
+                f"--only {word}: no index, and no table with one, is called so.",
+                hint=f"Did you mean {near[0]}?" if near else "",
+            )
+
+
 def _is_plain(index: Index) -> bool:
     part = index.constraint or index.extension or index.parent is not None
     return index.valid and not part
 
 
 def _is_asked(index: Index, only: Collection[str]) -> bool:
+    return not only or not _names(index).isdisjoint(only)
+
+
+def _names(index: Index) -> set[str]:
     of = index.definition
-    names = {index.name, str(index), of.table, f"{of.schema}.{of.table}"}
-    return not only or not names.isdisjoint(only)
+    return {index.name, str(index), of.table, f"{of.schema}.{of.table}"}
 
 
 def _files(indexes: Iterable[Index]) -> dict[str, list[Index]]:

@@ -27,7 +27,6 @@ _ACTIONS = {
     Action.CONFLICT: "red",
     Action.REBUILD: "yellow",
 }
-_LEAST_BENEFIT = 0.01
 _MOST_NAMES = 5
 """Names in one line; whoever wants them all asks for JSON."""
 
@@ -57,9 +56,9 @@ def show(
 
 def grouped(findings: Sequence[Finding]) -> list[list[Finding]]:
     """One old transaction is in the way of many indexes: it is said once."""
-    groups: dict[tuple[str, str, str], list[Finding]] = {}
+    groups: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
-        groups.setdefault((finding.rule, finding.message, finding.remedy), []).append(finding)
+        groups.setdefault((finding.rule, finding.message), []).append(finding)
     return list(groups.values())
 
 
@@ -69,9 +68,7 @@ def _steps(
     estimates: Mapping[str, Estimate],
     blockers: Mapping[str, Sequence[Session]],
 ) -> None:
-    more = [
-        _more(step, _of(step, estimates), blockers.get(key(step.definition), ())) for step in todo
-    ]
+    more = [_more(step, blockers.get(key(step.definition), ())) for step in todo]
     wide = [word for word in ("why", "waits for") if any(one.get(word) for one in more)]
     wide = wide if console.width >= WIDE else []
     table = Table("Action")
@@ -99,12 +96,9 @@ def _below(console: Console, todo: Sequence[Step], more: Sequence[Mapping[str, s
             console.print(f"[bold]{shown(step.definition.name)}[/]: {shown(words['why'])}")
 
 
-def _more(step: Step, found: Estimate, sessions: Sequence[Session]) -> dict[str, str]:
+def _more(step: Step, sessions: Sequence[Session]) -> dict[str, str]:
     """Why, and who is in the way; of a conflict the findings say why, and what to do."""
     why = "" if step.action is Action.CONFLICT else step.reason
-    if found.benefit >= _LEAST_BENEFIT and step.action is Action.CREATE:
-        read = f"its table: {found.benefit:.0%} of the rows read sequentially"
-        why = "; ".join(filter(None, (why, read)))
     pids = [f"pid {one.pid}" if one.pid else f"prepared {one.gid}" for one in sessions]
     return {"why": why, "waits for": ", ".join(pids)}
 
@@ -163,7 +157,7 @@ def _time(found: Estimate) -> str:
 def _summary(todo: Sequence[Step], estimates: Mapping[str, Estimate], present: int) -> str:
     there = f"{present} index{'' if present == 1 else 'es'} as declared"
     if not todo:
-        return f"Nothing to do: {there}."
+        return f"Nothing to do: {there if present else 'index.directory declares no index'}."
     counts = Counter(step.action for step in todo)
     words = [_counted(action, number) for action, number in counts.items()]
     words += [there] if present else []
@@ -183,6 +177,9 @@ def _finding(console: Console, same: Sequence[Finding]) -> None:
     word = finding.severity.name.lower() if finding.examined else "not examined"
     colour, names = _COLOURS[finding.severity], shown(few([one.object for one in same]))
     console.print(f"[{colour}]{word}[/] {finding.rule} [bold]{names}[/]: {shown(finding.message)}")
-    if finding.remedy:
+    remedies = dict.fromkeys(one.remedy for one in same if one.remedy)
+    for remedy in list(remedies)[:_MOST_NAMES]:
         # Not wrapped: it is SQL or a command, and is copied.
-        console.print(f"  {shown(finding.remedy)}", style="dim", soft_wrap=True)
+        console.print(f"  {shown(remedy)}", style="dim", soft_wrap=True)
+    if (more := len(remedies) - _MOST_NAMES) > 0:
+        console.print(f"  and {more} more like these", style="dim")

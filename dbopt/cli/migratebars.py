@@ -46,8 +46,11 @@ class Shown(Protocol):
 
 @contextmanager
 def progress(console: Console) -> Iterator[Shown]:
-    """Bars where `console` is a terminal, and they go when all is done; else lines on stderr."""
-    if not console.is_terminal:
+    """Bars where `console` is a terminal, and they go when all is done; else lines on stderr.
+
+    FORCE_COLOR makes no terminal of a log, and TERM=dumb moves no cursor.
+    """
+    if not (console.is_interactive and console.file.isatty()):
         yield Lines()
         return
     columns = (
@@ -110,7 +113,8 @@ class _Bars(bars.Progress):
         yield self.make_tasks_table(self.tasks)
         if self._note:
             note = Text.from_markup(self._note, style="dim", overflow="fold")
-            yield Padding(note, (0, 0, 0, 2))
+            # As wide as its text: a ^C behind a full line begins another, which would stay.
+            yield Padding(note, (0, 0, 0, 2), expand=False)
 
     def look(self, look: Progress) -> None:
         """See Shown."""

@@ -236,10 +236,9 @@ class StoreJournal:
             self._todo.pop((key,), None)
         if self._todo:
             steps = sum(key[0] == "step" for key in self._todo)
-            self._tell(
-                f"The run {self.run.id} is not recorded whole: the store lacks its end and "
-                f"{steps} of its {len(self._steps)} steps."
-            )
+            lacks = f"its end and {steps} of its {len(self._steps)} steps"
+            whole = f" whole: the store lacks {lacks}" if self._steps else ""
+            self._tell(f"The run {self.run.id} is not recorded{whole}.")
         return not self._todo
 
     def _put_step(self, step: IndexStep) -> None:

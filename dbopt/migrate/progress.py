@@ -58,7 +58,7 @@ class Blocker:
         if self.autovacuum:
             kind = " to prevent wraparound, which does not give way" if self.wraparound else ""
             return f"pid {self.pid} (autovacuum{kind}{age})"
-        name = f" {self.application}" if self.application else ""
+        name = f", {self.application}" if self.application else ""
         state = self.state or "state hidden"
         query = f": {self.query}" if self.query else ""
         return f"pid {self.pid} (user {self.user or 'hidden'}{name}, {state}{age}{query})"

@@ -92,7 +92,8 @@ class Scene:
         """What every declared index needs, then the drops.
 
         Raises MigrationRefused where the server cannot have a declared index: its table is not
-        there, its expression is wrong. Raises ServerLost, ConnectError, QueryFailed.
+        there, its expression is wrong, or the catalog cannot be read. Raises ServerLost,
+        ConnectError, and QueryFailed for what `managing` asks.
         """
         self._canonical()
         self.catalog = whole = self._read()
@@ -132,14 +133,14 @@ class Scene:
                     f"{error.message} {holders} (ACCESS EXCLUSIVE).",
                     hint="Wait for it to end, or end it, and run again.",
                 ) from None
-            raise
+            raise MigrationRefused(error.message, hint=error.hint) from None
 
     def _canonical(self) -> list[Wanted]:
         if self._wanted is None:
             try:
                 with translated("Reading the declared indexes"):
                     self._wanted = declared.wanted(self.connection, self._found)
-            except MigrationError as error:
+            except (MigrationError, QueryFailed) as error:
                 raise MigrationRefused(error.message, hint=error.hint) from None
         return self._wanted
 

@@ -220,10 +220,11 @@ def _refused(one: IndexDefinition, error: ServerError) -> DboptError:
     answer = translate(f'Making the index "{one.name}" on {one.table}', error)
     if isinstance(answer, ServerLost):
         raise answer from None
-    hint = "Check its columns and expressions."
     if isinstance(error, errors.InsufficientPrivilege):
         hint = (
             "It is tried on a temporary copy of the table's columns: dbopt's role needs TEMPORARY "
             "on the database and SELECT on the table."
         )
-    return MigrationError(answer.message, hint=answer.hint or hint)
+    else:
+        hint = answer.hint or "`dbopt index lint --with-database` checks its columns."
+    return MigrationError(answer.message, hint=hint)

@@ -187,6 +187,11 @@ def unreachable(dsn: str, error: psycopg.Error) -> DboptError:
             f"PostgreSQL at {address(dsn)} refused the login: {reason}.",
             hint="Check the user and the password (server.dsn, PGPASSWORD or ~/.pgpass).",
         )
+    if reason.endswith("does not exist"):
+        return ConnectError(
+            f"PostgreSQL at {address(dsn)} answers: {reason}.",
+            hint="Correct it in server.dsn, or give another with --dsn.",
+        )
     return ConnectError(
         f"PostgreSQL at {address(dsn)} cannot be reached: {reason}.",
         hint="Is it running, and are host and port right? Give another with --dsn or server.dsn.",

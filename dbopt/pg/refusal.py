@@ -1,7 +1,7 @@
 """psycopg's errors as dbopt's: above pg/ nobody imports psycopg, or shows the server's own words.
 
 A server's message may quote a literal of the statement, so only the SQLSTATE and its name are
-passed on (PostgreSQL documentation, appendix A).
+passed on (PostgreSQL documentation, appendix A), and of a missing privilege on what.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ HINTS: dict[type[psycopg.Error], str] = {
     errors.UndefinedTable: "Check the name, the schema and the database.",
     errors.ReadOnlySqlTransaction: "It would write, in a read-only transaction or on a standby.",
 }
+
+_NAMING = frozenset(("aclcheck_error", "InitTempTableNamespace"))
+"""Functions of the server whose messages have nothing but the kind and name of an object."""
 
 
 @contextmanager
@@ -62,11 +65,16 @@ def translate(what: str, error: psycopg.Error, *, store: bool = False) -> DboptE
     code = error.sqlstate
     if _is_lost(error):
         return ServerLost(f"{what}: the connection to PostgreSQL was lost ({code or 'closed'}).")
-    reason = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
     hint = next((text for kind, text in HINTS.items() if isinstance(error, kind)), "")
     return QueryFailed(
-        f"{what}: PostgreSQL answered {code or 'XX000'} ({reason}).", code or "", hint=hint
+        f"{what}: PostgreSQL answered {code or 'XX000'} ({_reason(error)}).", code or "", hint=hint
     )
+
+
+def _reason(error: psycopg.Error) -> str:
+    if error.diag.source_function in _NAMING and error.diag.message_primary:
+        return error.diag.message_primary
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
 
 
 def _is_lost(error: psycopg.Error) -> bool:

@@ -77,6 +77,26 @@ def test_a_table_with_a_declaration_is_left_alone_and_a_file_is_kept(settings: S
     assert {"own.sql", "days.sql"} == {path.name for path in directory.iterdir()}
 
 
+def test_a_table_of_the_same_name_in_another_schema_is_another(settings: Settings) -> None:
+    with psycopg.connect(settings.server.dsn, autocommit=True) as connection:
+        connection.execute(
+            "CREATE TABLE shop.people (id int); CREATE INDEX ids ON shop.people (id)"
+        )
+    directory = Path(settings.index.directory)
+    directory.mkdir()
+    (directory / "people.sql").write_text("CREATE INDEX people_at ON people (at);\n")
+
+    _, shown = _run(settings, "declare", "--only", "people")
+
+    assert f"Wrote {directory}/shop.people.sql: ids\n" == shown
+
+
+def test_a_name_that_nothing_has_is_an_error(settings: Settings) -> None:
+    result, _ = _run(settings, "declare", "--only", "poeple")
+    assert "Did you mean people?" in str(result.exception)
+    assert not Path(settings.index.directory).exists()
+
+
 def test_a_directory_that_cannot_be_made_is_named(settings: Settings) -> None:
     Path(settings.index.directory).write_text("")
     result, _ = _run(settings, "declare")

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from dbopt.errors import MigrationRefused
 from dbopt.migrate import runner
 from dbopt.migrate.rollback import preview, roll_back
 from dbopt.migrate.run import Options, apply
@@ -61,5 +62,21 @@ def test_without_them_the_index_is_built_and_one_line_says_what_is_missing(
     applied = apply(settings, Options(), tell=told.append)
     assert (0, ["people_id"]) == (applied.exit_code, [one.name for one in applied.changed])
     assert 2 == len(told)
-    assert "42501 (insufficient privilege)" in told[0]
+    assert "42501 (permission denied for schema dbopt)" in told[0]
     assert "is not recorded whole" in told[1]
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("ALTER SCHEMA shop OWNER TO CURRENT_USER", "42501 (permission denied for schema shop)"),
+        ("REVOKE TEMPORARY ON DATABASE {} FROM PUBLIC", "needs TEMPORARY on the database"),
+    ],
+)
+def test_a_plan_that_cannot_be_made_is_refused_and_says_what_the_role_lacks(
+    settings: Settings, pg_conn: psycopg.Connection, statement: str, words: str
+) -> None:
+    pg_conn.execute(statement.format(pg_conn.info.dbname))
+    with pytest.raises(MigrationRefused) as caught:
+        apply(settings, Options())
+    assert words in str(caught.value)

@@ -56,7 +56,7 @@ def test_a_blocked_build_names_the_blocker_and_leaves_nothing(
     told: list[str] = []
     settings = replace(SETTINGS, build_timeout=2)
     with old_snapshot(pg_dsn) as blocker:
-        pid = f"pid {blocker.info.backend_pid} (user postgres report, idle in transaction"
+        pid = f"pid {blocker.info.backend_pid} (user postgres, report, idle in transaction"
         with pytest.raises(MigrationError) as caught:
             build(connection, WANTED, settings, report=looks.append, tell=told.append)
         assert "was not built within 2 s: it waited for " + pid in caught.value.message
@@ -235,7 +235,7 @@ def test_with_a_long_lock_timeout_a_reader_waits_for_a_moment_only(
         blocker.rollback()
     assert raised == []
     assert waited < settings.lock_timeout / 2
-    assert any(f'"words_word" gives way to pid {pid} (user postgres somebody' in t for t in told)
+    assert any(f'"words_word" gives way to pid {pid} (user postgres, somebody' in t for t in told)
 
 
 def test_one_that_must_always_give_way_ends_and_says_to_whom(
@@ -251,7 +251,7 @@ def test_one_that_must_always_give_way_ends_and_says_to_whom(
                 other.execute("BEGIN; LOCK TABLE words IN ACCESS EXCLUSIVE MODE; COMMIT")
 
     with old_snapshot(pg_dsn), connect(pg_dsn) as mine, in_background(alter):
-        with pytest.raises(MigrationError, match=r"at last to pid \d+ \(user postgres deploys"):
+        with pytest.raises(MigrationError, match=r"at last to pid \d+ \(user postgres, deploys"):
             build(mine, WANTED, settings)
         stop.set()
     assert names(connection).get("words_word") is not True
@@ -327,7 +327,7 @@ def test_without_pg_monitor_a_blocker_is_named_as_far_as_can_be(
     with (
         old_snapshot(pg_dsn),
         connect(pg_dsn, user=owner) as mine,
-        pytest.raises(MigrationError, match=r"user postgres report, state hidden"),
+        pytest.raises(MigrationError, match=r"user postgres, report, state hidden"),
     ):
         build(mine, WANTED, replace(SETTINGS, build_timeout=1))
 

@@ -15,14 +15,23 @@ LOOK = Progress("users_mail", "building index: scanning table", 0.25, eta=12.0)
 BLOCKED = replace(LOOK, blockers=(Blocker(4711, "app", "psql", "idle in transaction", 720.0),))
 
 
+class _Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
 def _step(name: str) -> Step:
     return Step(Action.CREATE, IndexDefinition(name, "", "users", "btree", (IndexKey("a"),)))
 
 
+@pytest.mark.parametrize(
+    ("screen", "environment"),
+    [(io.StringIO(), {}), (io.StringIO(), {"FORCE_COLOR": "1"}), (_Screen(), {"TERM": "dumb"})],
+)
 def test_elsewhere_than_on_a_terminal_there_are_lines_on_stderr(
-    capsys: pytest.CaptureFixture[str],
+    screen: io.StringIO, environment: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with progress(Console(file=io.StringIO(), force_terminal=False)) as live:
+    with progress(Console(file=screen, _environ=environment)) as live:
         live.step(1, 2, _step("users_mail"))
         live.look(LOOK)
         live.tell("The server is back.")
@@ -70,7 +79,7 @@ def test_a_name_commands_no_terminal(capsys: pytest.CaptureFixture[str]) -> None
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_bars_show_the_step_the_index_and_whom_it_waits_for(width: int) -> None:
-    screen = io.StringIO()
+    screen = _Screen()
     console = Console(file=screen, width=width, force_terminal=True, color_system=None)
     with progress(console) as live:
         live.step(2, 3, _step("users_[mail]"))
@@ -89,7 +98,7 @@ def test_bars_show_the_step_the_index_and_whom_it_waits_for(width: int) -> None:
 
 
 def test_one_step_alone_has_one_bar() -> None:
-    screen = io.StringIO()
+    screen = _Screen()
     with progress(Console(file=screen, width=80, force_terminal=True)) as live:
         live.step(1, 1, _step("a"))
         live.look(replace(LOOK, name="a"))

@@ -34,7 +34,7 @@ def test_the_share_that_is_done(phase: str, counts: dict[str, int], expected: fl
     [
         (
             Blocker(7, "ann", "report", "idle in transaction", 12.3),
-            "pid 7 (user ann report, idle in transaction, its transaction 12 s old)",
+            "pid 7 (user ann, report, idle in transaction, its transaction 12 s old)",
         ),
         (
             Blocker(7, "ann", "", "active", 720, query="SELECT $1"),

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import psycopg
 import pytest
 from psycopg.abc import PQGen
 from psycopg.waiting import Ready, Wait
 
 from dbopt import clock
-from dbopt.pg.connect import Unanswered, _limited
+from dbopt.pg.connect import Unanswered, _limited, unreachable
 
 
 def rows(count: int) -> PQGen[int]:
@@ -41,3 +42,15 @@ def test_a_server_that_falls_silent_is_given_up(now: list[float]) -> None:
     now[0] = 1.5
     with pytest.raises(Unanswered, match="pid 7 has not answered for 1 s"):
         limited.send(Ready.NONE)
+
+
+def test_a_server_that_answers_is_not_called_unreachable() -> None:
+    error = psycopg.OperationalError(
+        'connection failed: connection to server at "::1", port 1 failed: '
+        'FATAL:  database "shop" does not exist'
+    )
+    expected = (
+        'PostgreSQL at ::1:1/shop as me answers: database "shop" does not exist. '
+        "Correct it in server.dsn, or give another with --dsn."
+    )
+    assert expected == str(unreachable("host=::1 port=1 dbname=shop user=me", error))
