@@ -101,8 +101,10 @@ def _migrations(where: Path) -> list[Path]:
     if not path.exists():
         ignored = shutil.ignore_patterns("__pycache__", ".*")
         return [Path(shutil.copytree(directory("migrations"), path, ignore=ignored))]
-    lacking = missing(path) if is_ours(path) else []
-    return [Path(shutil.copy(one, path / "versions")) for one in lacking]
+    if not is_ours(path):
+        return []
+    (path / "versions").mkdir(exist_ok=True)
+    return [Path(shutil.copy(one, path / "versions")) for one in missing(path)]
 
 
 def _alembic(where: Path) -> Path | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
+from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 
 from dbopt import resources
@@ -57,13 +60,16 @@ def upgrade(
 ) -> Upgraded:
     """Upgrade the served database, and the store's where it is another one.
 
-    Where that leads to the newest revision, the declared indexes are built, those too that were
-    declared since. `progress` is called from another thread during builds. Without `indexes` it
-    makes dbopt's own schema alone; a later upgrade builds them.
+    "head" is all heads: in a copy that `dbopt init` has made, revisions of the user's own may
+    stand beside those that a newer dbopt has added. Where that leads to the newest revision, the
+    declared indexes are built, those too that were declared since. `progress` is called from
+    another thread during builds. Without `indexes` it makes dbopt's own schema alone; a later
+    upgrade builds them.
 
     Raises MigrationError, DeclarationError, UsageError (no such revision) or ConnectError.
     """
-    return _command(command.upgrade, settings, revision, progress, indexes)
+    wanted = "heads" if revision == "head" else revision
+    return _command(command.upgrade, settings, wanted, progress, indexes)
 
 
 def downgrade(
@@ -81,28 +87,30 @@ def downgrade(
 
 
 def current(settings: Settings) -> str:
-    """The revision of the served database; "" where nothing has been applied.
+    """The revision of the served database; "" where nothing has been applied, several with commas.
 
     Raises ConnectError, AuthenticationError, ConfigError, or MigrationError where it may not be
     read.
     """
-    return _revision_of(settings, settings.server.dsn)
+    return ", ".join(_heads_of(settings, settings.server.dsn))
 
 
-def _revision_of(settings: Settings, dsn: str) -> str:
+def _heads_of(settings: Settings, dsn: str) -> tuple[str, ...]:
     with (
         refusals("Reading the revision"),
         engine(dsn, timeout=settings.server.connect_timeout).connect() as link,
     ):
         context = MigrationContext.configure(link, opts={"version_table_schema": SCHEMA})
-        return context.get_current_revision() or ""
+        return tuple(sorted(context.get_current_heads()))
 
 
 def history(settings: Settings) -> list[Revision]:
-    """All revisions, the first one first."""
+    """All revisions, the first one first. Raises as `current`, and as `location`, and UsageError
+    where the database is at a revision that is not here."""
     script = ScriptDirectory.from_config(config(settings))
-    at = current(settings)
-    applied = {s.revision for s in script.iterate_revisions(at, "base")} if at else set()
+    at = _heads_of(settings, settings.server.dsn)
+    with _alembics():
+        applied = {s.revision for s in script.iterate_revisions(at, "base")} if at else set()
     return [_revision(s, applied) for s in reversed(list(script.walk_revisions()))]
 
 
@@ -176,13 +184,21 @@ def _command(
     indexes: bool = True,
 ) -> Upgraded:
     runs = _runs(settings, progress, indexes)
-    try:
+    with _alembics():
         for run in runs:
             act(config(settings, run), revision)
-    except CommandError as error:
-        raise UsageError(f"Alembic: {error}.", hint="See dbopt migrate history.") from None
     built = tuple(built for run in runs for built in run.built)
-    return Upgraded(_revision_of(settings, runs[-1].dsn), built)
+    return Upgraded(", ".join(_heads_of(settings, runs[-1].dsn)), built)
+
+
+@contextmanager
+def _alembics() -> Iterator[None]:
+    """What Alembic refuses inside, as UsageError."""
+    try:
+        yield
+    except (CommandError, RevisionError) as error:
+        hint = "See dbopt migrate history; a revision that is not here is a newer dbopt's."
+        raise UsageError(f"Alembic: {str(error).rstrip('.')}.", hint=hint) from None
 
 
 def _revision(script: Script, applied: set[str]) -> Revision:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from dbopt import resources
 from dbopt.errors import ConnectError, DeclarationError, MigrationError, UsageError
 from dbopt.migrate import runner
 from dbopt.migrate.lock import KEY, give_back, holder, take
@@ -25,6 +27,8 @@ from tests.integration.migrate_support import locked
 from tests.support import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
+FIRST = {f"000{number}" for number in range(1, 5)}
+"""The revisions before the newest one."""
 DECLARED = """
 -- why: signing in
 CREATE INDEX people_mail ON people (mail);
@@ -165,6 +169,14 @@ def test_what_would_take_an_index_away_names_the_command_that_may(
     assert code != 0
     assert "dbopt index apply" in output
     assert "Traceback" not in output
+
+
+def test_a_newer_dbopts_revision_is_named(settings: Settings, connection: Connection) -> None:
+    runner.upgrade(settings, indexes=False)
+    connection.execute("UPDATE dbopt.alembic_version SET version_num = '0999'")
+    for command in (runner.history, runner.upgrade):
+        with pytest.raises(UsageError, match=r"'0999'.*is a newer dbopt's"):
+            command(settings)
 
 
 def test_history_says_what_is_applied(settings: Settings) -> None:
@@ -463,6 +475,24 @@ def test_an_upgrade_to_the_schema_alone_builds_no_index(
 
     assert () == runner.upgrade(settings, "0001").indexes
     assert {} == _states(connection)
+
+
+def test_revisions_of_the_users_own_stand_beside_those_of_a_newer_dbopt(
+    connection: Connection, settings: Settings, tmp_path: Path
+) -> None:
+    own = tmp_path / "migrations"
+    shutil.copytree(resources.directory("migrations"), own)
+    (own / "versions/own.py").write_text(
+        'revision, down_revision = "own", "0004"\ndef upgrade(): pass\ndef downgrade(): pass\n'
+    )
+    both = replace(settings, migrate=replace(settings.migrate, directory=str(own)))
+    runner.upgrade(both, "own", indexes=False)
+    assert {"own"} == {one.revision for one in runner.history(both) if one.applied} - FIRST
+
+    assert "0005, own" == runner.upgrade(both).revision == runner.current(both)
+    assert {"people_lower": True, "people_mail": True} == _states(connection)
+    assert all(one.applied for one in runner.history(both))
+    assert "0004" == runner.downgrade(both, "0004").revision
 
 
 def test_the_applications_own_migrations_are_never_run(

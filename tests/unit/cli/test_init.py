@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 from dbopt import resources
@@ -48,6 +49,9 @@ def test_revisions_that_an_older_dbopt_lacked_are_added(call: Call) -> None:
         "it. `dbopt init .` adds what is missing.") == (lacking.code, lacking.line)  # fmt: skip
     assert f"made {newest}" == call("init", ".").out.splitlines()[0]
     assert (True, "") == (newest.exists(), other.read_text())
+    shutil.rmtree("migrations/versions")
+    call("init", ".")
+    assert newest.exists()
 
 
 def test_an_application_s_own_environment_is_let_be(call: Call) -> None:
