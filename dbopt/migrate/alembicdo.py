@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from dbopt import clock
 from dbopt.errors import MigrationRefused
 from dbopt.migrate import operations, run
-from dbopt.migrate.alembicsession import Beside, beside, log, settings_of
+from dbopt.migrate.alembicsession import Beside, beside, is_store, log, settings_of
 from dbopt.migrate.declared import Declared
 from dbopt.migrate.journal import StoreJournal, open_run
 from dbopt.migrate.lockguard import direct_session
@@ -52,6 +52,8 @@ _ROBUST = "prefer-robust-stmts"
 
 def create(context: MigrationContext, definition: IndexDefinition) -> None:
     """Make the index exist, valid. Raises as `run.apply` does, and as `beside`."""
+    if is_store(context):
+        return
     with _unwinding(), beside(context) as own:
         options = run.Options(
             only=(definition.name,),
@@ -68,6 +70,8 @@ def create(context: MigrationContext, definition: IndexDefinition) -> None:
 
 def drop(context: MigrationContext, definition: IndexDefinition) -> None:
     """Make the index be gone. Raises MigrationRefused where something needs it."""
+    if is_store(context):
+        return
     with _unwinding(), beside(context) as own, direct_session(own.settings) as connection:
         found = _find(connection, definition)
         if found is None:

@@ -143,6 +143,12 @@ def settings_of(context: MigrationContext) -> Settings:
     return configfile.load(_file(), os.environ)
 
 
+def is_store(context: MigrationContext) -> bool:
+    """Whether dbopt migrates its store's own database, where no index of the application's is."""
+    run = _attributes(context).get(ATTRIBUTE)
+    return isinstance(run, Run) and run.is_store
+
+
 def _file() -> Path | None:
     path = Path(os.environ.get("DBOPT_CONFIG", configfile.FILE_NAME))
     return path if path.exists() or "DBOPT_CONFIG" in os.environ else None

@@ -50,7 +50,7 @@ _log = logging.getLogger("dbopt.migrate")
 class Run:
     """One run of Alembic: where to, with what settings, who is told; what was built is added.
 
-    `indexes` is False for a database that holds dbopt's store alone.
+    `indexes` is False where only dbopt's own schema is wanted.
     """
 
     dsn: str
@@ -63,6 +63,11 @@ class Run:
     def served(self) -> Settings:
         """The settings of a run that leads to `dsn`."""
         return replace(self.settings, server=replace(self.settings.server, dsn=self.dsn))
+
+    @property
+    def is_store(self) -> bool:
+        """Whether the database has dbopt's store alone, and none of the application's tables."""
+        return not self.indexes and self.dsn != self.settings.server.dsn
 
 
 def run(context: EnvironmentContext) -> None:

@@ -17,7 +17,7 @@ from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 
 from dbopt import resources
-from dbopt.errors import UsageError
+from dbopt.errors import DboptError, UsageError
 from dbopt.migrate.environment import ATTRIBUTE, SCHEMA, Run, refusals
 from dbopt.migrate.progress import Report
 from dbopt.migrate.work import Built
@@ -193,10 +193,12 @@ def _command(
 
 @contextmanager
 def _alembics() -> Iterator[None]:
-    """What Alembic refuses inside, as UsageError."""
+    """What Alembic refuses inside, as UsageError; what dbopt's operations do, as they said it."""
     try:
         yield
     except (CommandError, RevisionError) as error:
+        if isinstance(error.__cause__, DboptError):
+            raise error.__cause__ from None
         hint = "See dbopt migrate history; a revision that is not here is a newer dbopt's."
         raise UsageError(f"Alembic: {str(error).rstrip('.')}.", hint=hint) from None
 

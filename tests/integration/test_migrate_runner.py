@@ -480,12 +480,7 @@ def test_an_upgrade_to_the_schema_alone_builds_no_index(
 def test_revisions_of_the_users_own_stand_beside_those_of_a_newer_dbopt(
     connection: Connection, settings: Settings, tmp_path: Path
 ) -> None:
-    own = tmp_path / "migrations"
-    shutil.copytree(resources.directory("migrations"), own)
-    (own / "versions/own.py").write_text(
-        'revision, down_revision = "own", "0004"\ndef upgrade(): pass\ndef downgrade(): pass\n'
-    )
-    both = replace(settings, migrate=replace(settings.migrate, directory=str(own)))
+    both = _with_own(settings, tmp_path, "0004", "pass")
     runner.upgrade(both, "own", indexes=False)
     assert {"own"} == {one.revision for one in runner.history(both) if one.applied} - FIRST
 
@@ -493,6 +488,38 @@ def test_revisions_of_the_users_own_stand_beside_those_of_a_newer_dbopt(
     assert {"people_lower": True, "people_mail": True} == _states(connection)
     assert all(one.applied for one in runner.history(both))
     assert "0004" == runner.downgrade(both, "0004").revision
+
+
+def test_an_index_of_the_users_own_revisions_is_not_built_in_a_store_elsewhere(
+    connection: Connection, settings: Settings, pg_backend: Backend, tmp_path: Path
+) -> None:
+    build = 'op.create_index_safely("CREATE UNIQUE INDEX people_id ON people (id)")'
+    own = _with_own(settings, tmp_path, "0005", build)
+    (tmp_path / "people.sql").write_text("")
+    connection.execute("INSERT INTO people SELECT * FROM people")
+    with fresh_database(pg_backend) as store_dsn:
+        apart = replace(own, store=Store(dsn=store_dsn))
+        with pytest.raises(MigrationError, match=r"unique, and rows of people are not"):
+            runner.upgrade(apart, "own")
+        connection.execute("DELETE FROM people")
+        assert "own" == runner.upgrade(apart, "own").revision
+        assert {"people_id": True} == _states(connection)
+        runner.downgrade(apart, "base")
+    assert {} == _states(connection)
+
+
+def _with_own(settings: Settings, place: Path, after: str, up: str) -> Settings:
+    """With a copy of dbopt's environment in which a revision of the user's own stands."""
+    own = place / "migrations"
+    shutil.copytree(resources.directory("migrations"), own)
+    (own / "versions/own.py").write_text(
+        "from alembic import op\n"
+        "import dbopt.migrate.alembicops\n"
+        f"revision, down_revision = 'own', {after!r}\n"
+        f"def upgrade(): {up}\n"
+        "def downgrade(): op.drop_index_safely('people_id')\n"
+    )
+    return replace(settings, migrate=replace(settings.migrate, directory=str(own)))
 
 
 def test_the_applications_own_migrations_are_never_run(
