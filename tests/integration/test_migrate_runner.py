@@ -504,7 +504,7 @@ def test_an_index_of_the_users_own_revisions_is_not_built_in_a_store_elsewhere(
         connection.execute("DELETE FROM people")
         assert "own" == runner.upgrade(apart, "own").revision
         assert {"people_id": True} == _states(connection)
-        runner.downgrade(apart, "base")
+        runner.downgrade(apart, "0005")
     assert {} == _states(connection)
 
 
