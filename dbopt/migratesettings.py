@@ -11,7 +11,9 @@ from dbopt.setting import option
 class Migrate:
     """Migrations of dbopt's schema and of the declared indexes."""
 
-    directory: str = option("migrations", "Directory of the Alembic environment.")
+    directory: str = option(
+        "migrations", "Directory of the Alembic environment, from where dbopt is run."
+    )
     lock_timeout: float = option(
         5.0, "How long a lock that others queue behind may be waited for.", unit="s",
         low=0.01, high=3600,

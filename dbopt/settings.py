@@ -231,7 +231,10 @@ class Store:
 class Index:
     """Index audit and advice."""
 
-    directory: str = _s("indexes", "Directory of the declared indexes, one SQL file a table.")
+    directory: str = _s(
+        "indexes",
+        "Directory of the declared indexes, one SQL file a table, from where dbopt is run.",
+    )
     project: str = _s(
         "",
         "Whose declarations these are. What one project declares no more is dropped for that "

@@ -44,7 +44,7 @@ def lint_command(
     It reads the files of index.directory, or those that are given. A database is looked at only
     with --dsn or --with-database. Exits 1 for findings, and 2 for what cannot be read. A comment
     `-- dbopt:ignore RULE reason` above a declaration takes a finding back. What is of severity
-    info is told briefly, and once a file, but with --fail-on info.
+    info is told briefly, and once, but with --fail-on info.
 
     \b
     Examples:

@@ -66,7 +66,7 @@ def init(context: Context, where: Path, as_json: bool) -> None:
     if not made:
         context.console.print(Text(f"{where} already has all of it."))
     context.console.print(
-        Text("Next: set server.dsn in config.toml, then run `dbopt config check`.")
+        Text(f"Next: in {where}, set server.dsn in config.toml, then run `dbopt config check`.")
     )
 
 

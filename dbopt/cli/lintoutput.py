@@ -127,7 +127,7 @@ def show(
 ) -> None:
     """The findings in one of the forms, on standard output.
 
-    With `fold` what nobody has asked to be strict about is told briefly, and once a file.
+    With `fold` what nobody has asked to be strict about is told briefly, and once.
     """
     if asked.form == "json":
         print_json([one.to_dict() for one in said])

@@ -72,7 +72,7 @@ def lint_command(
     It reads SQL files, each a text of its own, and Alembic's revisions, whose SQL is rendered
     offline, one by one; without either, dbopt's own revisions. It never connects to a database.
     Exits 1 for findings, and 2 for what cannot be read. What is of severity info is told briefly,
-    and once a file, but with --fail-on info.
+    and once, but with --fail-on info.
 
     A comment takes a finding back, and says why: `-- dbopt:ignore RULE reason` in SQL,
     `# dbopt:ignore RULE reason` in a revision's Python.

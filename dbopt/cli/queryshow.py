@@ -34,7 +34,7 @@ def show_findings(
 ) -> None:
     """Each finding with its line, its remedy and its rewrite; then how many there are.
 
-    Those below `fold` are shown without their line, and what repeats in a file once.
+    Those below `fold` are shown without their line, and what repeats once.
     """
     placed = [one for one in said if one.finding.examined]
     folded = _folded(placed, fold)
@@ -58,11 +58,11 @@ def show_findings(
 
 
 def _folded(said: Sequence[Said], fold: Severity) -> list[tuple[Said, list[Said]]]:
-    """The findings to show, each with those of its rule and file that it stands for."""
+    """The findings to show, each with those of its rule that it stands for."""
     found: dict[object, tuple[Said, list[Said]]] = {}
     for number, one in enumerate(said):
         low = one.finding.severity < fold and one.place is not None
-        kind = (one.source.name, one.finding.rule, one.finding.severity) if low else number
+        kind = (one.finding.rule, one.finding.severity) if low else number
         if kind in found:
             found[kind][1].append(one)
         else:
@@ -83,9 +83,13 @@ def _title(said: Said) -> Text:
 
 
 def _show_briefly(console: Console, said: Said, others: Sequence[Said]) -> None:
-    lines = dict.fromkeys(str(one.finding.evidence.get("line", "")) for one in others)
-    same = f" The same at line{'' if len(lines) == 1 else 's'} {', '.join(lines)}." if lines else ""
-    console.print(_title(said).append(same), soft_wrap=True)
+    here = [one for one in others if one.source.name == said.source.name]
+    lines = dict.fromkeys(str(one.finding.evidence.get("line", "")) for one in here)
+    files = len({one.source.name for one in others} - {said.source.name})
+    same = [f"at line{'' if len(lines) == 1 else 's'} {', '.join(lines)}"] if lines else []
+    same += [f"in {files} other file{'' if files == 1 else 's'}"] if files else []
+    words = f" The same {', and '.join(same)}." if same else ""
+    console.print(_title(said).append(words), soft_wrap=True)
     if said.finding.remedy:
         remedy = Text(f"  {printable(said.finding.remedy)}", style="dim")
         console.print(remedy, soft_wrap=True)

@@ -89,7 +89,7 @@ def test_the_code_of_a_do_block_is_shown_and_its_constants_are_not(call: Call) -
     assert "hunter2" in call(*words, "--literals").out
 
 
-def test_what_is_only_info_is_said_once_a_file(call: Call) -> None:
+def test_what_is_only_info_is_said_once(call: Call) -> None:
     write("db/1.sql", "CREATE TABLE t (a varchar(5), b varchar(6),\n c varchar(7));")
     words = ("migrate", "lint", "db", "--rule", "prefer-text-field")
     result = call(*words)
