@@ -20,7 +20,7 @@ from dbopt.sql.findings import Finding, Severity
 from dbopt.sql.lexer import code
 from dbopt.sql.migration.ban_uncommitted_transaction import RULE as UNCOMMITTED
 from dbopt.sql.migration.ignore_without_reason import RULE as WITHOUT_REASON
-from dbopt.sql.migration.lint import lint_migration
+from dbopt.sql.migration.lint import called, lint_migration
 from dbopt.sql.migration.support import Rule
 from dbopt.sql.migration.transaction_nesting import RULE as NESTING
 from dbopt.sql.migration.unexamined_block import RULE as UNEXAMINED
@@ -28,7 +28,7 @@ from dbopt.sql.mistake import hidden, without_constants
 from dbopt.sql.parse import LONGEST_READ, Statement
 
 if TYPE_CHECKING:
-    from dbopt.migrate.render import Rendered
+    from dbopt.migrate.render import Piece, Rendered
 
 _REMEDY = (
     "Make upgrade() work with `alembic upgrade --sql`, or say why it cannot: "
@@ -218,21 +218,32 @@ def _revision(linter: Linter, one: Rendered, source: Source) -> Iterator[Said]:
 
 def _moved(one: Rendered, python: RevisionSource, finding: Finding, place: Place) -> Finding | None:
     """The finding where it stands in the revision's file; None if a comment there ignores it."""
-    piece, start = one.piece_at(place.start)
-    at = place.start - start
-    above = piece.text.rfind("\n", 0, at) + 1
-    text = piece.text[above:].split("\n", 1)[0]
-    line, column = python.place(piece.line, text, at - above)
+    piece, line, column = _in_python(one, python, place.start)
     if any(python.ignores(finding.rule, where) for where in {line, piece.line}):
         return None
     if finding.rule == NESTING.name and not piece.line:
         finding = replace(finding, message=_ENDED)
     evidence = {k: v for k, v in finding.evidence.items() if not k.startswith("end_")}
+    if sql_line := evidence.get("called_line"):
+        name = evidence["within"]
+        _, where, _ = _in_python(one, python, offset_of(one.sql, sql_line, 1))
+        evidence["called_line"] = where
+        message = finding.message.replace(called(name, sql_line), called(name, where))
+        finding = replace(finding, message=message)
     evidence |= {
         "line": line, "column": column, "revision": one.revision,
         "sql_line": finding.evidence["line"],
     }  # fmt: skip
     return replace(finding, object=f"{line}:{column}", evidence=evidence)
+
+
+def _in_python(one: Rendered, python: RevisionSource, offset: int) -> tuple[Piece, int, int]:
+    """What has sent the SQL at an offset, and the line and column of it in the revision's file."""
+    piece, start = one.piece_at(offset)
+    at = offset - start
+    above = piece.text.rfind("\n", 0, at) + 1
+    text = piece.text[above:].split("\n", 1)[0]
+    return piece, *python.place(piece.line, text, at - above)
 
 
 def _not_rendered(one: Rendered, python: RevisionSource) -> Finding:

@@ -130,6 +130,15 @@ def test_a_do_block_of_a_revision(call: Call, application: App) -> None:
     assert line.strip().startswith("op.execute(")
 
 
+def test_where_a_function_of_a_revision_is_called(call: Call, application: App) -> None:
+    made = "CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $$ DROP TABLE t $$"
+    file = application.revision("one", f'op.execute("{made}")\n\nop.execute("SELECT f()")')
+    _, (found,) = lint(call)
+    line = file.read_text().split("\n").index('    op.execute("SELECT f()")') + 1
+    assert line == found["evidence"]["called_line"]
+    assert found["message"].endswith(f"This is in f(), which is called in line {line}.")
+
+
 def test_a_revision_that_needs_a_database_is_no_silence(call: Call, application: App) -> None:
     file = application.revision("one", "op.get_bind().scalar(1)")
     application.revision("two", 'op.drop_table("b")')

@@ -38,8 +38,9 @@ def lint_migration(
     A finding's object is "line:column", both from 1, and its evidence has `line`, `column`,
     `end_line`, `end_column` (one past the last character), `statement` (its number, from 1),
     `group` (of the rule), `instead` (the safe way as SQL, where it can be told from the text; a
-    proposal), `within` (the DO block or the function that it is in, if it is), and what the rule
-    adds. `ignore` names rules to leave out, also by the names that squawk has for them.
+    proposal), `within` (the DO block or the function that it is in, if it is; of a function
+    `called_line` too, which the message tells), and what the rule adds. `ignore` names rules to
+    leave out, also by the names that squawk has for them.
 
     `in_transaction`: the tool that runs the text opens a transaction around it; the text may say
     otherwise with its tool's own words, see dbopt.sql.migration.tools; the part of it that takes
@@ -135,8 +136,9 @@ def _finding(whole: Migration, rule: Rule, match: Match) -> Finding:
     remedy = match.remedy or rule.remedy
     message = whole.restored(match.message)
     if (within := match.subject.within) is not None:
-        evidence["within"] = _outermost(within).name
-        message = f"{message} {_stands(whole.text, within)}"
+        told, in_words = _stands(whole.text, _outermost(within))
+        evidence |= told
+        message = f"{message} {in_words}"
     return Finding(rule.name, severity, where, message, evidence, remedy, examined=match.examined)
 
 
@@ -146,10 +148,14 @@ def _outermost(within: Within) -> Within:
     return within
 
 
-def _stands(text: str, within: Within) -> str:
-    """Where code runs, in words."""
-    outer = _outermost(within)
+def _stands(text: str, outer: Within) -> tuple[dict[str, Any], str]:
+    """Where code runs, as evidence and in words."""
     if outer.caller is outer.holder:
-        return f"This is in {outer.name}."
+        return {"within": outer.name}, f"This is in {outer.name}."
     line, _ = position(text, outer.caller.start)
-    return f"This is in {outer.name}, which is called in line {line}."
+    return {"within": outer.name, "called_line": line}, called(outer.name, line)
+
+
+def called(name: str, line: int) -> str:
+    """The words for a function's code that is called in a line."""
+    return f"This is in {name}, which is called in line {line}."
