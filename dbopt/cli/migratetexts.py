@@ -197,7 +197,7 @@ def _statement(source: Source, offset: int, inner: Sequence[Inner]) -> Statement
 
 
 def _revision(linter: Linter, one: Rendered, source: Source) -> Iterator[Said]:
-    python = read(one.file.read_text(encoding="utf-8", errors="replace"))
+    python = read(one.file.read_text(encoding="utf-8-sig", errors="replace"))
     if one.error:
         finding = _not_rendered(one, python)
         if not python.ignores(NOT_RENDERED, one.error_line):

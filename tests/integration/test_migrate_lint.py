@@ -104,6 +104,13 @@ op.create_index("a", "t", ["x"])  # dbopt:ignore require-concurrent-index-creati
     assert {"ignore-without-reason": ("db/versions/one.py", 15, 1)} == places(found)
 
 
+def test_a_marker_in_a_revision_that_windows_has_saved(call: Call, application: App) -> None:
+    body = '# dbopt:ignore ban-drop-table old\nop.drop_table("a")\nop.drop_table("b")'
+    file = application.revision("one", body)
+    file.write_text(file.read_text(), encoding="utf-8-sig", newline="\r\n")
+    assert ["14:5"] == [one["object"] for one in lint(call)[1]]
+
+
 def test_a_range_and_files_as_well(call: Call, application: App) -> None:
     application.revision("one", 'op.drop_table("a")')
     application.revision("two", 'op.drop_table("b")', labels=("billing",))
