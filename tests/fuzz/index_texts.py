@@ -95,6 +95,19 @@ _OF_BTREE = (
     "fillfactor=70", "fillfactor = 70, deduplicate_items=off", "deduplicate_items",
     "fillfactor='80'",
 )  # fmt: skip
+TWINS = (
+    (" (b) WHERE g = 'X'", " (b) WHERE g = 'X'::text"),
+    (" (a) WHERE k = 'x'", " (a) WHERE k::text = 'x'"),
+    (" (a) WHERE a > 5", " (a) WHERE a > 5.0"),
+    (" (a) WHERE a = ANY (ARRAY[1, 2])", " (a) WHERE a = ANY (ARRAY[1, 2]::bigint[])"),
+    (" ((n::int))", " ((n::bigint))"),
+    (" ((a / 2))", " ((a / 2.0))"),
+    (" (imm(b))", " (other.imm(b))"),
+    (" (b text_ops)", " (b other.text_ops)"),
+    (" ((b || c))", ' ((b || c) COLLATE "default")'),
+    (" (b, c) WHERE b > 'x'", " (b, c) WHERE b > 'x' COLLATE \"C\""),
+)
+"""Two indexes each that look alike, and are not the same."""
 
 
 @dataclass(frozen=True, slots=True)

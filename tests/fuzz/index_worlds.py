@@ -82,6 +82,8 @@ class World:
         self._oddities()
         for _ in range(self.luck.choice((1, 2, 3, 4, 5))):
             self._declare()
+        if self._chance(0.3):
+            self._twins()
 
     def _chance(self, share: float) -> bool:
         return self.luck.random() < share
@@ -248,16 +250,26 @@ class World:
                 " FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE relkind = 'i')"
             )
 
+    def _twins(self) -> None:
+        there, wanted = self.luck.sample(self.luck.choice(texts.TWINS), 2)
+        place = self.luck.choice(self.tables)
+        self._index(place, Body(False, there), "twin")
+        self._declares(place, Body(False, wanted), self.luck.choice(("twin", "i4")))
+
     def _declare(self) -> None:
         place = self.luck.choice(self.tables)
-        there = [body for on, body in self._made if on == place or self._chance(0.3)]
+        there = [body for on, body in self._made if on == place or self._chance(0.1)]
         if self._pool:
             body = self.luck.choice(self._pool)
         elif there and self._chance(0.5):
             body = self.luck.choice(there)
         else:
             body = texts.body(self.luck, place.key)
-        name = self.luck.choice((*_FEW, "i4") if self._pool else (*_INDEXES, *_FEW, "i4"))
+        self._declares(
+            place, body, self.luck.choice((*_FEW, "i4") if self._pool else (*_INDEXES, *_FEW, "i4"))
+        )
+
+    def _declares(self, place: Place, body: Body, name: str) -> None:
         if (place.schema, name) in {one.key for one in self.declared}:
             return
         text = texts.declared(self.luck, body, name, place.schema, place.name)
