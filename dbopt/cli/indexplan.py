@@ -96,8 +96,9 @@ def plan_command(
     left alone, unless --prune is given.
 
     Exits 0 when there is nothing to do, 1 when there are changes, 2 for wrong options or
-    declarations, 3 when the database cannot be reached, 7 where there can be no changes: on a
-    standby, or where nothing is declared and all that dbopt manages would go.
+    declarations, 3 when the database cannot be reached, 7 where there is no plan: on a standby,
+    where a table or a privilege is missing, or where nothing is declared and all that dbopt
+    manages would go.
 
     \b
     Examples:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from dbopt.errors import DboptError, MigrationError
 from dbopt.migrate.alembicops import CreateIndexSafelyOp, DropIndexSafelyOp
 from dbopt.migrate.declared import Declared, wanted
+from dbopt.migrate.direct import require_writable
 from dbopt.migrate.estimate import Estimate, estimate, key
 from dbopt.migrate.leftovers import on_declared_tables
 from dbopt.migrate.plan import make_plan
@@ -18,6 +19,7 @@ from dbopt.migrate.steps import Action, Step
 from dbopt.pg import catalog
 from dbopt.pg.catalog import Catalog
 from dbopt.pg.connect import Connection
+from dbopt.pg.refusal import translated
 from dbopt.settings import Settings
 
 Table = tuple[str, str]
@@ -112,8 +114,11 @@ def compare(
 
     `pending` are tables that the same revision makes, or adds columns to: an index of one that
     cannot be made yet comes after that. Raises MigrationError, QueryFailed, ServerLost, UsageError
-    for an `only` that is no name, and MigrationRefused where nothing is declared and all would go.
+    for an `only` that is no name, and MigrationRefused on a standby, and where nothing is declared
+    and all would go.
     """
+    with translated("Comparing the indexes"):
+        require_writable(connection)
     here = catalog.read(connection)
     later = [one for one in found if _is_later(connection, one, pending)]
     now = wanted(connection, [one for one in found if one not in later])

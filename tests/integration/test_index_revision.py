@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from alembic.script import ScriptDirectory
 from click.testing import CliRunner, Result
+from psycopg.conninfo import make_conninfo
 
 from dbopt.cli.root import root
 from dbopt.errors import MigrationError, MigrationRefused, UsageError
@@ -372,3 +373,11 @@ def test_a_conflict_is_no_revision(
     assert isinstance(done.exception, MigrationError)
     assert "people_mail" in str(done.exception)
     assert [path.name for path in app.versions.glob("*.py")] == ["a1.py"]
+
+
+def test_a_session_that_may_only_read_is_refused_as_an_apply_is(
+    app: Application, pg_dsn: str
+) -> None:
+    done = revise(make_conninfo(pg_dsn, options="-c default_transaction_read_only=on"))
+    assert isinstance(done.exception, MigrationRefused)
+    assert "only read (default_transaction_read_only)" in str(done.exception)
