@@ -56,9 +56,9 @@ def show(
 
 def grouped(findings: Sequence[Finding]) -> list[list[Finding]]:
     """One old transaction is in the way of many indexes: it is said once."""
-    groups: dict[tuple[str, str], list[Finding]] = {}
+    groups: dict[tuple[str, str, str], list[Finding]] = {}
     for finding in findings:
-        groups.setdefault((finding.rule, finding.message), []).append(finding)
+        groups.setdefault((finding.rule, finding.message, finding.remedy), []).append(finding)
     return list(groups.values())
 
 
@@ -177,9 +177,6 @@ def _finding(console: Console, same: Sequence[Finding]) -> None:
     word = finding.severity.name.lower() if finding.examined else "not examined"
     colour, names = _COLOURS[finding.severity], shown(few([one.object for one in same]))
     console.print(f"[{colour}]{word}[/] {finding.rule} [bold]{names}[/]: {shown(finding.message)}")
-    remedies = dict.fromkeys(one.remedy for one in same if one.remedy)
-    for remedy in list(remedies)[:_MOST_NAMES]:
+    if finding.remedy:
         # Not wrapped: it is SQL or a command, and is copied.
-        console.print(f"  {shown(remedy)}", style="dim", soft_wrap=True)
-    if (more := len(remedies) - _MOST_NAMES) > 0:
-        console.print(f"  and {more} more like these", style="dim")
+        console.print(f"  {shown(finding.remedy)}", style="dim", soft_wrap=True)

@@ -13,6 +13,9 @@ from dbopt.pg import look
 from dbopt.pg.catalog import Index, Locked
 from dbopt.sql.findings import Finding, Severity
 
+_MOST_TABLES = 5
+"""Tables that are named; a new database has none that was analyzed."""
+
 
 def states(sight: Sight) -> Iterator[Finding]:
     """A finding of each step whose state someone should know of."""
@@ -28,12 +31,13 @@ def statistics(sight: Sight) -> Iterator[Finding]:
     unseen = [table for table in tables if table is not None and not table.analyzed]
     if unseen:
         names = (f"{look.quoted(one.schema)}.{look.quoted(one.name)}" for one in unseen)
+        more = len(unseen) - _MOST_TABLES
         yield Finding(
             "statistics",
             Severity.INFO,
-            ", ".join(map(str, unseen)),
+            ", ".join(map(str, unseen[:_MOST_TABLES])) + (f" and {more} more" if more > 0 else ""),
             "No VACUUM or ANALYZE has seen the table: sizes and times are rough.",
-            remedy=f"ANALYZE {', '.join(names)};",
+            remedy="ANALYZE;" if more > 0 else f"ANALYZE {', '.join(names)};",
         )
 
 

@@ -66,19 +66,6 @@ def test_without_changes_nothing_is_said_of_locks() -> None:
     assert _shown([]) == "Nothing to do: index.directory declares no index.\n"
 
 
-def test_what_is_alike_of_the_findings_is_said_once_and_few_remedies_are_shown() -> None:
-    findings = [
-        Finding("statistics", Severity.INFO, f"public.t{n}", "Rough.", remedy=f"ANALYZE t{n};")
-        for n in range(7)
-    ]
-    assert _shown([_step("a")], findings=findings).splitlines()[-8:] == [
-        "info statistics public.t0, public.t1, public.t2, public.t3, public.t4 and 2 ",
-        "more: Rough.",
-        *(f"  ANALYZE t{n};" for n in range(5)),
-        "  and 2 more like these",
-    ]
-
-
 def test_reasons_stand_below_the_table_of_a_narrow_terminal_and_in_that_of_a_wide_one() -> None:
     steps = [_step("a"), _step("b", Action.RENAME, "it is called c")]
 

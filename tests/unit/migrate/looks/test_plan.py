@@ -45,6 +45,15 @@ def test_a_table_without_statistics() -> None:
     assert [] == list(plan.statistics(sight()))
 
 
+def test_of_many_tables_without_statistics_few_are_named() -> None:
+    steps = [replace(CREATE, definition=replace(WANTED, table=f"t{n}")) for n in range(7)]
+    tables = {("public", f"t{n}"): replace(TABLE, name=f"t{n}", analyzed=False) for n in range(7)}
+    (found,) = plan.statistics(sight(*steps, tables=tables))
+
+    assert "public.t0, public.t1, public.t2, public.t3, public.t4 and 2 more" == found.object
+    assert "ANALYZE;" == found.remedy
+
+
 def test_expired_declarations_are_reported() -> None:
     last = Declared(WANTED, Path("t.sql"), 3, annotations=Annotations(expires=date(2026, 1, 1)))
 
