@@ -23,6 +23,9 @@ from dbopt.settings import Settings
 
 LOOK = 5.0
 """Seconds between two looks whether the lock is still held."""
+CLOSING = 5.0
+"""Seconds that the end of a run waits for such a look, and to give the lock back: the server may
+stand still."""
 
 _WHAT = "Asking for the migration lock"
 
@@ -111,11 +114,13 @@ class Guard:
         """Give the lock back."""
         self._stop.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(CLOSING)
+            if self._thread.is_alive():
+                return  # its look is given up in time, or ends with the process, and so the session
         if is_running(self._connection):
             # A signal came while it waited for an answer.
             abandon(self._connection)
-        with suppress(ServerError):
+        with suppress(ServerError), self._connection.patient(CLOSING):
             give_back(self._connection)
         self._connection.close()
 
@@ -165,7 +170,7 @@ class Guard:
         while not self._stop.wait(LOOK):
             # What cannot be mended now may be at the next look; the run itself asks at each step.
             with suppress(DboptError), self._busy:
-                if not self._held():
+                if not self._held() and not self._stop.is_set():
                     self._reopen()
                     with translated(_WHAT):
                         take(self._connection, 0.0)

@@ -14,7 +14,7 @@ from psycopg.conninfo import make_conninfo
 
 from dbopt.demo.cluster import EmbeddedCluster
 from dbopt.errors import MigrationBusy, ServerLost
-from dbopt.migrate import direct, orphans, task
+from dbopt.migrate import direct, lockguard, orphans, task
 from dbopt.migrate.lockguard import Guard, direct_session
 from dbopt.pg import catalog, ddl
 from dbopt.pg import connect as connect_module
@@ -150,6 +150,23 @@ def _pid(connection: Connection) -> int:
         row = connection.execute("SELECT pg_backend_pid() AS pid").fetchone()
     assert row is not None
     return int(row["pid"])
+
+
+def test_a_run_ends_though_the_process_with_its_lock_stands_still(
+    settings: Settings, other: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(direct, "ANSWER", 60.0)
+    monkeypatch.setattr(lockguard, "LOOK", 0.05)
+    monkeypatch.setattr(lockguard, "CLOSING", 0.2)
+    guard = Guard(lambda: direct_session(settings), print)
+    guard.take(0)
+    with stopped(guard.connection) as pid:
+        wait_until(lambda: ddl.is_running(guard.connection), what="a look at the lock")
+        began = time.monotonic()
+        guard.close()
+        assert time.monotonic() - began < 10
+    guard.close()
+    wait_until(lambda: _ended(other, pid), 10, "the process's end")
 
 
 def test_a_lock_whose_process_stands_still_is_held_still(
