@@ -112,9 +112,9 @@ def plan_command(
     most], "locks": [words], "writes_per_second", "benefit"}, "blocked_by": [{"pid", "user",
     "application", "state", "age", "snapshot", "locks"}]}], "counts": {action: number},
     "left_alone": [undeclared indexes], "findings": [{"rule", "severity", "object", "message",
-    "evidence", "remedy", "examined"}]}. Ages are seconds, null where they are
-    hidden; benefit is the share, 0 to 1, of all
-    rows read by sequential scans that this table's were.
+    "evidence", "remedy", "examined"}]}. Ages are seconds, null where they are hidden; benefit is
+    the share, 0 to 1, of all rows read by sequential scans, those of builds too, that were this
+    table's.
     """
     planned = plan_of(context.settings, only, prune)
     if as_json:
