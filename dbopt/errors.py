@@ -220,6 +220,12 @@ class MigrationRefused(MigrationError):
     exit_code = EXIT_REFUSED
 
 
+class TableLocked(MigrationRefused):
+    """Somebody has locked a declared table for himself, so that nobody can look at it."""
+
+    sqlstate = "55P03"
+
+
 class QueryFailed(DboptError):
     """PostgreSQL refused a statement that dbopt sent; `reported` is the SQLSTATE that it gave."""
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from dbopt import clock
-from dbopt.errors import AuthenticationError, ConnectError, ServerLost
+from dbopt.errors import AuthenticationError, ConnectError, ServerLost, TableLocked
 from dbopt.migrate.work import Deadline
 from dbopt.pg.ddl import ServerError, translate
 
@@ -37,7 +37,8 @@ class Patience:
         self._attempts = attempts
 
     def lasting(self, act: Callable[[], T], what: str) -> T:
-        """What `act` returns. It is done again if the server was lost in its middle.
+        """What `act` returns. It is done again if the server was lost in its middle, or if somebody
+        has a table locked for longer than `act` waits.
 
         Raises what `act` raises, and DeadlinePassed, ConnectError or ServerLost where the server
         does not come back in time.
@@ -45,6 +46,10 @@ class Patience:
         for left in reversed(range(self._attempts)):
             try:
                 return act()
+            except TableLocked as error:
+                if not left or not self._deadline.left:
+                    raise
+                self._tell(f"{what}: {error.message} Waiting for it.")
             except Exception as error:
                 if not (is_lost(error) and left):
                     raise

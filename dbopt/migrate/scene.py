@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
-from dbopt.errors import MigrationError, MigrationRefused, QueryFailed
+from dbopt.errors import MigrationError, MigrationRefused, QueryFailed, TableLocked
 from dbopt.migrate import declared
 from dbopt.migrate.declared import Declared
 from dbopt.migrate.leftovers import on_declared_tables
@@ -92,8 +92,9 @@ class Scene:
         """What every declared index needs, then the drops.
 
         Raises MigrationRefused where the server cannot have a declared index: its table is not
-        there, its expression is wrong, or the catalog cannot be read. Raises ServerLost,
-        ConnectError, and QueryFailed for what `managing` asks.
+        there, its expression is wrong, or the catalog cannot be read; TableLocked where a
+        declared table is locked by somebody. Raises ServerLost, ConnectError, and QueryFailed for
+        what `managing` asks.
         """
         self._canonical()
         self.catalog = whole = self._read()
@@ -115,21 +116,22 @@ class Scene:
                 f'The table {definition.table} of index "{definition.name}" is gone.',
                 hint="Create it again, or take the index out of the declared ones.",
             )
-        here = catalog.read(self.connection, {row["oid"]}, self._names(step))
+        here = self._read({row["oid"]}, self._names(step))
         steps = self._made(here)
         drops = step.action is Action.DROP
         same = (s for s in steps if name_of(s) == name_of(step))
         return next((s for s in same if drops == (s.action is Action.DROP)), None)
 
-    def _read(self) -> Catalog:
-        """The whole catalog, but for tables without a declaration that somebody has locked."""
+    def _read(self, only: Collection[int] | None = None, names: Collection[Name] = ()) -> Catalog:
+        """The catalog, but for tables without a declaration that somebody has locked."""
         wanted = (one.definition for one in self._canonical())
         tables = {(one.schema, one.table) for one in wanted}
         try:
-            return catalog.read(self.connection, needed=tables)
+            needed = tables if only is None else None
+            return catalog.read(self.connection, only, names, needed=needed)
         except QueryFailed as error:
             if holders := catalog.holders(self.connection, tables):
-                raise MigrationRefused(
+                raise TableLocked(
                     f"{error.message} {holders} (ACCESS EXCLUSIVE).",
                     hint="Wait for it to end, or end it, and run again.",
                 ) from None
@@ -140,6 +142,8 @@ class Scene:
             try:
                 with translated("Reading the declared indexes"):
                     self._wanted = declared.wanted(self.connection, self._found)
+            except TableLocked:
+                raise
             except (MigrationError, QueryFailed) as error:
                 raise MigrationRefused(error.message, hint=error.hint) from None
         return self._wanted

@@ -141,7 +141,7 @@ class Settling:
         if holder is None:
             kind = self._catalog.kinds.get((definition.schema, definition.name))
             if kind is not None:
-                reason = f"that name is taken by a {kind}"
+                reason = f"that name is taken by a{'n' * (kind == 'index')} {kind}"
                 return Step(Action.CONFLICT, definition, None, reason), None
             return self._unnamed(definition, source), None
         claimant = self._matching.claimants.get(holder.oid)

@@ -14,7 +14,7 @@ from dataclasses import replace
 from psycopg import Error as ServerError
 from psycopg import errors, sql
 
-from dbopt.errors import DboptError, MigrationError, ServerLost
+from dbopt.errors import DboptError, MigrationError, ServerLost, TableLocked
 from dbopt.pg import catalog
 from dbopt.pg.connect import Connection, Row
 from dbopt.pg.ddl import create, is_lost, resolve
@@ -35,7 +35,7 @@ def canonical(connection: Connection, definition: IndexDefinition) -> IndexDefin
     server refuses the definition: so it does a unique one that lacks columns of a partition key.
     Raises ServerLost. Needs the TEMPORARY privilege, and SELECT on the table.
     """
-    answer = canonicals(connection, [definition])[0]
+    answer = said(connection, [definition])[0] or canonicals(connection, [definition])[0]
     if isinstance(answer, DboptError):
         raise answer
     return answer
@@ -43,7 +43,7 @@ def canonical(connection: Connection, definition: IndexDefinition) -> IndexDefin
 
 def canonicals(connection: Connection, definitions: Sequence[IndexDefinition]) -> list[Answer]:
     """`canonical` of several of one table, which are asked about together: for each, in order, the
-    definition or the error. One that is there already in the same words is not asked about.
+    definition or the error. The server is asked about each; `said` knows those that are there.
 
     All name their table in the same way. Raises ServerLost.
     """
@@ -53,10 +53,9 @@ def canonicals(connection: Connection, definitions: Sequence[IndexDefinition]) -
     known = [replace(one, schema=row["schema"]) for one in definitions]
     try:
         with connection.transaction(force_rollback=True):
-            # Reading an index and LIKE lock the table, if weakly: a plan must not hang behind who
-            # has locked it all.
+            # LIKE locks the table, if weakly: a plan must not hang behind who has locked it all.
             connection.execute(f"SET LOCAL lock_timeout = {round(catalog.LOCK_TIMEOUT * 1000)}")
-            return _answers(connection, row, known)
+            return _asked(connection, row, known)
     except errors.LockNotAvailable as error:
         holders = catalog.holders(connection, [(row["schema"], definitions[0].table)])
         return [_locked(one, holders) if holders else _refused(one, error) for one in known]
@@ -96,16 +95,6 @@ def said(
         else None
         for one in definitions
     ]
-
-
-def _answers(
-    connection: Connection, table: Row, definitions: Sequence[IndexDefinition]
-) -> list[Answer]:
-    there = catalog.indexes(connection, [table["oid"]])
-    said = [_said(one, there) for one in definitions]
-    unknown = [one for one, found in zip(definitions, said, strict=True) if found is None]
-    asked = iter(_asked(connection, table, unknown) if unknown else ())
-    return [found or next(asked) for found in said]
 
 
 def _said(one: IndexDefinition, there: Iterable[catalog.Index]) -> IndexDefinition | None:
@@ -207,8 +196,8 @@ def _unfit(one: IndexDefinition, row: Row) -> MigrationError:
     )
 
 
-def _locked(one: IndexDefinition, holders: str) -> MigrationError:
-    return MigrationError(
+def _locked(one: IndexDefinition, holders: str) -> TableLocked:
+    return TableLocked(
         f'The index "{one.name}" could not be looked at for {catalog.LOCK_TIMEOUT:g} s: {holders} '
         "(ACCESS EXCLUSIVE).",
         hint="Wait for it to end, or end it, and run again.",

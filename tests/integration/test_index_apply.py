@@ -23,7 +23,7 @@ from dbopt.migrate.run import ADDING, Options
 from dbopt.migrate.steps import Action, Step
 from dbopt.migrate.storeschema import make_store
 from dbopt.migrate.work import Built, Change, Unrecorded, Work
-from dbopt.pg import canonical
+from dbopt.pg import canonical, catalog
 from dbopt.pg.connect import Connection, connect
 from dbopt.settings import Index, Migrate, Server, Settings
 from tests.integration.migrate_support import in_background, locked
@@ -378,6 +378,33 @@ def test_a_server_that_is_lost_while_another_run_is_waited_for_is_waited_for_too
         other.close()
     assert raised == []
     assert _states(connection) == {"people_lower": True, "people_mail": True}
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_declared_table_that_somebody_has_locked_is_looked_at_again(
+    settings: Settings, pg_dsn: str, monkeypatch: pytest.MonkeyPatch, late: bool
+) -> None:
+    """Before the plan, or when a step is to be done: a deploy does not fail by another's lock."""
+    monkeypatch.setattr(catalog, "LOCK_TIMEOUT", 0.05)
+    told: list[str] = []
+    with psycopg.connect(pg_dsn) as other:
+        pid = other.info.backend_pid
+
+        def lock(*_: object) -> None:
+            other.execute("LOCK TABLE people IN ACCESS EXCLUSIVE MODE")
+
+        def tell(line: str) -> None:
+            told.append(line)
+            other.rollback()
+
+        if not late:
+            lock()
+        applied = run.apply(
+            settings, Options(record=False), stepping=lock if late else None, tell=tell
+        )
+
+    assert applied.outcome is Outcome.DONE
+    assert f"public.people is locked by pid {pid} (ACCESS EXCLUSIVE). Waiting for it." in told[0]
 
 
 def test_what_a_crash_has_undone_is_done_again(settings: Settings, connection: Connection) -> None:

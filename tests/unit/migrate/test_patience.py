@@ -11,6 +11,7 @@ from dbopt.errors import (
     DeadlinePassed,
     MigrationError,
     ServerLost,
+    TableLocked,
 )
 from dbopt.migrate.patience import Patience, is_lost
 from dbopt.migrate.work import Deadline
@@ -87,3 +88,21 @@ def test_the_deadline_ends_the_waiting() -> None:
     gone = _Server(*[ConnectError("away")] * 1000)
     with pytest.raises(DeadlinePassed, match="It was not begun"):
         _patience(gone, [], Deadline.after(0.15)).lasting(_Server(LOST), "It")
+
+
+def test_a_table_that_is_locked_for_long_is_looked_at_again() -> None:
+    told: list[str] = []
+    act, back = _Server(TableLocked("t is locked."), TableLocked("t is locked.")), _Server()
+
+    assert _patience(back, told).lasting(act, "It") == "answer"
+    assert (act.calls, back.calls) == (3, 0)
+    assert told == ["It: t is locked. Waiting for it."] * 2
+
+
+@pytest.mark.parametrize(("deadline", "calls"), [(NEVER, 3), (Deadline(0.0), 1)])
+def test_a_locked_table_is_waited_for_no_longer_than_may_be(deadline: Deadline, calls: int) -> None:
+    act = _Server(*[TableLocked("t is locked.")] * 9)
+
+    with pytest.raises(TableLocked):
+        _patience(_Server(), [], deadline).lasting(act, "It")
+    assert act.calls == calls
