@@ -27,6 +27,7 @@ MAX_ROW = 2704
 _LONG = 2000
 """Bytes from which on a sample makes longer ones likely."""
 _HEADER = 8
+_NO_ANSWER = "it took too long, or this role may not read all rows"
 
 
 def duplicates(connection: Connection, sight: Sight) -> Iterator[Finding]:
@@ -36,11 +37,11 @@ def duplicates(connection: Connection, sight: Sight) -> Iterator[Finding]:
         if not step.definition.unique or table is None:
             continue
         reason = _unfit(step.definition, table)
-        found = None if reason else _exists(connection, duplicates_sql(step.definition, "1"))
+        found = None if reason else _exists(connection, duplicates_sql(step.definition))
         if found:
             yield _duplicated(step)
         elif found is None:
-            yield _not_searched(step, reason or "it took too long")
+            yield _not_searched(step, reason or _NO_ANSWER)
 
 
 def long_values(connection: Connection, sight: Sight) -> Iterator[Finding]:
@@ -54,21 +55,22 @@ def long_values(connection: Connection, sight: Sight) -> Iterator[Finding]:
             yield _long(step, longest)
 
 
-def duplicates_sql(definition: IndexDefinition, columns: str = "") -> str:
-    """The query for rows that are not unique as the index has it; `columns` "" shows the keys.
+def duplicates_sql(definition: IndexDefinition) -> str:
+    """The query for rows that are not unique as the index has it, with their number.
 
     NULLs are distinct unless the index says NULLS NOT DISTINCT; GROUP BY holds them for equal.
+    It groups by the keys' numbers, since a key may be a constant, `((true))`: one row in all.
     """
     keys = [_value(key) for key in definition.keys]
     conditions = [f"({definition.predicate})"] if definition.predicate else []
     if not definition.nulls_not_distinct:
         conditions += [f"{key} IS NOT NULL" for key in keys]
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    shown = columns or f"{', '.join(keys)}, count(*)"
+    numbers = ", ".join(str(number) for number in range(1, len(keys) + 1))
     table = f"{quote_name(definition.schema)}.{quote_name(definition.table)}"
     return (
-        f"SELECT {shown} FROM ONLY {table}{where} "  # noqa: S608 - quoted, or the operator's own
-        f"GROUP BY {', '.join(keys)} HAVING count(*) > 1"
+        f"SELECT {', '.join(keys)}, count(*) "  # noqa: S608 - quoted, or the operator's own
+        f"FROM ONLY {table}{where} GROUP BY {numbers} HAVING count(*) > 1"
     )
 
 
