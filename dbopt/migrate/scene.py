@@ -92,9 +92,8 @@ class Scene:
         """What every declared index needs, then the drops.
 
         Raises MigrationRefused where the server cannot have a declared index: its table is not
-        there, its expression is wrong, or the catalog cannot be read; TableLocked where a
-        declared table is locked by somebody. Raises ServerLost, ConnectError, and QueryFailed for
-        what `managing` asks.
+        there, its expression is wrong, or it may not be tried; TableLocked where a
+        declared table is locked by somebody. Raises ServerLost, ConnectError and QueryFailed.
         """
         self._canonical()
         self.catalog = whole = self._read()
@@ -135,7 +134,7 @@ class Scene:
                     f"{error.message} {holders} (ACCESS EXCLUSIVE).",
                     hint="Wait for it to end, or end it, and run again.",
                 ) from None
-            raise MigrationRefused(error.message, hint=error.hint) from None
+            raise
 
     def _canonical(self) -> list[Wanted]:
         if self._wanted is None:
