@@ -8,7 +8,7 @@
 -- Which collation is an expression's own, only the server's text of the index tells: it has another.
 -- pg_constraint has no index on conindid: it is read once, not once an index.
 -- pg_index.indkey lists key columns, then INCLUDE columns; the other vectors have keys only.
--- Source: pg_index, pg_constraint, pg_stat_all_indexes, pg_stat_progress_create_index.
+-- Source: pg_index, pg_constraint, pg_stat_all_indexes (idx_scan), pg_stat_progress_create_index.
 SELECT i.indexrelid::bigint AS oid,
        i.indrelid::bigint AS table_oid,
        n.nspname AS schema,
@@ -30,7 +30,7 @@ SELECT i.indexrelid::bigint AS oid,
        whole.sql,
        coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false) AS nulls_not_distinct,
        CASE WHEN c.relkind = 'I' THEN 0 ELSE coalesce(pg_relation_size(c.oid), 0) END AS size_bytes,
-       coalesce(s.idx_scan, 0) AS scans,
+       coalesce(pg_stat_get_numscans(c.oid), 0) AS scans,
        cons.own AS "constraint",
        coalesce(cons.is_target, false) AS fk_target,
        (SELECT h.inhparent::bigint FROM pg_inherits h WHERE h.inhrelid = i.indexrelid) AS parent,
@@ -43,7 +43,6 @@ SELECT i.indexrelid::bigint AS oid,
   JOIN pg_class t ON t.oid = i.indrelid
   JOIN pg_namespace n ON n.oid = t.relnamespace
   JOIN pg_am am ON am.oid = c.relam
-  LEFT JOIN pg_stat_all_indexes s ON s.indexrelid = i.indexrelid
   LEFT JOIN (SELECT con.conindid,
                     min(con.contype::text) FILTER (WHERE con.contype IN ('p', 'u', 'x')) AS own,
                     bool_or(con.contype = 'f') AS is_target
