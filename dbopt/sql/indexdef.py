@@ -123,10 +123,13 @@ class IndexDefinition:
         `= ANY ((ARRAY['a'::varchar])::text[])` it makes `= ANY (ARRAY[('a'::varchar)::text])`.
         """
         bare = replace(self, name="", storage=(), tablespace="")
-        words = (
-            token.text.lower() if token.lexeme is Lexeme.WORD else token.text
-            for token in code(bare.create_sql())
-        )
+        words: list[str] = []
+        for token in code(bare.create_sql()):
+            word = token.text.lower() if token.lexeme is Lexeme.WORD else token.text
+            if words and (word == "." or words[-1].endswith(".")):
+                words[-1] += word  # the schema's name may be there already, as the table's
+            else:
+                words.append(word)
         return tuple(dict.fromkeys(word for word in words if word not in _BRACKETS))
 
     def covers(self, other: IndexDefinition) -> bool:

@@ -14,7 +14,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from dbopt.errors import DeclarationError, MigrationRefused
-from dbopt.migrate import run
+from dbopt.migrate import run, script
 from dbopt.migrate.declared import Declared, read_file
 from dbopt.migrate.lockguard import direct_session
 from dbopt.migrate.names import new_name, old_name
@@ -136,6 +136,29 @@ class Trial:
             self.faults += [f"the second run: {one.action} {one.name}" for one in changed]
             if self._stored() != after:
                 self.faults.append("the second run has changed indexes")
+            if not applied.failed:
+                self._judge_script(found, after)
+
+    def _judge_script(self, found: list[Declared], after: dict[int, Stored]) -> None:
+        """The plan's SQL makes the same of the same database."""
+        for statement in self._world.existing:
+            _try(self._oracle, statement)
+        oracle = _settings(self._oracle.info.dsn)
+        with Scene(lambda: direct_session(oracle), found) as scene:
+            steps = scene.plan()
+            assert scene.catalog is not None
+            written = script.statements(steps, scene.catalog)
+        try:
+            for part in written:
+                for one in part.statements:
+                    self._oracle.execute(one.sql)
+        except psycopg.Error as error:
+            self.faults.append(f"the script: {error}: {[one.sql for one in part.statements]}")
+            return
+        made = {(one.key, one.text, one.valid) for one in _stored(self._oracle).values()}
+        self.faults += [f"the script or the run alone has made {key} {text} {valid}"
+                        for key, text, valid in made.symmetric_difference(
+                            (one.key, one.text, one.valid) for one in after.values())]  # fmt: skip
 
     # --- what dbopt does
 
@@ -184,8 +207,7 @@ class Trial:
         return isinstance(self._expected.get(name), str)
 
     def _stored(self) -> dict[int, Stored]:
-        with self._own.cursor(row_factory=class_row(Stored)) as cursor:
-            return {one.oid: one for one in cursor.execute(_STORED, [list(SCHEMAS)])}
+        return _stored(self._own)
 
     def _rows(self, query: str) -> list[tuple[str, ...]]:
         return self._own.execute(query).fetchall()  # type: ignore[return-value]
@@ -290,6 +312,11 @@ class Trial:
 def unnamed(text: str) -> str:
     """The server's CREATE INDEX without the index's name."""
     return re.sub(r'INDEX ("(?:[^"]|"")*"|\S+) ON ', "INDEX ON ", text, count=1)
+
+
+def _stored(connection: Connection) -> dict[int, Stored]:
+    with connection.cursor(row_factory=class_row(Stored)) as cursor:
+        return {one.oid: one for one in cursor.execute(_STORED, [list(SCHEMAS)])}
 
 
 def _settings(dsn: str) -> Settings:

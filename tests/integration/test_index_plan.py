@@ -115,6 +115,22 @@ def test_what_can_have_no_index_is_refused(undone: Connection, table: str, kind:
         _canonical(undone, f"create index i on {table} (a)")
 
 
+def test_a_schemas_name_that_is_there_already_is_a_word_again(undone: Connection) -> None:
+    """Each word counts once, and the schema's was the table's."""
+    undone.execute(
+        "CREATE SCHEMA s; CREATE TABLE s.t (b text);"
+        "CREATE OPERATOR CLASS s.text_ops FOR TYPE text USING btree AS OPERATOR 1 ~<~,"
+        " OPERATOR 2 ~<=~, OPERATOR 3 =, OPERATOR 4 ~>=~, OPERATOR 5 ~>~,"
+        " FUNCTION 1 bttext_pattern_cmp(text, text);"
+        "CREATE INDEX there ON s.t (b s.text_ops)"
+    )
+
+    assert _canonical(undone, "CREATE INDEX i ON s.t (b text_ops)").keys[0].opclass == ""
+    assert (
+        _canonical(undone, "CREATE INDEX i ON s.t (b s.text_ops)").keys[0].opclass == "s.text_ops"
+    )
+
+
 def test_a_locked_table_is_not_waited_for_for_ever(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
