@@ -76,8 +76,9 @@ def main() -> None:
             root.invoke(ctx)
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        _say("Stopped.")
+    except (click.Abort, KeyboardInterrupt) as error:
+        if not hasattr(error, "__notes__"):  # a run has told more
+            _say("Stopped.")
         sys.exit(130)
     except click.ClickException as error:
         error.show()

@@ -10,7 +10,6 @@ Source: PostgreSQL's documentation, CREATE INDEX, "Building Indexes Concurrently
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -27,8 +26,6 @@ from dbopt.sql.indexdef import IndexDefinition
 
 CLEANING = 2.0
 """A leftover's drop may wait for so many lock_timeouts: then the next run drops it."""
-
-_log = logging.getLogger("dbopt.migrate")
 
 
 def _nothing() -> None:
@@ -111,7 +108,8 @@ class _Build:
             raise failure.of(task, wanted, error) from None
         remains = clean_up(task, wanted, self._is_it)
         if not isinstance(error, Exception):
-            _log.warning("Stopped. %s", remains or f'The index "{wanted.name}" is not there.')
+            if remains:
+                task.work.tell(remains)
             raise error
         if isinstance(error, DboptError):
             raise error

@@ -10,8 +10,6 @@ Source: PostgreSQL's documentation, DROP INDEX.
 
 from __future__ import annotations
 
-import logging
-
 from dbopt.errors import DboptError, MigrationError
 from dbopt.migrate import failure, orphans
 from dbopt.migrate.names import NEW, is_reindex_leftover, leaf_name
@@ -25,8 +23,6 @@ from dbopt.sql.indexdef import IndexDefinition
 
 _VERB = "was not dropped"
 _HINT = "End the long transactions that use its table, then run again."
-
-_log = logging.getLogger("dbopt.migrate")
 
 
 def drop(task: Task, gone: IndexDefinition) -> bool:
@@ -64,13 +60,13 @@ def _check(found: Index, gone: IndexDefinition) -> None:
 
 
 def _drop(task: Task, found: Index) -> None:
-    leaves = _leaves(task, found) if found.partitioned else []
+    unattached = _unattached(task, found) if found.partitioned else []
     text = ddltext.drop_text(found.definition, concurrently=not found.partitioned)
     task.work.pause()
     change = task.change(text, found.definition, _reverse(found), found)
     task.run(change, patient=not found.partitioned)
-    for leaf in leaves:
-        task.run(_leftover(task, leaf), patient=True)
+    for one in unattached:
+        task.run(_leftover(task, one), patient=not one.partitioned)
 
 
 def _reverse(found: Index) -> str:
@@ -82,24 +78,23 @@ def _reverse(found: Index) -> str:
     return found.definition.create_sql(concurrently=not found.partitioned)
 
 
-def _leftover(task: Task, leaf: Index) -> Change:
-    return task.change(ddltext.drop_text(leaf.definition), leaf.definition, "", leaf)
+def _leftover(task: Task, one: Index) -> Change:
+    text = ddltext.drop_text(one.definition, concurrently=not one.partitioned)
+    return task.change(text, one.definition, "", one)
 
 
-def _leaves(task: Task, found: Index) -> list[Index]:
+def _unattached(task: Task, found: Index) -> list[Index]:
     """The indexes that a killed run has built on partitions, and not attached."""
     rows = task.connection.execute(
         statement("index_partition_tree"), {"table": found.table_oid}
     ).fetchall()
-    leaves = []
+    unattached = []
     for row in rows:
-        if row["kind"] != "r":
-            continue
         name = leaf_name(found.definition, row["name"])
-        leaf = ddl.find(task.connection, row["schema"], name)
-        if leaf is not None and leaf.parent is None and not leaf.protected:
-            leaves.append(leaf)
-    return leaves
+        one = ddl.find(task.connection, row["schema"], name)
+        if one is not None and one.parent is None and not one.protected:
+            unattached.append(one)
+    return unattached
 
 
 def _recover(task: Task, gone: IndexDefinition, tries: Tries, error: BaseException) -> None:
@@ -122,4 +117,4 @@ def _stop(task: Task, gone: IndexDefinition) -> None:
     """A signal came: the server must not go on."""
     if ddl.is_running(task.connection):
         ddl.abandon(task.connection)
-    _log.warning('Stopped. The index "%s" may be invalid now; the next run drops it.', gone.name)
+    task.work.tell(f'The index "{gone.name}" may be invalid now; the next run drops it.')

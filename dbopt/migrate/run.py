@@ -185,7 +185,9 @@ class Run:
         outcome = Outcome.CANCELLED if cancelled else outcome
         self.applied = replace(self.applied, left=tuple(self._undone), outcome=outcome)
         if cancelled:
-            self._tell(self.applied.stopped())
+            words = self.applied.stopped()
+            error.add_note(words)
+            self._tell(words)
         if self._is_set_up:
             self._close(error.message if isinstance(error, DboptError) else "")
 

@@ -283,6 +283,7 @@ def test_a_signal_in_the_middle_cleans_up_and_says_what_is_left(
     assert _states(connection) == {}
     assert "Stopped. Done: nothing. Left: " in said
     assert "Run again: it goes on from there." in said
+    assert 1 == said.count("Stopped")
     document = json.loads(out)
     assert (document["outcome"], len(document["left"])) == ("cancelled", 2)
     assert _recorded(connection, "outcome FROM dbopt.index_run") == [{"outcome": "cancelled"}]
