@@ -11,7 +11,7 @@ from dbopt.errors import DeadlinePassed, MigrationError
 from dbopt.migrate.progress import Blocker
 from dbopt.migrate.steps import Step
 from dbopt.migrate.watch import GaveWay, Subject, Watcher
-from dbopt.migrate.work import Change, Deadline, Work
+from dbopt.migrate.work import AGAIN, Change, Deadline, Work
 from dbopt.pg import ddl
 from dbopt.pg.catalog import Index
 from dbopt.pg.connect import Connection
@@ -123,8 +123,7 @@ class Task:
             return DeadlinePassed(
                 f"{what} {message} before the {granted:g} s that were given were over"
                 f"{self.waited()}.",
-                hint=f"{self._end_blockers()}Run again: it goes on from here. Or raise "
-                "migrate.deadline.",
+                hint=self._end_blockers() + AGAIN,
             )
         limit = self.work.settings.build_timeout
         return MigrationError(f"{what} {message} within {limit:g} s{self.waited()}.", hint=hint)

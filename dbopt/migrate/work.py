@@ -15,6 +15,9 @@ from dbopt.pg.connect import Connection
 from dbopt.settings import Migrate
 from dbopt.sql.indexdef import IndexDefinition
 
+AGAIN = "Run again: it goes on from here. Or give it longer: --deadline, or migrate.deadline."
+"""What to do once a run's time is over, whoever has granted it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Built:
@@ -101,7 +104,7 @@ class Deadline:
         if not self.left:
             raise DeadlinePassed(
                 f"{what} was not begun: the {self.seconds:g} s that were given are over.",
-                hint="Run again: it goes on from here. Or raise migrate.deadline.",
+                hint=AGAIN,
             )
 
 
