@@ -200,15 +200,16 @@ class _Writer:
         text = ddltext.drop_text(gone, concurrently=not index.partitioned)
         yield Statement(text, patient=not index.partitioned)
         if index.partitioned:
-            for leaf in self._unattached(index):
-                yield from self._drop(leaf)
+            for one in self._unattached(index, index.table_oid):
+                yield from self._drop(one)
 
-    def _unattached(self, index: Index) -> Iterator[Index]:
-        """What a killed run has built on partitions and not attached."""
-        for table in self._catalog.partitions.get(index.table_oid, ()):
-            found = self._there(table.schema, leaf_name(index.definition, table.name))
+    def _unattached(self, index: Index, table: int) -> Iterator[Index]:
+        """What a killed run has built below the table and not attached."""
+        for child in self._catalog.partitions.get(table, ()):
+            found = self._there(child.schema, leaf_name(index.definition, child.name))
             if found is not None and found.parent is None and not found.protected:
                 yield found
+            yield from self._unattached(index, child.oid)
 
     def _there(self, schema: str, name: str) -> Index | None:
         """Who has that name by now."""

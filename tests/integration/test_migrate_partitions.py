@@ -14,9 +14,11 @@ from dbopt.errors import MigrationError
 from dbopt.migrate import operations
 from dbopt.migrate.names import leaf_name, new_name
 from dbopt.migrate.progress import Blocker, Progress
+from dbopt.migrate.script import statements
 from dbopt.migrate.steps import Action, Step
 from dbopt.migrate.watch import Watcher
 from dbopt.migrate.work import Change, Work
+from dbopt.pg import catalog
 from dbopt.pg.canonical import canonical
 from dbopt.pg.connect import Connection, connect
 from dbopt.sql.indexdef import IndexDefinition, IndexKey
@@ -81,7 +83,7 @@ def test_a_tree_is_built_leaf_by_leaf(connection: Connection) -> None:
 def test_partitions_whose_long_names_begin_alike(connection: Connection) -> None:
     """A name made of the part that all have in common was the first one's alone."""
     for old in ("logs_a", "logs_b", "logs_b0", "logs_b1"):
-        connection.execute(f"ALTER TABLE {old} RENAME TO {'x' * 50}_{old}")  # type: ignore[arg-type]
+        connection.execute(f"ALTER TABLE {old} RENAME TO {'x' * 50}_{old}")
 
     assert Action.CREATE is build(connection, WANTED).action
 
@@ -279,6 +281,29 @@ def test_a_tree_is_dropped_with_what_was_never_attached(connection: Connection) 
     assert [{}] * 5 == [names(connection, table) for table in TABLES]
     assert "DROP INDEX IF EXISTS public.logs_word" == journal.changes[0].sql
     assert "CREATE INDEX logs_word ON public.logs USING btree (word)" == journal.changes[0].reverse
+
+
+@pytest.mark.parametrize("scripted", [False, True])
+def test_a_tree_is_dropped_with_a_branch_that_was_never_attached(
+    connection: Connection, scripted: bool
+) -> None:
+    """A run was killed when one of a partition's own two partitions had its index."""
+    branch, *leaves = (leaf(connection, table) for table in ("logs_b", "logs_b0", "logs_b1"))
+    connection.execute("CREATE INDEX logs_word ON ONLY logs (word)")
+    connection.execute(f"CREATE INDEX {branch} ON ONLY logs_b (word)")
+    connection.execute(f"CREATE INDEX {leaves[0]} ON logs_b0 (word)")
+    connection.execute(f"ALTER INDEX {branch} ATTACH PARTITION {leaves[0]}")
+    connection.execute(f"CREATE INDEX {leaves[1]} ON logs_b1 (word)")
+    managed = (("public", "logs_word"),)
+
+    if scripted:
+        (part,) = statements(planned(connection, managed=managed), catalog.read(connection))
+        for one in part.statements:
+            connection.execute(one.sql)
+    else:
+        apply(connection, managed=managed)
+
+    assert [{}] * 5 == [names(connection, table) for table in TABLES]
 
 
 def test_expressions_of_leaves_are_analyzed(connection: Connection) -> None:
