@@ -23,7 +23,9 @@ from tests.fuzz.index_trial import Trial
 from tests.fuzz.index_worlds import World
 
 PATH = "tests/fuzz/test_fuzz_indexes.py"
-LONG = int(os.environ.get("FUZZ_WORLDS", "100"))
+FEW = [4, 13, 14]
+"""Of seed 0: all actions but attach and drop, and partitions."""
+MANY = int(os.environ.get("FUZZ_WORLDS", "100"))
 
 
 @contextmanager
@@ -69,32 +71,29 @@ def judged(server: Server, seed: str, directory: Path) -> list[str]:
     return faults
 
 
-def check(server: Server, seed: str, numbers: list[int], directory: Path, test: str) -> None:
+def check(request: pytest.FixtureRequest, server: Server, seed: str, numbers: list[int]) -> None:
+    directory = request.getfixturevalue("tmp_path")
     failed = [number for number in numbers if judged(server, f"{seed}:{number}", directory)]
     again = f"FUZZ_SEED={seed} FUZZ_CASE={','.join(map(str, failed))}"
-    assert [] == failed, f"{again} .venv/bin/python -m pytest '{PATH}::{test}'"
+    assert [] == failed, f"{again} .venv/bin/python -m pytest '{PATH}::{request.node.name}'"
 
 
 @pytest.mark.pg(">= 15")
-def test_random_databases(server: Server, tmp_path: Path) -> None:
-    check(server, mutate.SEED, mutate.numbers(2), tmp_path, "test_random_databases")
-
-
-def test_random_databases_on_15(server15: Server, tmp_path: Path) -> None:
-    check(server15, mutate.SEED, mutate.numbers(1), tmp_path, "test_random_databases_on_15")
+def test_random_databases(request: pytest.FixtureRequest, server: Server) -> None:
+    check(request, server, mutate.SEED, mutate.numbers(0) or FEW)
 
 
 @pytest.mark.fuzz
 @pytest.mark.timeout(3600)
 @pytest.mark.pg(">= 15")
-def test_many_random_databases(server: Server, tmp_path: Path) -> None:
-    check(server, _fresh(), mutate.numbers(LONG), tmp_path, "test_random_databases")
+def test_many_random_databases(request: pytest.FixtureRequest, server: Server) -> None:
+    check(request, server, _fresh(), mutate.numbers(MANY))
 
 
 @pytest.mark.fuzz
 @pytest.mark.timeout(3600)
-def test_many_random_databases_on_15(server15: Server, tmp_path: Path) -> None:
-    check(server15, _fresh(), mutate.numbers(LONG), tmp_path, "test_random_databases_on_15")
+def test_many_random_databases_on_15(request: pytest.FixtureRequest, server15: Server) -> None:
+    check(request, server15, _fresh(), mutate.numbers(MANY))
 
 
 def _fresh() -> str:
