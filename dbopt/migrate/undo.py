@@ -14,7 +14,7 @@ from typing import Any
 from dbopt.migrate.changes import Name, Net
 from dbopt.migrate.effect import Effect
 from dbopt.migrate.names import new_name, old_name
-from dbopt.migrate.plan import Action, Step, Wanted, make_plan, required, same_index
+from dbopt.migrate.plan import Action, Step, Wanted, make_plan, one, required, same_index
 from dbopt.migrate.selection import name_of
 from dbopt.pg.catalog import Catalog, Index
 from dbopt.pg.ddl import drop_text
@@ -108,30 +108,39 @@ def _restored(step: Step, net: Net, nets: Sequence[Net], catalog: Catalog) -> Un
     before, there = step.definition, step.existing
     if (before.schema, before.table) not in catalog.tables_by_name:
         return _left(_key(before), before.table, "its table is not there any more")
+    replaced = _is_held(before, nets, catalog)
+    if step.action is Action.REPLACE and not replaced:
+        return _left(_key(before), before.table, "that name is another index's by now")
+    twin = there if step.action is Action.PRESENT else step.ready
+    if replaced and net.after is None and twin and twin.name != new_name(before.name):
+        # It did the same beside the old one, which comes back: the plan is made without it.
+        without = replace(catalog, indexes=tuple(i for i in catalog.indexes if i != twin))
+        return _restored(one(before, without), net, nets, without)
     if step.action is Action.PRESENT:
         same = there is not None and there.name == before.name
         return _settled(before, "it is there" if same else f"{_name(there)} does what it did")
     source = there if step.action is Action.RENAME else step.ready
     if source is not None and source.name != new_name(before.name):
         if net.after is None:
-            reason = f"{source.name} does what it did"
-            if step.action is Action.RENAME:
-                return _settled(before, reason)
-            return _left(_key(before), before.table, reason)
+            return _settled(before, f"{source.name} does what it did")
         renamed = _twin(net.after, before, catalog)
         if renamed is None:
             return _left(_key(before), before.table, f"{net.after.name} is not there any more")
         step = _from(step, renamed)
-    if step.action is Action.REPLACE and there is not None:
-        ours = (other.after for other in nets if other.after is not None)
-        if any(_key(o) == _key(before) and same_index(o, there.definition) for o in ours):
-            return _doing(step)
-        return _left(_key(before), before.table, "that name is another index's by now")
-    if step.action is Action.RENAME:
+    if step.action in (Action.RENAME, Action.REPLACE):
         return _doing(step)
     if step.action in _BUILDS and (net.after is None or step.action is not Action.CREATE):
         return _doing(step)
     return _left(_key(before), before.table, step.reason or "it is not there any more")
+
+
+def _is_held(before: IndexDefinition, nets: Sequence[Net], catalog: Catalog) -> bool:
+    """Whether its name is another index's, which the run has left there."""
+    held = catalog.indexes_by_name.get(_key(before))
+    if held is None or same_index(held.definition, before):
+        return False
+    left = (net.after for net in nets if net.after is not None)
+    return any(_key(o) == _key(before) and same_index(o, held.definition) for o in left)
 
 
 def _from(step: Step, source: Index) -> Step:

@@ -142,6 +142,18 @@ def test_a_replacement_is_replaced_by_what_was_there() -> None:
     assert [("a", "left", "that name is another index's by now")] == undone(steps, index("a", "c"))
     # It is as before already.
     assert [("a", "settled")] == [u[:2] for u in undone(steps, index("a", "a"))]
+    # Others that mean the same, a constraint's too, were there beside it.
+    for twin in (index("twin", "a"), index("twin", "a", constraint="u")):
+        [undo] = undos(steps, catalog(indexes=[index("a", "b"), twin, index("third", "a")]))
+        assert undo.step is not None
+        assert (A, None) == (undo.step.definition, undo.step.ready)
+        assert Action.REPLACE is undo.step.action
+        assert undos(steps, catalog(indexes=[index("a", "c"), twin]))[0].step is None
+        # What a killed rollback has built of it is used.
+        half = index("a_dbopt_new", "a")
+        [undo] = undos(steps, catalog(indexes=[index("a", "b"), twin, half]))
+        assert undo.step is not None
+        assert half == undo.step.ready
 
 
 def test_those_that_have_changed_names_change_them_back() -> None:
