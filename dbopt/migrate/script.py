@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from dbopt.migrate.lock import KEY
 from dbopt.migrate.names import leaf_name, new_name, old_name
 from dbopt.migrate.parts import parts
-from dbopt.migrate.steps import Action, Step
+from dbopt.migrate.steps import Action, Step, same_index
 from dbopt.pg import ddltext
 from dbopt.pg.catalog import Catalog, Index, Table
 from dbopt.pg.shown import printable
@@ -177,6 +177,9 @@ class _Writer:
             name = self._names[source.oid]
         else:
             left = self._there(wanted.schema, name)
+            if left is not None and not same_index(left.definition, wanted):
+                yield from self._drop(left)  # a killed run's, of what was declared then
+                left = None
             yield from self._make(replace(wanted, name=name), left)
         holder = step.existing if step.action is Action.REPLACE else step.holder
         renames = [(name, wanted.name)]

@@ -73,6 +73,18 @@ def test_a_replacement_whose_leftover_is_invalid_builds_anew() -> None:
     assert 1 == sum("DROP" in text and "a_dbopt_new" in text for text in _sql([A], here))
 
 
+def test_a_tree_that_a_killed_run_has_left_of_another_meaning_makes_room() -> None:
+    """It was given the declared name, and the index that had served was dropped."""
+    tables = (Table(1, "public", "t", partitioned=True),)
+    named = Index(11, 1, replace(A, keys=(IndexKey("z"),)), partitioned=True)
+    left = Index(12, 1, replace(A, name="a_dbopt_new", keys=(IndexKey("y"),)), partitioned=True)
+
+    assert [
+        "DROP INDEX IF EXISTS public.a_dbopt_new",
+        "CREATE INDEX a_dbopt_new ON ONLY public.t USING btree (x)",
+    ] == _sql([A], _catalog(named, left, tables=tables))[:2]
+
+
 def test_what_is_attached_and_invalid_is_repaired_in_its_place() -> None:
     tables = (
         Table(1, "public", "t", partitioned=True),
