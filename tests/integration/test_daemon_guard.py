@@ -102,6 +102,7 @@ def test_what_would_be_refused_is_counted_and_runs(dsn: str, tmp_path: Path) -> 
 
 def test_a_cost_is_observed_too(dsn: str, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"guard__max_cost": 5.0, "server__force_user": True}
+    settings["guard__verdict_timeout"] = 30.0  # the statement comes once, however slow EXPLAIN is
     with running(dsn, tmp_path, **settings) as daemon, daemon.connect() as client:
         client.execute(READ.encode())
         (one,) = decisions(daemon, 1)
