@@ -7,6 +7,7 @@ They are got from an empty temporary copy of the table's columns, which is rolle
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -204,6 +205,12 @@ def _locked(one: IndexDefinition, holders: str) -> TableLocked:
     )
 
 
+def _takes_row(one: IndexDefinition) -> bool:
+    """Whether a function of it seems to take the table's whole row, as in `full_name(people)`."""
+    row = rf"\b{re.escape(one.table)}\s*(?:\.\s*\*\s*)?[,)]"
+    return re.search(row, one.create_sql(), re.IGNORECASE) is not None
+
+
 def _refused(one: IndexDefinition, error: ServerError) -> DboptError:
     """Why the server does not take a definition. Raises ServerLost: that is not to blame on it."""
     answer = translate(f'Making the index "{one.name}" on {one.table}', error)
@@ -213,6 +220,11 @@ def _refused(one: IndexDefinition, error: ServerError) -> DboptError:
         hint = (
             "It is tried on a temporary copy of the table's columns: dbopt's role needs TEMPORARY "
             "on the database and SELECT on the table."
+        )
+    elif isinstance(error, errors.UndefinedFunction) and _takes_row(one):
+        hint = (
+            f"A function of the whole row is not found for the temporary copy of {one.table} on "
+            "which it is tried: leave such an index out; dbopt drops none that it does not manage."
         )
     else:
         hint = answer.hint or "`dbopt index lint --with-database` checks its columns."

@@ -306,6 +306,20 @@ def test_two_of_one_name_once_the_schemas_are_known_are_refused(
         wanted(connection, read(tmp_path))
 
 
+def test_a_function_of_the_whole_row_is_told_as_such(undone: Connection) -> None:
+    undone.execute("CREATE TABLE folk (a text, b text)")
+    undone.execute(
+        "CREATE FUNCTION full_name(folk) RETURNS text IMMUTABLE LANGUAGE sql"
+        " AS $$ SELECT $1.a || $1.b $$"
+    )
+    with pytest.raises(MigrationError, match=r"42883") as refused:
+        canonical(undone, parse_index("CREATE INDEX i ON folk (full_name(folk))"))
+    assert "whole row" in refused.value.hint
+    with pytest.raises(MigrationError, match=r"42883") as refused:
+        canonical(undone, parse_index("CREATE INDEX i ON folk (fullest_name(a))"))
+    assert "whole row" not in refused.value.hint
+
+
 def test_what_the_server_refuses_has_its_place(connection: Connection, tmp_path: Path) -> None:
     (tmp_path / "a.sql").write_text("create index ok on people (mail);\n create index i on no (a);")
 
