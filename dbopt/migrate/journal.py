@@ -77,11 +77,13 @@ def open_run(
     command: str,
     of_run: str = "",
     tell: Callable[[str], None] = _log.warning,
+    storeless: DboptError | None = None,
 ) -> StoreJournal:
     """The journal of a new run; what killed runs of the target left is marked as interrupted.
 
     `connection` is to the served database and holds its migration lock; the journal asks it for
-    sizes. Never raises for the store, only QueryFailed or ServerLost of the served database.
+    sizes. `storeless`: why the store's schema could not be made, which is then told as the cause.
+    Never raises for the store, only QueryFailed or ServerLost of the served database.
     """
     target = target_of(settings, connection)
     now = datetime.now(UTC)
@@ -91,7 +93,9 @@ def open_run(
         application=connection.info.get_parameters().get("application_name", "dbopt"),
         version=dbopt.__version__, of_run=of_run,
     )  # fmt: skip
-    journal = StoreJournal(settings.store_dsn, run, connection, tell, settings.index.project)
+    journal = StoreJournal(
+        settings.store_dsn, run, connection, tell, settings.index.project, storeless
+    )
     journal.mark_killed()
     return journal
 
@@ -120,6 +124,7 @@ class StoreJournal:
         served: Connection | None = None,
         tell: Callable[[str], None] = _log.warning,
         project: str = "",
+        storeless: DboptError | None = None,
     ) -> None:
         self.run = run
         self._project = project
@@ -127,6 +132,7 @@ class StoreJournal:
         self.served = served
         self._tell = tell
         self._told = False
+        self._storeless = storeless
         self._steps: dict[int, tuple[IndexStep, float]] = {}
         self._todo: dict[_Key, _Write] = {}
         self.begun = False
@@ -304,6 +310,7 @@ class StoreJournal:
             return
         try:
             self._link.use(self._write)
+            self._storeless = None  # somebody has made it
         except (DboptError, ServerError) as error:
             self._warn("What this run does is not recorded for now", error)
 
@@ -323,6 +330,7 @@ class StoreJournal:
 
     def _warn(self, what: str, error: Exception) -> None:
         if not self._told:
+            error = self._storeless or error
             reason = str(error) if isinstance(error, DboptError) else type(error).__name__
             self._tell(f"{what}. The store: {reason}")
         self._told = True

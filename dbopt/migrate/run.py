@@ -92,6 +92,7 @@ class Run:
         self._left: list[Step] | None = None
         self._failing: set[selection.Name] = set()
         self._is_set_up = False
+        self._storeless: DboptError | None = None
         self._journal: Journal = Unrecorded()
         self.applied = Applied(outcome=Outcome.FAILED)
         """What has become of it until now."""
@@ -132,7 +133,7 @@ class Run:
     def _locked(self, stack: ExitStack) -> Guard:
         guard = stack.enter_context(Guard(self._session, self._waits_for))
         if self._options.prepare is not None and self._options.record:
-            self._options.prepare()
+            self._storeless = self._options.prepare()
         ends = clock.monotonic() + min(self._wait, self._deadline.left)
         patience = self._patient(guard.answers)
         patience.lasting(lambda: guard.take(max(0.0, ends - clock.monotonic())), "The lock")
@@ -159,6 +160,7 @@ class Run:
             command=options.command,
             of_run=options.of_run,
             tell=self._tell,
+            storeless=self._storeless,
         )
 
     def _begin(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from dbopt.errors import DboptError
 from dbopt.migrate import selection
 from dbopt.migrate.declared import Declared
 from dbopt.migrate.steps import Action, Step
@@ -26,9 +27,10 @@ class Options:
     seconds and stand in for migrate.deadline and migrate.lock_wait. `found` stands in for the
     declared indexes of the configured directory. `shown` has (schema, name) of the steps that may
     take an index away, since somebody has seen and agreed to them; None: all may. `record` is
-    whether the run is kept in the store, `prepare` what makes the store's schema, if need be:
-    it is called once the server has turned out fit, before the lock is taken. `of_run` is the run
-    that this one takes back. `verify`: ask the planner what it makes of the new indexes.
+    whether the run is kept in the store, `prepare` what makes the store's schema, if need be, or
+    returns why it cannot: it is called once the server has turned out fit, before the lock is
+    taken. `of_run` is the run that this one takes back. `verify`: ask the planner what it makes of
+    the new indexes.
     """
 
     only: tuple[str, ...] = ()
@@ -39,7 +41,7 @@ class Options:
     found: Sequence[Declared] | None = None
     shown: frozenset[selection.Name] | None = None
     record: bool = True
-    prepare: Callable[[], None] | None = None
+    prepare: Callable[[], DboptError | None] | None = None
     command: str = "dbopt index apply"
     of_run: str = ""
     verify: bool = True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from dbopt.errors import DboptError, MigrationBusy
@@ -11,12 +10,12 @@ from dbopt.settings import Settings
 from dbopt.store.link import connect_store
 
 
-def make_store(settings: Settings, wait: float, tell: Callable[[str], None]) -> None:
+def make_store(settings: Settings, wait: float) -> DboptError | None:
     """Make, or bring up to date, the store's schema where it has no tables for runs.
 
-    Nothing else is changed. Where that cannot be, for lack of a privilege perhaps, `tell` gets a
-    line: a run that is not recorded is still a run. Raises MigrationBusy where another migration
-    works for longer than `wait` seconds.
+    Nothing else is changed. Returns why that cannot be, for lack of a privilege perhaps: a run that
+    is not recorded is still a run. Raises MigrationBusy where another migration works for longer
+    than `wait` seconds.
     """
     try:
         if not _is_there(settings.store_dsn):
@@ -27,7 +26,8 @@ def make_store(settings: Settings, wait: float, tell: Callable[[str], None]) -> 
     except MigrationBusy:
         raise
     except DboptError as error:
-        tell(f"The store's schema cannot be made: {error}")
+        return error
+    return None
 
 
 def _is_there(dsn: str) -> bool:
