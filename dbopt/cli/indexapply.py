@@ -143,7 +143,7 @@ def _run(
             told.append(line)
             live.tell(line)
 
-        prepared = replace(options, prepare=lambda: make_store(settings, wait, tell))
+        prepared = replace(options, prepare=lambda: make_store(settings, wait))
         run = Run(settings, prepared, report=live.look, tell=tell, stepping=live.step)
         try:
             applied = run.go()
@@ -202,7 +202,7 @@ def _uses(applied: Applied) -> list[str]:
     """What the planner makes of the new indexes; what was not examined of any, once."""
     unseen = {use.unseen for use in applied.uses}
     if len(unseen) == 1 and not any(use.statements for use in applied.uses):
-        return ["Use of the new indexes: " + (unseen.pop() or "no statement reads their tables.")]
+        return [f"Use: {unseen.pop() or 'No statement that reads their tables is known.'}"]
     return [str(use) for use in applied.uses]
 
 

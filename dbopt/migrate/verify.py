@@ -72,7 +72,7 @@ def look(connection: Connection, definition: IndexDefinition, seconds: float = S
             return Use(definition.name, unseen="Not examined: the index is not there.")
         texts, unseen = _texts(connection, definition)
     except UsageError as error:
-        return Use(definition.name, unseen=f"Not examined: {error.message} {error.hint}")
+        return Use(definition.name, unseen=f"Not examined: {error.message}")
     seen: list[str] = []
     used: list[str] = []
     for number, text in texts.items():

@@ -142,10 +142,12 @@ def test_a_dry_run_changes_nothing(settings: Settings, connection: Connection) -
 def test_a_run_is_shown_and_recorded_and_the_next_has_nothing_to_do(
     settings: Settings, connection: Connection
 ) -> None:
+    connection.execute("DROP EXTENSION IF EXISTS pg_stat_statements")
     result, shown = _call(settings, "--yes")
 
     assert result.exit_code == 0, (result.exception, shown)
     assert "2 done: every declared index is there. Run 20" in shown
+    assert "\nUse: Not examined: pg_stat_statements is not installed in this database.\n" in shown
     assert "Step 1 of 2: create people_" in result.stderr
     assert _states(connection) == {"people_lower": True, "people_mail": True}
     runs = _recorded(connection, "outcome, command FROM dbopt.index_run")
