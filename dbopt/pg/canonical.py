@@ -102,6 +102,8 @@ def _said(one: IndexDefinition, there: Iterable[catalog.Index]) -> IndexDefiniti
     """The definition, where an index is there in these very words: so the server writes it."""
     for index in there:
         found = index.definition
+        if found.unique and index.partitioned and not index.valid:
+            continue  # made ON ONLY it, perhaps: a partition's own key may forbid it
         if one.storage in ((), found.storage) and one.says(found):
             return replace(found, name=one.name, storage=one.storage, tablespace=one.tablespace)
     return None

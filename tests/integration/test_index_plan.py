@@ -115,6 +115,19 @@ def test_what_can_have_no_index_is_refused(undone: Connection, table: str, kind:
         _canonical(undone, f"create index i on {table} (a)")
 
 
+def test_a_unique_index_that_a_partition_forbids_is_refused_where_its_root_has_it(
+    undone: Connection,
+) -> None:
+    undone.execute(
+        "CREATE TABLE roots (a int, b int) PARTITION BY RANGE (a);"
+        "CREATE TABLE branch PARTITION OF roots DEFAULT PARTITION BY RANGE (b);"
+        "CREATE UNIQUE INDEX made ON ONLY roots (a)"
+    )
+
+    with pytest.raises(MigrationError, match="does not hold the partition key"):
+        _canonical(undone, "CREATE UNIQUE INDEX i ON roots (a)")
+
+
 def test_a_schemas_name_that_is_there_already_is_a_word_again(undone: Connection) -> None:
     """Each word counts once, and the schema's was the table's."""
     undone.execute(
