@@ -91,6 +91,8 @@ class Upstream(Guarding):
                 if self.closing:
                     out.append(data[start:position])
                     return size
+            elif length != 4 and kind == F_FLUSH and not (ledger.copying or ledger.open_batch):
+                ledger.open(now)  # it fails, and the server skips all up to Sync
             stopped = self.blocked or self.held or (watched and (self.unjudged or self.paced))
             if instead is not None:
                 out += (data[start:position], *instead)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 
 import pytest
 
+from dbopt.wire import encode
 from tests.fix_gateway import Gateway, GatewayFactory, Runner, running
 from tests.fix_pg import Server, fresh_database
 from tests.integration.gateway_support import (
@@ -206,3 +208,14 @@ def test_a_backend_with_a_batch_that_had_no_sync_is_not_shared_when_its_client_l
         with gateway.connect() as after:
             assert (number,) == after.execute(f"select {number}").fetchone()
             assert (pid,) != after.execute("select pg_backend_pid()").fetchone()
+
+
+@pytest.mark.parametrize("behind", [b"", query("SELECT 1"), query("SELECT 1") + encode.terminate()])
+def test_a_flush_that_is_refused_costs_only_its_client(one_backend: Gateway, behind: bytes) -> None:
+    bad = b"H\0\0\0\x05x"
+    with raw_client(one_backend.dsn()) as first, raw_client(one_backend.dsn()) as second:
+        assert ["08P01"] == sqlstates(first.ask(bad + query("SELECT 1") + SYNC))
+        assert [(b"1",)] == rows(first.ask(query("SELECT 1")))
+        first.send(bad + behind)
+        first.socket.shutdown(socket.SHUT_WR)
+        assert [(b"2",)] == rows(second.ask(query("SELECT 2")))
