@@ -4,8 +4,8 @@
 PY := .venv/bin/python
 # CI sets STRICT=--strict-skips: a test that lacks something then fails the run.
 STRICT ?=
-# One more than CI has cores: for a third of its time a test waits, for a server or a clock.
-WORKERS ?= 3
+# As many as CI has cores: a third one would save a minute, and bring tests of time near their limits.
+WORKERS ?= 2
 # The tests start hundreds of Pythons, which need not compile everything each time.
 unexport PYTHONDONTWRITEBYTECODE
 

@@ -66,16 +66,14 @@ class Upstream(Guarding):
             end = position + 1 + length
             if end > size:
                 if kind == F_COPY_DATA:  # it need not be gathered first
-                    self.pass_bytes = end - size
-                    position = size
+                    self.pass_bytes, position = end - size, size
                 break
             instead = None
             if kind == F_QUERY:
                 if ledger.open_batch and not ledger.skipping:
                     out += (data[start:position], self._fence())
                     start = position
-                instead = self._query(data, position, end, prepared, now, queue_us)
-                queue_us = 0.0
+                instead, queue_us = self._query(data, position, end, prepared, now, queue_us), 0.0
             elif kind == F_SYNC:
                 if not ledger.copying:
                     ledger.end_batch(SYNC_REQUEST)
