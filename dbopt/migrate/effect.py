@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dbopt.errors import DeclarationError
 from dbopt.migrate.changes import (
     Created,
+    Dropped,
     Name,
     Net,
     Noted,
@@ -23,6 +24,10 @@ from dbopt.store.indexruns import IndexStep
 
 Unread = tuple[Name, str, str]
 """An index, its table, and why what the record says of it cannot be used."""
+
+_DONE = frozenset({"done", "interrupted", "began"})
+"""Outcomes of steps that have been done, or may have been: the run of one that "began" was killed,
+for whoever takes it back has its lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +65,18 @@ def _notes(steps: Iterable[IndexStep], catalog: Catalog) -> tuple[list[Noted], l
     notes: list[Noted] = []
     unread: list[Unread] = []
     for step in steps:
-        if step.outcome not in ("done", "interrupted"):
+        if step.outcome not in _DONE and not step.reverse:
             continue
         try:
             changes = read_changes(step.sql)
+            if step.outcome not in _DONE and not _is_half_dropped(changes, catalog):
+                continue
             definition = read_definition(step.definition) if changes else None
         except DeclarationError as error:
-            unread.append(((step.schema, step.index), step.table, error.message))
+            if step.outcome in _DONE:
+                unread.append(((step.schema, step.index), step.table, error.message))
             continue
-        if step.outcome == "interrupted" and not _may_be_done(changes, catalog):
+        if step.outcome != "done" and not _may_be_done(changes, catalog):
             continue
         for change in changes:
             about = isinstance(change, Created) or change.name == (step.schema, step.index)
@@ -81,6 +89,13 @@ def _notes(steps: Iterable[IndexStep], catalog: Catalog) -> tuple[list[Noted], l
     return notes, unread
 
 
+def _is_half_dropped(changes: Sequence[Read], catalog: Catalog) -> bool:
+    """Whether DROP INDEX CONCURRENTLY has ended in its middle: the index is there, and invalid."""
+    names = [change.name for change in changes if isinstance(change, Dropped)]
+    found = (catalog.indexes_by_name.get(name) for name in names)
+    return any(index is not None and not index.valid for index in found)
+
+
 def _may_be_done(changes: Sequence[Read], catalog: Catalog) -> bool:
     """Whether renames may have been done, of which no end is known: no old name is left."""
     renames = [change for change in changes if isinstance(change, Renamed)]
@@ -90,5 +105,5 @@ def _may_be_done(changes: Sequence[Read], catalog: Catalog) -> bool:
 
 def _attached(steps: Iterable[IndexStep]) -> frozenset[Name]:
     """The indexes of partitions that were attached."""
-    found = {attached(step.sql) for step in steps if step.outcome in ("done", "interrupted")}
+    found = {attached(step.sql) for step in steps if step.outcome in _DONE}
     return frozenset(name for name in found if name is not None)

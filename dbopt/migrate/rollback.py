@@ -21,7 +21,7 @@ from dbopt.migrate.plan import Action, Step
 from dbopt.migrate.progress import Report
 from dbopt.migrate.run import Options, Run, Stepping
 from dbopt.migrate.scene import Managing, Scene, nothing_managed
-from dbopt.migrate.selection import name_of
+from dbopt.migrate.selection import TAKING, name_of
 from dbopt.migrate.undo import Undo, undos
 from dbopt.pg import catalog, trusted
 from dbopt.pg.connect import Connection
@@ -29,6 +29,9 @@ from dbopt.settings import Settings
 from dbopt.store import indexruns
 from dbopt.store.indexruns import IndexRun, IndexStep, Managed, Place
 from dbopt.store.link import connect_store
+
+_TAKEN_BACK = "rolled back"
+"""The outcome of a run that was taken back as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +95,18 @@ class _Record:
     def undos(self, there: catalog.Catalog) -> list[Undo]:
         if self.effect is None:
             self.effect = effect_of(self.steps, there)
-        made_by = {(one.schema, one.name): one.run for one in self.managed if one.run}
-        return undos(self.effect, there, made_by, self.run.id)
+        since = (one for one in self.managed if one.run and one.since >= self.run.began)
+        made_by = {(one.schema, one.name): one.run for one in since}
+        found = undos(self.effect, there, made_by, self.run.id)
+        return [_kept(undo) for undo in found] if self.run.outcome == _TAKEN_BACK else found
+
+
+def _kept(undo: Undo) -> Undo:
+    """Nothing that the run has made is left: what looks like it has come since."""
+    if undo.step is None or undo.step.action not in TAKING:
+        return undo
+    reason = "the run was taken back; this one has come since"
+    return replace(undo, step=None, reason=reason, settled=True)
 
 
 def preview(settings: Settings, run: str) -> Rollback:
@@ -223,7 +236,7 @@ class _Undoing(Run):
         whole = self.applied.outcome is Outcome.DONE and not self.rollback.stuck
         if whole and isinstance(self._journal, StoreJournal):
             run = self._record.run
-            self._journal.mark(run.id, "rolled back")
+            self._journal.mark(run.id, _TAKEN_BACK)
             if run.of_run:  # It was a rollback: what it took back holds again.
                 self._journal.mark(run.of_run, "done")
         super()._close(why)

@@ -78,12 +78,13 @@ def undos(
 
     `made_by` says which run made each managed index: one of a later run's is left alone.
     """
+    later = {name: maker for name, maker in (made_by or {}).items() if maker != run}
     there = [net for net in effect.nets if net.lost is None]
     planned = _planned(there, catalog)
-    restored = [_restored(step, net, there, catalog) for step, net in planned if net is not None]
+    restored = [_restored(step, net, there, catalog, later) for step, net in planned if net]
     gone = {undo.key for undo in restored} | {net.lost for net in effect.nets}
     removed = [
-        _removed(net.after, catalog, made_by or {}, run, effect)
+        _removed(net.after, catalog, later, effect)
         for net in there
         if net.before is None and net.after is not None and _key(net.after) not in gone
     ]
@@ -103,7 +104,9 @@ def _planned(nets: Sequence[Net], catalog: Catalog) -> list[tuple[Step, Net | No
     return [(s, None if s.action is Action.DROP else went[name_of(s)]) for s in steps]
 
 
-def _restored(step: Step, net: Net, nets: Sequence[Net], catalog: Catalog) -> Undo:
+def _restored(
+    step: Step, net: Net, nets: Sequence[Net], catalog: Catalog, later: Mapping[Name, str]
+) -> Undo:
     """An index gets back what it was, if what that changes is what the run has left."""
     before, there = step.definition, step.existing
     if (before.schema, before.table) not in catalog.tables_by_name:
@@ -111,11 +114,13 @@ def _restored(step: Step, net: Net, nets: Sequence[Net], catalog: Catalog) -> Un
     replaced = _is_held(before, nets, catalog)
     if step.action is Action.REPLACE and not replaced:
         return _left(_key(before), before.table, "that name is another index's by now")
+    if replaced and _key(before) in later:
+        return _left(_key(before), before.table, _made_since(before, catalog, later))
     twin = there if step.action is Action.PRESENT else step.ready
     if replaced and net.after is None and twin and twin.name != new_name(before.name):
         # It did the same beside the old one, which comes back: the plan is made without it.
         without = replace(catalog, indexes=tuple(i for i in catalog.indexes if i != twin))
-        return _restored(one(before, without), net, nets, without)
+        return _restored(one(before, without), net, nets, without, later)
     if step.action is Action.PRESENT:
         same = there is not None and there.name == before.name
         return _settled(before, "it is there" if same else f"{_name(there)} does what it did")
@@ -124,8 +129,9 @@ def _restored(step: Step, net: Net, nets: Sequence[Net], catalog: Catalog) -> Un
         if net.after is None:
             return _settled(before, f"{source.name} does what it did")
         renamed = _twin(net.after, before, catalog)
-        if renamed is None:
-            return _left(_key(before), before.table, f"{net.after.name} is not there any more")
+        if renamed is None or _key(renamed.definition) in later:
+            gone = f"{net.after.name} is not there any more"
+            return _left(_key(before), before.table, _made_since(net.after, catalog, later) or gone)
         step = _from(step, renamed)
     if step.action in (Action.RENAME, Action.REPLACE):
         return _doing(step)
@@ -160,6 +166,17 @@ def _twin(named: IndexDefinition, means: IndexDefinition, catalog: Catalog) -> I
     return None
 
 
+def _made_since(what: IndexDefinition, catalog: Catalog, later: Mapping[Name, str]) -> str:
+    """Which later run has made an index of that name, or has it under another; "" where none."""
+    if maker := later.get(_key(what)):
+        return f"the run {maker} has made it since: take that one back first"
+    for index in catalog.indexes:
+        maker = later.get(_key(index.definition))
+        if maker and same_index(index.definition, what):
+            return f"the run {maker} has it as {index.name} by now: take that one back first"
+    return ""
+
+
 def _below(index: Index, catalog: Catalog) -> Iterator[Index]:
     """The parts of an index, at every level of partitions."""
     for part in catalog.index_parts.get(index.oid, ()):
@@ -170,17 +187,16 @@ def _below(index: Index, catalog: Catalog) -> Iterator[Index]:
 def _removed(
     after: IndexDefinition,
     catalog: Catalog,
-    made_by: Mapping[Name, str],
-    run: str,
+    later: Mapping[Name, str],
     effect: Effect,
 ) -> Undo:
     """An index that has come: it goes, if it is still that one and nothing else needs it."""
     name, table = _key(after), after.table
     found = catalog.indexes_by_name.get(name)
+    if (found is None or name in later) and (why := _made_since(after, catalog, later)):
+        return _left(name, table, why)
     if found is None:
         return _settled(after, "it is not there any more")
-    if (maker := made_by.get(name, run)) != run:
-        return _left(name, table, f"the run {maker} has made it since: take that one back first")
     on = found.definition.table
     if on != table and same_index(replace(found.definition, table=table), after):
         return _left(name, table, f"it is on {on} by now")

@@ -274,6 +274,24 @@ def test_a_killed_run_is_taken_back(settings: Settings, connection: Connection, 
     assert {} == indexes(connection)
 
 
+def test_a_killed_run_is_taken_back_before_any_other_run(
+    settings: Settings, connection: Connection, store: str
+) -> None:
+    """Nobody has marked it as killed yet."""
+    run = declare(settings, "CREATE INDEX a ON people (id);").run
+    with connect(store) as held:
+        held.execute("UPDATE dbopt.index_step SET outcome = 'began', ended = NULL")
+        held.execute("UPDATE dbopt.index_run SET outcome = 'running', ended = NULL")
+        assert 0 == back(settings, run).exit_code
+        assert {} == indexes(connection)
+        assert "rolled back" == {r.id: r.outcome for r in indexruns.runs(held)}[run]
+    # Taken back is taken back: what looks like it by now is somebody's.
+    connection.execute("CREATE INDEX a ON people (id)")
+    again = preview(settings, run)
+    assert () == again.doing + again.stuck
+    assert ["the run was taken back; this one has come since"] == [u.reason for u in again.undos]
+
+
 def test_what_a_killed_run_was_building_is_its_own_whoever_has_found_it(
     settings: Settings, connection: Connection, store: str
 ) -> None:

@@ -86,6 +86,33 @@ def test_an_index_that_a_later_run_made_is_kept() -> None:
     )
 
 
+def test_what_a_later_run_has_now_is_taken_back_first() -> None:
+    later, steps = {("s", "z"): "r2"}, [renamed(1, A, "z")]
+    first = "the run r2 has {} by now: take that one back first"
+    # It has renamed what this one made, or has renamed before.
+    assert [("a", "left", first.format("it as z"))] == undone(
+        [created(1, A)], index("z", "a"), made_by=later, run="r1"
+    )
+    assert [("a", "settled", "it is not there any more")] == undone(
+        [created(1, A)], index("z", "b"), made_by=later, run="r1"
+    )
+    moved = {("s", "y"): "r2"}
+    assert [("a", "left", first.format("it as y"))] == undone(
+        steps, index("y", "a"), made_by=moved, run="r1"
+    )
+    # It has made again what was gone meanwhile.
+    made = "the run r2 has made it since: take that one back first"
+    assert [("a", "left", made)] == undone(steps, index("z", "a"), made_by=later, run="r1")
+    new = definition("a", "b")
+    replaced = [dropped(1, A), created(2, new)]
+    assert [("a", "left", made)] == undone(
+        replaced, index("a", "b"), made_by={("s", "a"): "r2"}, run="r1"
+    )
+    assert [("a", "replace")] == [
+        u[:2] for u in undone(replaced, index("a", "b"), made_by={("s", "a"): "r1"}, run="r1")
+    ]
+
+
 def test_a_dropped_index_is_built_again() -> None:
     steps = [dropped(1, A)]
     [undo] = undos(steps, catalog())
@@ -215,10 +242,24 @@ def test_steps_that_failed_are_nothing_to_undo_and_interrupted_ones_are_looked_f
     there = index("a", "a")
     assert [] == undone([created(1, A, outcome="failed")], there)
     assert [] == undone([created(1, A, outcome="cancelled")], there)
-    assert [("a", "drop", "")] == undone([created(1, A, outcome="interrupted")], there)
+    for outcome in ("interrupted", "began"):  # nobody has marked the killed run yet
+        assert [("a", "drop", "")] == undone([created(1, A, outcome=outcome)], there)
     assert [("a", "settled", "it is not there any more")] == undone(
         [created(1, A, outcome="interrupted")]
     )
+
+
+def test_a_drop_that_was_stopped_in_its_middle_is_taken_back() -> None:
+    half = index("a", "a", valid=False)
+    for outcome in ("failed", "cancelled"):
+        stopped = [dropped(1, A, outcome=outcome)]
+        assert [("a", "rebuild")] == [u[:2] for u in undone(stopped, half)]
+        assert [] == undone(stopped, index("a", "a"))
+        # Somebody else has dropped it.
+        assert [] == undone(stopped)
+        assert [] == undone([dropped(1, A, outcome=outcome, reverse="")], half)
+    evil = step(1, A, "DROP INDEX a; DROP INDEX a a", outcome="failed")
+    assert [] == undone([evil], half)
 
 
 def test_what_the_store_says_is_not_believed() -> None:
