@@ -61,11 +61,13 @@ def effect_of(steps: Sequence[IndexStep], catalog: Catalog) -> Effect:
     return Effect(tuple(nets), made, _attached(steps) - made, tuple(unread))
 
 
-def _notes(steps: Iterable[IndexStep], catalog: Catalog) -> tuple[list[Noted], list[Unread]]:
+def _notes(steps: Sequence[IndexStep], catalog: Catalog) -> tuple[list[Noted], list[Unread]]:
     notes: list[Noted] = []
     unread: list[Unread] = []
     for step in steps:
         if step.outcome not in _DONE and not step.reverse:
+            continue
+        if step.outcome != "done" and _is_done_later(step, steps):
             continue
         try:
             changes = read_changes(step.sql)
@@ -87,6 +89,13 @@ def _notes(steps: Iterable[IndexStep], catalog: Catalog) -> tuple[list[Noted], l
                 )
             )  # fmt: skip
     return notes, unread
+
+
+def _is_done_later(step: IndexStep, steps: Iterable[IndexStep]) -> bool:
+    """Whether the same statement was run again, and was done then."""
+    return any(
+        one.number > step.number and one.outcome == "done" and one.sql == step.sql for one in steps
+    )
 
 
 def _is_half_dropped(changes: Sequence[Read], catalog: Catalog) -> bool:

@@ -171,7 +171,7 @@ class StoreJournal:
         return number
 
     def ended(self, number: int, outcome: str, message: str = "") -> None:
-        """Note its end: "done", "failed" or "cancelled". `message` holds no literal."""
+        """Note its end, as `work.Journal` has it."""
         step, began = self._steps[number]
         reads = _read(step.sql) if outcome == "done" else []
         step = replace(

@@ -163,5 +163,7 @@ def _outcome(error: BaseException) -> tuple[str, str]:
     if isinstance(error, Changed):
         return "cancelled", "somebody else has changed the index"
     if isinstance(error, ddl.ServerError):
-        return "failed", ddl.translate("The statement", error).message
+        # Of a lost server nobody knows whether it has done it, or goes on: the catalog tells.
+        outcome = "interrupted" if ddl.is_lost(error) else "failed"
+        return outcome, ddl.translate("The statement", error).message
     return "cancelled", type(error).__name__

@@ -62,7 +62,10 @@ class Journal(Protocol):
         ...
 
     def ended(self, number: int, outcome: str, message: str = "") -> None:
-        """Note its end: "done", "failed" or "cancelled". `message` holds no literal."""
+        """Note its end: "done", "failed", "cancelled" or, if nobody knows it, "interrupted".
+
+        `message` holds no literal.
+        """
         ...
 
 

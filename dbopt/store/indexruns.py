@@ -71,8 +71,9 @@ class IndexStep:
     """One statement of a run that changed an index.
 
     `definition` is the index as CREATE INDEX, under the name that it had before a rename. `reverse`
-    is "" where there is nothing to undo. `outcome` is began, done, failed, cancelled or
-    interrupted. Sizes are bytes, `duration_ms` milliseconds.
+    is "" where there is nothing to undo. `outcome` is began, done, failed, cancelled or interrupted
+    (dbopt was killed, or the server lost, in its middle). Sizes are bytes, `duration_ms`
+    milliseconds.
     """
 
     number: int

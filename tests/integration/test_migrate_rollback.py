@@ -19,6 +19,7 @@ from dbopt.migrate.outcome import Applied
 from dbopt.migrate.plan import Action, Step
 from dbopt.migrate.rollback import RolledBack, preview, roll_back
 from dbopt.migrate.run import Options, apply
+from dbopt.pg import ddl
 from dbopt.pg.connect import Connection, connect
 from dbopt.settings import Index, Migrate, Server, Settings, Store
 from dbopt.store import indexruns
@@ -290,6 +291,35 @@ def test_a_killed_run_is_taken_back_before_any_other_run(
     again = preview(settings, run)
     assert () == again.doing + again.stuck
     assert ["the run was taken back; this one has come since"] == [u.reason for u in again.undos]
+
+
+def test_what_was_done_when_the_server_was_lost_is_taken_back(
+    settings: Settings, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answer was lost: the same run finds it done, and goes on."""
+    connection.execute("CREATE INDEX by_id ON people (id); CREATE INDEX c ON people (lower(mail))")
+    before, run_it = indexes(connection), ddl.run
+    lost: set[str] = set()
+
+    def lose(session: Connection, text: str) -> None:
+        run_it(session, text)
+        if text not in lost:
+            lost.add(text)
+            session.close()
+            session.execute("SELECT 1")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ddl, "run", lose)
+        run = declare(
+            settings,
+            "CREATE INDEX a ON people (id); CREATE INDEX b ON people (mail);"
+            " CREATE INDEX c ON people (name);",
+        ).run
+    assert {"a": "btree (id)", "b": "btree (mail)", "c": "btree (name)"} == indexes(connection)
+    assert 5 == len(lost)
+
+    assert 0 == back(settings, run).exit_code
+    assert before == indexes(connection)
 
 
 def test_what_a_killed_run_was_building_is_its_own_whoever_has_found_it(

@@ -249,6 +249,22 @@ def test_steps_that_failed_are_nothing_to_undo_and_interrupted_ones_are_looked_f
     )
 
 
+def test_what_was_done_again_after_the_server_was_lost_counts_once() -> None:
+    new = replace(definition("a", "b"), name="a_dbopt_new")
+    names = (
+        "BEGIN; ALTER INDEX s.a RENAME TO a_dbopt_old;"
+        " ALTER INDEX s.a_dbopt_new RENAME TO a; COMMIT"
+    )
+    old = replace(A, name="a_dbopt_old")
+    steps = [
+        created(1, new, outcome="interrupted"), created(2, new),
+        step(3, new, names, outcome="interrupted"), step(4, new, names),
+        dropped(5, old, outcome="interrupted"), dropped(6, old),
+    ]  # fmt: skip
+    for once in (steps, steps[1::2], [steps[0], steps[2], steps[4]]):
+        assert [("a", "replace")] == [u[:2] for u in undone(once, index("a", "b"))]
+
+
 def test_a_drop_that_was_stopped_in_its_middle_is_taken_back() -> None:
     half = index("a", "a", valid=False)
     for outcome in ("failed", "cancelled"):
