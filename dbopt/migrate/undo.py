@@ -123,6 +123,8 @@ def _restored(
         return _restored(one(before, without), net, nets, without, later)
     if step.action is Action.PRESENT:
         same = there is not None and there.name == before.name
+        if there and not same and _is(there, net.after) and (why := required(there)):
+            return _left(_key(before), before.table, f"{there.name} keeps its name: {why}")
         return _settled(before, "it is there" if same else f"{_name(there)} does what it did")
     source = there if step.action is Action.RENAME else step.ready
     if source is not None and source.name != new_name(before.name):
@@ -147,6 +149,10 @@ def _is_held(before: IndexDefinition, nets: Sequence[Net], catalog: Catalog) -> 
         return False
     left = (net.after for net in nets if net.after is not None)
     return any(_key(o) == _key(before) and same_index(o, held.definition) for o in left)
+
+
+def _is(index: Index, named: IndexDefinition | None) -> bool:
+    return named is not None and _key(index.definition) == _key(named)
 
 
 def _from(step: Step, source: Index) -> Step:

@@ -136,6 +136,8 @@ def test_a_name_is_given_back() -> None:
     assert "ALTER INDEX s.z RENAME TO a" == undo.sql
     assert [("a", "left", "z is not there any more")] == undone(steps, index("y", "a"))
     assert [("a", "left", "it is not there any more")] == undone(steps)
+    needed = index("z", "a", fk_target=True)
+    assert [("a", "left", "z keeps its name: a foreign key points at it")] == undone(steps, needed)
     # Of several that mean the same it is the one that was renamed.
     [undo] = undos(steps, catalog(indexes=[index("b", "a"), index("z", "a")]))
     assert "ALTER INDEX s.z RENAME TO a" == undo.sql
